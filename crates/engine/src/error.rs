@@ -1,0 +1,78 @@
+//! Why the store refused. One enum; the transports turn each kind into their own words.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::types::{LeaseId, Revision};
+
+/// Why a request failed. Nothing was changed, except with [`Error::Latched`] and
+/// [`Error::Closed`] for a command that was already queued: its fate is unknown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// A key is empty.
+    #[error("key is not provided")]
+    KeyEmpty,
+    /// `ignore_value` or `ignore_lease` on an absent key, or an operation that is none.
+    #[error("key not found")]
+    KeyNotFound,
+    /// `ignore_value` with a value.
+    #[error("value is provided")]
+    ValueProvided,
+    /// `ignore_lease` with a lease.
+    #[error("lease is provided")]
+    LeaseProvided,
+    /// More compares or operations than a transaction may have.
+    #[error("too many operations in txn request")]
+    TooManyOperations,
+    /// A transaction writes one key twice.
+    #[error("duplicate key given in txn request")]
+    DuplicateKey,
+    /// The revision is below the compaction.
+    #[error("required revision has been compacted (compact revision {})", compact_revision.0)]
+    Compacted { compact_revision: Revision },
+    /// The revision is above the current one.
+    #[error("required revision is a future revision (current revision {})", current.0)]
+    FutureRevision { current: Revision },
+    /// No such lease.
+    #[error("requested lease not found")]
+    LeaseNotFound,
+    /// A lease of this identity exists.
+    #[error("lease {} already exists", id.0)]
+    LeaseExists { id: LeaseId },
+    /// The TTL is above 9,000,000,000 s.
+    #[error("too large lease TTL")]
+    LeaseTtlTooLarge,
+    /// The quota is used up.
+    #[error("database space exceeded")]
+    NoSpace,
+    /// The writer's queue is full.
+    #[error("too many requests")]
+    TooManyRequests,
+    /// The command's encoded size is above what one log record may hold.
+    #[error("request is too large")]
+    RequestTooLarge,
+    /// An IO error or a panic stopped the writer; reopen the store.
+    #[error("the store stopped writing: {reason}; restart to recover")]
+    Latched { reason: Arc<str> },
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why a store could not be opened. Each says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{} is in use by process {pid}; stop it or choose another data directory", path.display())]
+    Locked { path: PathBuf, pid: u32 },
+    /// Damage that is not a torn tail.
+    #[error("{} is damaged at byte {offset}: {reason}; restore a snapshot or move the file away", path.display())]
+    Corrupt { path: PathBuf, offset: u64, reason: String },
+    /// Written by a newer version.
+    #[error("{} has format version {found}, this program reads up to {supported}; use a newer one", path.display())]
+    NewerFormat { path: PathBuf, found: u32, supported: u32 },
+    /// The operating system refused.
+    #[error("{operation} {}", path.display())]
+    Io { operation: &'static str, path: PathBuf, source: io::Error },
+}

@@ -1,0 +1,27 @@
+//! The store's engine: multi-version keys in memory, made durable by a write-ahead log.
+//!
+//! Synchronous. No async, no network, no Python and no clock of its own. One writer thread
+//! evaluates commands in groups, logs each group with one `fdatasync`, then publishes its revisions
+//! and answers; readers share the state under a lock and see published revisions only.
+
+mod clock;
+mod engine;
+mod entry;
+mod error;
+mod mailbox;
+mod options;
+mod record;
+mod types;
+pub mod vfs;
+mod watch;
+mod wire;
+
+pub use clock::{Clock, SystemClock};
+pub use engine::Engine;
+pub use entry::{Entry, Frame, ImageHead, ImageItem};
+pub use error::{Error, OpenError};
+pub use mailbox::{Answer, Mailbox};
+pub use options::{LogLocation, Options, Storage};
+pub use record::{Record, Version};
+pub use types::*;
+pub use watch::{Event, Notify, WatchId, WatchItem, WatchRefused, WatchRequest, WatchStream};

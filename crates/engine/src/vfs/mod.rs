@@ -1,0 +1,56 @@
+//! All IO of the store goes through [`Vfs`], so that tests can lose, tear, reorder and fail it.
+
+mod disk;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use disk::Disk;
+
+/// A file system, as far as the store needs one.
+pub trait Vfs: Send + Sync + 'static + fmt::Debug {
+    /// Creates a directory and its parents; durable when the parent is synced.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Names of the files in a directory, unordered.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Creates a file that must not exist, of this size if the file system can reserve it.
+    fn create(&self, path: &Path, reserve_bytes: u64) -> io::Result<Box<dyn VfsFile>>;
+    /// Opens a file that exists, for reading and writing.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
+    /// Renames, replacing what was there; durable when the directory is synced.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file; durable when the directory is synced.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes the lock file at `path` for this process and writes its pid into it; the lock is let go
+    /// when the guard is dropped or the process ends. An error of kind `WouldBlock` when it is held.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>>;
+}
+
+/// An open file. Positions are explicit, so that a reader and the writer need no shared cursor.
+pub trait VfsFile: Send + Sync + fmt::Debug {
+    /// Reads up to `buffer.len()` bytes; 0 only at the end.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Writes all bytes.
+    fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes all written bytes durable (`fdatasync`).
+    fn sync_data(&self) -> io::Result<()>;
+    /// The file's length.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file holds nothing.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Cuts or extends the file.
+    fn set_len(&self, bytes: u64) -> io::Result<()>;
+    /// Where it is, for error messages.
+    fn path(&self) -> &Path;
+}
+
+/// Holds a lock file until dropped.
+pub trait VfsLock: Send + Sync + fmt::Debug {
+    /// Where it is.
+    fn path(&self) -> &PathBuf;
+}
