@@ -1,0 +1,1 @@
+"""DeCube: a control plane in one process."""

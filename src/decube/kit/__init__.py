@@ -1,0 +1,1 @@
+"""Clock, ids, durations, backoff, errors, logging. Knows no domain."""
