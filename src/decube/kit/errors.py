@@ -1,8 +1,8 @@
 """The one tree of errors: kinds that tell the caller what to do.
 
-A kind is a class; what it is about is in attributes, never only in the text. The transports and the
-CLI translate a kind by `ANSWERS`, in their last step and nowhere else. Text is lower case, names the
-operation and the object, and does not repeat its cause (`raise ... from cause`).
+A kind is a class; what it is about is in attributes, never only in the text. The transports and
+the CLI translate a kind by `ANSWERS`, in their last step and nowhere else. Text is lower case,
+names the operation and the object, and does not repeat its cause (`raise ... from cause`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class DecubeError(Exception):
 
 
 class Invalid(DecubeError):
-    """The request is malformed; nothing was changed. `field` names what is wrong, if one thing is."""
+    """The request is malformed; nothing was changed. `field` names the culprit, if there is one."""
 
     code = "invalid"
 
@@ -161,8 +161,8 @@ class Answer:
     exit_code: int
 
 
-# Exit codes 0 (done), 1 (a defect of ours) and 2 (bad usage) are the shell's customs; the kinds follow
-# from 3. Codes of `decube up` that are not errors of a request live beside it (see docs/exit-codes.md).
+# Exit codes 0 (done), 1 (a defect of ours) and 2 (bad usage) are the shell's customs; the kinds
+# follow from 3. What only `decube up` can end with stands beside it (see docs/exit-codes.md).
 ANSWERS: Mapping[type[DecubeError], Answer] = {
     Invalid: Answer(400, "INVALID_ARGUMENT", 2),
     NotFound: Answer(404, "NOT_FOUND", 3),

@@ -59,7 +59,7 @@ class Store(Protocol):
         ...
 
     async def lease_grant(self, ttl_s: int, lease_id: LeaseId | None = None) -> LeaseGrant:
-        """Grant a lease; without `lease_id` the store chooses. Raises `AlreadyExists`, `Invalid`."""
+        """Grant a lease; the store chooses its id unless given. Raises `AlreadyExists`, `Invalid`."""
         ...
 
     async def lease_keep_alive(self, lease_id: LeaseId) -> int:

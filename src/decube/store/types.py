@@ -18,10 +18,10 @@ LATEST = Revision(0)
 
 
 class KeyRange(msgspec.Struct, frozen=True):
-    """Which keys, in etcd's notation.
+    r"""Which keys, in etcd's notation.
 
     One key (`end` empty), the keys from `key` up to but not including `end`, or, with `end`
-    `b"\\0"`, all keys from `key` on.
+    `b"\0"`, all keys from `key` on.
     """
 
     key: bytes

@@ -1,0 +1,1 @@
+"""Programs of the workshop: licences, generated code, peers, benchmarks."""
