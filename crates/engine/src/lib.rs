@@ -8,6 +8,7 @@ mod clock;
 mod engine;
 mod entry;
 mod error;
+pub mod log;
 mod mailbox;
 mod options;
 mod record;
