@@ -4,17 +4,18 @@ mod disk;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use disk::Disk;
 
 /// A file system, as far as the store needs one.
 pub trait Vfs: Send + Sync + 'static + fmt::Debug {
-    /// Creates a directory and its parents; durable when the parent is synced.
+    /// Creates a directory and its parents, durably.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
-    /// Names of the files in a directory, unordered.
+    /// Names of the files in a directory, unordered; directories in it are left out.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// Creates a file that must not exist, of this size if the file system can reserve it.
+    /// Creates a file that must not exist, `reserve_bytes` long and zero, with the disk space taken
+    /// if the file system can reserve it. Durable when the file and its directory are synced.
     fn create(&self, path: &Path, reserve_bytes: u64) -> io::Result<Box<dyn VfsFile>>;
     /// Opens a file that exists, for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
@@ -52,5 +53,5 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
 /// Holds a lock file until dropped.
 pub trait VfsLock: Send + Sync + fmt::Debug {
     /// Where it is.
-    fn path(&self) -> &PathBuf;
+    fn path(&self) -> &Path;
 }
