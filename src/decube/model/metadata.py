@@ -1,0 +1,69 @@
+"""What every resource has: metadata, in Kubernetes' shape, beside its own spec and status.
+
+`resource_version` is the store's modification revision of the object's key. It is not stored with
+the object: it is set from the key when the object is read.
+"""
+
+from __future__ import annotations
+
+from typing import NewType, Protocol
+
+import msgspec
+
+from decube.model.names import NAMESPACE_DEFAULT, Name, Namespace
+
+Uid = NewType("Uid", str)
+ResourceVersion = NewType("ResourceVersion", int)
+
+NOT_STORED = ResourceVersion(0)
+"""The resource version of an object that has not been stored yet."""
+
+
+class OwnerReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The object this one belongs to, and goes with."""
+
+    api_version: str
+    kind: str
+    name: Name
+    uid: Uid
+    controller: bool = False
+
+
+class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """Identity and bookkeeping of an object.
+
+    `generation` counts the versions of the spec. Timestamps are RFC 3339, UTC, whole seconds.
+    While `finalizers` are left, deletion only sets `deletion_timestamp`.
+    """
+
+    name: Name
+    namespace: Namespace = NAMESPACE_DEFAULT
+    uid: Uid = Uid("")
+    resource_version: ResourceVersion = NOT_STORED
+    generation: int = 0
+    creation_timestamp: str = ""
+    update_timestamp: str = ""
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+    finalizers: tuple[str, ...] = ()
+
+
+class Resource(Protocol):
+    """What the registry needs to know of a resource; its class also has these as keywords."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Identity and bookkeeping."""
+        ...
+
+    @property
+    def spec(self) -> msgspec.Struct:
+        """What is wanted; a change of it raises the generation."""
+        ...
+
+    @property
+    def status(self) -> msgspec.Struct:
+        """What is."""
+        ...
