@@ -51,6 +51,16 @@ class Duration:
         """The length in seconds, for what waits."""
         return self._nanoseconds / _SECOND
 
+    @property
+    def short(self) -> str:
+        """The notation people write: `1h30m`, `24h`, where Go says `1h30m0s`, `24h0m0s`."""
+        text = str(self)
+        if text.endswith("m0s"):
+            text = text.removesuffix("0s")
+            if text.endswith("h0m"):
+                text = text.removesuffix("0m")
+        return text
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Duration) and self._nanoseconds == other._nanoseconds
 
@@ -109,7 +119,8 @@ def _part_nanoseconds(text: str, part: re.Match[str]) -> int:
         raise ValueError(f'"{text}" has an unknown unit "{unit}": the units are ns us ms s m h')
     scale = _UNITS[unit]
     fraction = part["fraction"] or ""
-    return int(part["whole"] or "0") * scale + int(fraction or "0") * scale // 10 ** len(fraction)
+    whole = int(part["whole"] or "0") * scale
+    return whole + int(fraction or "0") * scale // int("1" + "0" * len(fraction))
 
 
 def _below_a_second(nanoseconds: int) -> str:

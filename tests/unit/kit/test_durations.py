@@ -74,10 +74,16 @@ def test_it_is_written_as_go_writes_it(nanoseconds: int, text: str) -> None:
     assert str(Duration(nanoseconds)) == text
 
 
+@pytest.mark.parametrize("text", ["24h", "1h30m", "1h0m5s", "10s", "10m", "0s", "100ms"])
+def test_the_short_form_is_as_people_write_it(text: str) -> None:
+    assert parse_duration(text).short == text
+
+
 @given(st.integers(min_value=-(2**63) + 1, max_value=2**63 - 1))
 def test_what_is_written_is_read_back_exactly(nanoseconds: int) -> None:
     duration = Duration(nanoseconds)
     assert parse_duration(str(duration)) == duration
+    assert parse_duration(duration.short) == duration
 
 
 @given(st.text(alphabet="0123456789.+-hmsuµn ", max_size=12))

@@ -1,0 +1,259 @@
+"""Every setting: its type, its default, what it means, and whether it has an effect yet.
+
+This is the one place where a key is declared. The loader, the environment variables, `decube
+config`, the JSON schema and docs/configuration.md are all derived from it, through `keys.py`. The
+shape is that of the original's file, so that it loads unchanged; keys of ours are additions.
+
+The defaults are those of a first try on one machine: they listen on loopback only.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from decube.kit.addresses import Address
+from decube.kit.durations import Duration, parse_duration
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A group of keys."""
+
+
+def _later(description: str, reason: str) -> Meta:
+    """Describe a key that has no effect yet; `reason` is told when somebody sets it."""
+    return Meta(description=description, extra={"no_effect": reason})
+
+
+def _count(description: str, *, least: int = 1) -> Meta:
+    return Meta(description=description, ge=least)
+
+
+_NO_CLUSTER = "one embedded store elects nobody"
+_NO_REPLICATION = "nothing replicates yet"
+_NO_SNAPSHOTS = "snapshots are not taken yet"
+_NO_ROTATION = "log files are not rotated yet"
+_NO_TLS = "TLS is not served yet"
+_BY_SIZE = "checkpoints are written by size, and covered log segments go by store.log_retention"
+_MIB = 1 << 20
+_GIB = 1 << 30
+
+
+class NodeSettings(Section, frozen=True, kw_only=True):
+    """This process."""
+
+    id: Annotated[
+        str, Meta(description="Name of this node, unique among its peers.", min_length=1)
+    ] = "node-1"
+    data_dir: Annotated[
+        str,
+        Meta(
+            description="Where everything durable lives. Empty: /var/lib/decube where that is "
+            "writable, else $XDG_STATE_HOME/decube (~/.local/state/decube)."
+        ),
+    ] = ""
+    listen_address: Annotated[
+        Address, Meta(description="Where the etcd v3 API listens (backend `embedded` only).")
+    ] = Address("127.0.0.1", 2379)
+    peer_addresses: Annotated[
+        tuple[Address, ...], _later("Replication addresses of the peers.", _NO_REPLICATION)
+    ] = ()
+    shutdown_timeout: Annotated[
+        Duration,
+        Meta(description="How long requests under way may take to end after SIGTERM."),
+    ] = parse_duration("10s")
+
+
+class StoreSettings(Section, frozen=True, kw_only=True):
+    """The store beneath everything."""
+
+    backend: Annotated[
+        Literal["embedded", "etcd"],
+        Meta(description="`embedded`: our engine in this process. `etcd`: any etcd v3 endpoint."),
+    ] = "embedded"
+    engine: Annotated[
+        Literal["log", "memory"],
+        Meta(description="Engine of the embedded store. `memory` forgets everything at the end."),
+    ] = "log"
+    log_retention: Annotated[
+        Duration,
+        Meta(description="How long log segments that a checkpoint covers are kept."),
+    ] = parse_duration("24h")
+    log_retention_bytes: Annotated[
+        int, _count("How many bytes of such segments are kept at most.", least=0)
+    ] = _GIB
+    endpoints: Annotated[
+        tuple[str, ...],
+        Meta(description="Endpoints of the backend `etcd`: host:port, or http(s)://host:port."),
+    ] = ()
+    ca_file: Annotated[
+        str, Meta(description="CA certificates (PEM) that vouch for https endpoints.")
+    ] = ""
+    cert_file: Annotated[str, Meta(description="Client certificate (PEM) for the endpoints.")] = ""
+    key_file: Annotated[str, Meta(description="Private key (PEM) of `store.cert_file`.")] = ""
+    connect_timeout: Annotated[
+        Duration, Meta(description="How long start-up waits for an endpoint to answer.")
+    ] = parse_duration("10s")
+    request_timeout: Annotated[
+        Duration, Meta(description="How long one request to an endpoint may take.")
+    ] = parse_duration("5s")
+    leader_ttl: Annotated[
+        Duration,
+        Meta(
+            description="On the backend `etcd`: how long after a leader's death another node leads."
+        ),
+    ] = parse_duration("10s")
+
+
+class EtcdSettings(Section, frozen=True, kw_only=True):
+    """The embedded etcd-compatible store."""
+
+    name: Annotated[str, Meta(description="Member name told to etcd clients.", min_length=1)] = (
+        "node-1"
+    )
+    data_dir: Annotated[
+        str, Meta(description="Where checkpoints live. Empty: `etcd` in `node.data_dir`.")
+    ] = ""
+    wal_dir: Annotated[
+        str, Meta(description="Where the log lives. Empty: `wal` in `etcd.data_dir`.")
+    ] = ""
+    snapshot_count: Annotated[
+        int, _later("Writes between checkpoints of etcd's own log.", _BY_SIZE)
+    ] = 10_000
+    heartbeat_interval: Annotated[
+        int, _later("Raft heartbeat of a real etcd, in ms.", _NO_CLUSTER)
+    ] = 100
+    election_timeout: Annotated[
+        int, _later("Raft election timeout of a real etcd, in ms.", _NO_CLUSTER)
+    ] = 1000
+    max_snapshots: Annotated[int, _later("Checkpoints to keep.", _BY_SIZE)] = 5
+    max_wals: Annotated[int, _later("Log files to keep.", _BY_SIZE)] = 5
+    auto_compaction_retention: Annotated[
+        Duration,
+        _later("How much history is kept for watches and old reads.", "nothing compacts by itself"),
+    ] = parse_duration("1h")
+    quota_backend_bytes: Annotated[
+        int,
+        _count("Size above which the store refuses writes; 0 for no limit.", least=0),
+    ] = 4 * _GIB
+    max_request_bytes: Annotated[int, _count("Largest request an etcd client may send.")] = (
+        1_572_864
+    )
+    max_txn_ops: Annotated[
+        int, _count("Most compares, and operations of either branch, in a transaction.")
+    ] = 128
+    max_concurrent_streams: Annotated[
+        int, _count("Most calls under way on one connection of an etcd client.")
+    ] = 16_384
+
+
+class RestSettings(Section, frozen=True, kw_only=True):
+    """The REST API."""
+
+    enabled: Annotated[bool, Meta(description="Whether the REST API is served.")] = True
+    address: Annotated[Address, Meta(description="Where it listens.")] = Address("127.0.0.1", 8080)
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Origins whose web pages may call the API. `*` lets any page drive an API "
+            "that has no authentication."
+        ),
+    ] = ()
+    max_body_bytes: Annotated[int, _count("Largest request body.")] = _MIB
+    max_connections: Annotated[int, _count("Most open connections.")] = 1024
+    timeout: Annotated[
+        Duration,
+        Meta(description="How long a client may take to send a request, or to accept a chunk."),
+    ] = parse_duration("15s")
+
+
+class GrpcSettings(Section, frozen=True, kw_only=True):
+    """The gRPC API."""
+
+    enabled: Annotated[bool, Meta(description="Whether the gRPC API is served.")] = True
+    address: Annotated[Address, Meta(description="Where it listens.")] = Address("127.0.0.1", 9090)
+
+
+class ApiSettings(Section, frozen=True, kw_only=True):
+    """The APIs for users."""
+
+    rest: RestSettings = RestSettings()
+    grpc: GrpcSettings = GrpcSettings()
+
+
+class ReplicationSettings(Section, frozen=True, kw_only=True):
+    """Replication to peers."""
+
+    enabled: Annotated[bool, _later("Whether to replicate.", _NO_REPLICATION)] = True
+    peer_timeout: Annotated[
+        Duration, _later("How long a peer may take to answer.", _NO_REPLICATION)
+    ] = parse_duration("5s")
+    retry_interval: Annotated[
+        Duration, _later("Pause before a peer is tried again.", _NO_REPLICATION)
+    ] = parse_duration("1s")
+    max_retries: Annotated[
+        int, _later("Tries before a peer is reported down.", _NO_REPLICATION)
+    ] = 3
+
+
+class SnapshotSettings(Section, frozen=True, kw_only=True):
+    """Snapshots."""
+
+    enabled: Annotated[bool, _later("Whether to take snapshots by time.", _NO_SNAPSHOTS)] = True
+    interval: Annotated[Duration, _later("Time between two of them.", _NO_SNAPSHOTS)] = (
+        parse_duration("1h")
+    )
+    retention_count: Annotated[int, _later("How many of them are kept.", _NO_SNAPSHOTS)] = 10
+    compression: Annotated[bool, _later("Whether they are compressed.", _NO_SNAPSHOTS)] = True
+
+
+class LoggingSettings(Section, frozen=True, kw_only=True):
+    """Logs."""
+
+    level: Annotated[
+        Literal["debug", "info", "warn", "warning", "error"],
+        Meta(description="Least level that is logged; `warn` is `warning`."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "console"],
+        Meta(
+            description="`json`: one object a line. `console`: lines for people. `auto`: `console` "
+            "on a terminal, else `json`."
+        ),
+    ] = "auto"
+    output: Annotated[
+        str, Meta(description="`stdout`, `stderr` or the path of a file.", min_length=1)
+    ] = "stdout"
+    max_size: Annotated[int, _later("Size in MiB at which a file is rotated.", _NO_ROTATION)] = 100
+    max_backups: Annotated[int, _later("Rotated files to keep.", _NO_ROTATION)] = 3
+    max_age: Annotated[int, _later("Days to keep a rotated file.", _NO_ROTATION)] = 28
+
+
+class SecuritySettings(Section, frozen=True, kw_only=True):
+    """TLS."""
+
+    tls_enabled: Annotated[
+        bool,
+        Meta(
+            description="Whether the listeners speak TLS. Not built yet: `true` is refused, because"
+            " to serve plain text where TLS was asked for would be dangerous."
+        ),
+    ] = False
+    cert_file: Annotated[str, _later("Certificate (PEM) of the listeners.", _NO_TLS)] = ""
+    key_file: Annotated[str, _later("Private key (PEM) of the certificate.", _NO_TLS)] = ""
+    ca_file: Annotated[str, _later("CA (PEM) of client certificates.", _NO_TLS)] = ""
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """All of it. Immutable; made by `config.load`."""
+
+    node: NodeSettings = NodeSettings()
+    store: StoreSettings = StoreSettings()
+    etcd: EtcdSettings = EtcdSettings()
+    api: ApiSettings = ApiSettings()
+    replication: ReplicationSettings = ReplicationSettings()
+    snapshot: SnapshotSettings = SnapshotSettings()
+    logging: LoggingSettings = LoggingSettings()
+    security: SecuritySettings = SecuritySettings()
