@@ -1,0 +1,32 @@
+"""Where the real programs are that the tests drive; without one, a test skips and says why."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PEERS = Path(__file__).resolve().parents[2] / "tools" / "peers" / "bin"
+
+
+def peer(name: str) -> str:
+    """Return a program built from tools/peers (`server` is etcd itself), or skip the test."""
+    program = PEERS / name
+    if not program.exists():
+        pytest.skip(f"{name} 3.7.1 is not built: it needs Go, then `make peers`")
+    return str(program)
+
+
+def etcdctl_of(version: str) -> str:
+    """Return etcdctl of a version: 3.7.1 from tools/peers, 3.4.23 from Debian's etcd-client."""
+    if version == "3.7.1":
+        return peer("etcdctl")
+    program = shutil.which("etcdctl")
+    if program is None:
+        pytest.skip(f"etcdctl {version} is not installed: `apt-get install etcd-client`")
+    told = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
+    if version not in told:
+        pytest.skip(f"{program} is not etcdctl {version}: {told.splitlines()[0]}")
+    return program
