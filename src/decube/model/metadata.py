@@ -6,7 +6,7 @@ the object: it is set from the key when the object is read.
 
 from __future__ import annotations
 
-from typing import NewType, Protocol
+from typing import NewType
 
 import msgspec
 
@@ -50,20 +50,16 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     finalizers: tuple[str, ...] = ()
 
 
-class Resource(Protocol):
-    """What the registry needs to know of a resource; its class also has these as keywords."""
+class Nothing(msgspec.Struct, frozen=True):
+    """The spec or status of a kind that has none."""
 
-    @property
-    def metadata(self) -> ObjectMeta:
-        """Identity and bookkeeping."""
-        ...
 
-    @property
-    def spec(self) -> msgspec.Struct:
-        """What is wanted; a change of it raises the generation."""
-        ...
+class Resource(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What every kind has; a kind narrows `spec` and `status`, both with defaults.
 
-    @property
-    def status(self) -> msgspec.Struct:
-        """What is."""
-        ...
+    A change of the spec raises the generation.
+    """
+
+    metadata: ObjectMeta
+    spec: msgspec.Struct = Nothing()
+    status: msgspec.Struct = Nothing()

@@ -6,7 +6,7 @@ import msgspec
 
 from decube.kit.errors import Invalid
 from decube.model.labels import check_annotations, check_labels
-from decube.model.metadata import ObjectMeta
+from decube.model.metadata import Resource
 from decube.model.names import check_name, check_namespace, check_subdomain
 
 PHASE_LENGTH_MAX = 63
@@ -24,10 +24,9 @@ class PodStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     phase: str = ""
 
 
-class Pod(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Pod(Resource, frozen=True, rename="camel", omit_defaults=True):
     """A pod as it is stored."""
 
-    metadata: ObjectMeta
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 

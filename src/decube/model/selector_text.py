@@ -11,6 +11,7 @@ https://github.com/kubernetes/apimachinery/blob/v0.34.0/pkg/labels/selector.go
 from __future__ import annotations
 
 import re
+
 import msgspec
 
 from decube.kit.errors import Invalid

@@ -1,0 +1,70 @@
+"""How a row of the store becomes an object, and an object a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic
+
+import msgspec
+
+from decube.kit.errors import Corrupt
+from decube.model.metadata import NOT_STORED, ResourceVersion
+from decube.registry.kind import T
+
+if TYPE_CHECKING:
+    from decube.registry.kind import Kind
+    from decube.registry.unreadable import UnreadableRows
+    from decube.store.types import KeyValue
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Codec(Generic[T]):
+    """Reads and writes the rows of one kind; reports those it cannot read."""
+
+    def __init__(self, kind: Kind[T], unreadable: UnreadableRows) -> None:
+        self._kind = kind
+        self._unreadable = unreadable
+        self._decoder = msgspec.json.Decoder(kind.type)
+
+    def encode(self, item: T) -> bytes:
+        """Write an object as a row's value, without its resource version: the key has that."""
+        if item.metadata.resource_version != NOT_STORED:
+            metadata = msgspec.structs.replace(item.metadata, resource_version=NOT_STORED)
+            return _ENCODER.encode(msgspec.structs.replace(item, metadata=metadata))
+        return _ENCODER.encode(item)
+
+    def decode(self, row: KeyValue) -> T:
+        """Read a row; raise `Corrupt`, and report the row, when it holds no such object."""
+        try:
+            item = self._decoder.decode(row.value)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._corrupt(row, str(error)) from error
+        namespace, name = self._kind.identity(row.key)
+        if item.metadata.name != name or item.metadata.namespace != namespace:
+            raise self._corrupt(
+                row, f"it names itself {item.metadata.namespace}/{item.metadata.name}"
+            )
+        return stamped(item, ResourceVersion(row.mod_revision))
+
+    def decode_or_report(self, row: KeyValue) -> T | None:
+        """Read a row; None, after reporting it, when it holds no such object."""
+        try:
+            return self.decode(row)
+        except Corrupt:
+            return None
+
+    def _corrupt(self, row: KeyValue, reason: str) -> Corrupt:
+        self._unreadable.report(self._kind.resource, row, reason)
+        key = row.key.decode(errors="backslashreplace")
+        return Corrupt(
+            f"stored {self._kind.title(*self._kind.identity(row.key))} is unreadable: {reason}; "
+            "delete it, or repair the row",
+            key=key,
+            mod_revision=row.mod_revision,
+        )
+
+
+def stamped(item: T, resource_version: ResourceVersion) -> T:
+    """Set the resource version of an object that nobody else has seen yet."""
+    msgspec.structs.force_setattr(item.metadata, "resource_version", resource_version)
+    return item

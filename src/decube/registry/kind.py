@@ -1,0 +1,56 @@
+"""What the registry must know about a kind of object, and where its objects live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from decube.model.names import Name, Namespace
+from decube.store.types import KeyRange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from decube.model.metadata import Resource
+
+ROOT = "/decube/"
+"""Never `/registry/`: that prefix belongs to a kube-apiserver that may share the store."""
+
+T = TypeVar("T", bound="Resource")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of object: `resource` names it in keys and URLs (plural), `noun` in messages.
+
+    `type` is constructible from `metadata` alone. `check` raises `Invalid` when an object breaks a
+    rule of the kind.
+    """
+
+    resource: str
+    noun: str
+    type: type[T]
+    check: Callable[[T], None]
+
+    def key(self, namespace: Namespace, name: Name) -> bytes:
+        """Return the key of one object."""
+        return f"{ROOT}{self.resource}/{namespace}/{name}".encode()
+
+    def prefix(self, namespace: Namespace | None = None) -> bytes:
+        """Return what the keys of a namespace's objects, or of all, start with."""
+        scope = "" if namespace is None else f"{namespace}/"
+        return f"{ROOT}{self.resource}/{scope}".encode()
+
+    def scope(self, namespace: Namespace | None = None) -> KeyRange:
+        """Return the keys of a namespace's objects, or of all."""
+        return KeyRange.prefix(self.prefix(namespace))
+
+    def title(self, namespace: str, name: str) -> str:
+        """Name an object in a message."""
+        return f"{self.noun} {namespace}/{name}"
+
+    def identity(self, key: bytes) -> tuple[Namespace, Name]:
+        """Take a key apart; empty parts when it is not one of this kind's keys."""
+        path = key[len(self.prefix()) :].decode(errors="replace")
+        namespace, _, name = path.partition("/")
+        return Namespace(namespace), Name(name)

@@ -1,0 +1,242 @@
+"""The registry of one kind: create, get, list, update, delete and watch its objects.
+
+Every write is one transaction that compares the key's modification revision, so it acts on the very
+version it was computed from. The registry owns identity and bookkeeping in the metadata (uid,
+generation, timestamps, resource version); whatever a caller puts there is replaced.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic
+
+import msgspec
+
+from decube.kit.backoff import Backoff, BackoffPolicy
+from decube.kit.errors import AlreadyExists, Conflict, Corrupt, NotFound, require
+from decube.model.metadata import NOT_STORED, ResourceVersion, Uid
+from decube.model.names import check_name, check_namespace
+from decube.registry.codec import Codec, stamped
+from decube.registry.kind import T
+from decube.registry.listing import Lister
+from decube.registry.watching import Watcher
+from decube.store.types import (
+    Compare,
+    CompareOperator,
+    CompareTarget,
+    Delete,
+    KeyRange,
+    Put,
+    RangeRequest,
+    RangeResult,
+    Txn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from decube.kit.clock import Clock
+    from decube.kit.ids import Ids
+    from decube.registry.kind import Kind
+    from decube.registry.listing import ListQuery, Page
+    from decube.registry.unreadable import UnreadableRows
+    from decube.registry.watching import Changes, WatchQuery
+    from decube.store.protocol import Store
+    from decube.store.types import KeyValue, Operation, TxnResult
+
+ATTEMPTS_MAX = 16
+"""How often an unconditional update or delete starts over because others wrote meanwhile."""
+
+_ABSENT = 0
+_CONTENTION = BackoffPolicy(initial_s=0.001, max_s=0.05)
+
+
+class Registry(Generic[T]):
+    """All objects of one kind."""
+
+    def __init__(
+        self, store: Store, kind: Kind[T], unreadable: UnreadableRows, *, clock: Clock, ids: Ids
+    ) -> None:
+        self._store = store
+        self._kind = kind
+        self._codec = Codec(kind, unreadable)
+        self._lister = Lister(store, kind, self._codec)
+        self._watcher = Watcher(store, kind, self._codec, self._lister)
+        self._clock = clock
+        self._ids = ids
+
+    async def create(self, draft: T) -> T:
+        """Store a new object. Raises `Invalid` and `AlreadyExists`, with the present version."""
+        self._kind.check(draft)
+        now = self._now()
+        metadata = msgspec.structs.replace(
+            draft.metadata,
+            uid=Uid(self._ids.uid()),
+            generation=1,
+            creation_timestamp=now,
+            update_timestamp=now,
+            deletion_timestamp=None,
+            resource_version=NOT_STORED,
+        )
+        item = msgspec.structs.replace(draft, metadata=metadata)
+        key = self._kind.key(metadata.namespace, metadata.name)
+        result = await self._swap(key, _ABSENT, Put(key, self._codec.encode(item)))
+        if result.succeeded:
+            return stamped(item, ResourceVersion(result.revision))
+        row = _row_in(result)
+        title = self._kind.title(metadata.namespace, metadata.name)
+        raise AlreadyExists(
+            f"{title} exists already",
+            resource_version=None if row is None else str(row.mod_revision),
+        )
+
+    async def get(self, namespace: str, name: str) -> T:
+        """Read an object. Raises `NotFound`, `Invalid` (names) and `Corrupt`."""
+        row = await self._read(namespace, name)
+        if row is None:
+            raise self._not_found(namespace, name)
+        return self._codec.decode(row)
+
+    async def list(self, query: ListQuery) -> Page[T]:
+        """Read a page of objects; see `listing`."""
+        return await self._lister.page(query)
+
+    def watch(self, query: WatchQuery) -> AbstractAsyncContextManager[AsyncIterator[Changes[T]]]:
+        """Open a watch; see `watching`."""
+        return self._watcher.open(query)
+
+    async def update(
+        self,
+        namespace: str,
+        name: str,
+        change: Callable[[T], T],
+        *,
+        expected: ResourceVersion | None = None,
+    ) -> T:
+        """Store what `change` makes of the present object.
+
+        With `expected` the object must be at that version, else `Conflict`. Without, `change` is
+        applied anew to what others wrote meanwhile, a bounded number of times. `change` is pure and
+        keeps the name. Also raises `NotFound`, `Invalid` and `Corrupt`.
+        """
+        row = await self._read(namespace, name)
+        backoff = Backoff(_CONTENTION, clock=self._clock)
+        for _ in range(ATTEMPTS_MAX):
+            if row is None:
+                raise self._not_found(namespace, name)
+            if expected is not None and _version(row) != expected:
+                raise self._conflict(namespace, name, expected, row)
+            current = self._codec.decode(row)
+            item = self._successor(current, change(current))
+            result = await self._swap(row.key, row.mod_revision, self._write_of(row.key, item))
+            if result.succeeded:
+                return stamped(item, ResourceVersion(result.revision))
+            row = _row_in(result)
+            await backoff.pause()
+        raise self._too_busy("update", namespace, name, row)
+
+    async def delete(
+        self, namespace: str, name: str, *, expected: ResourceVersion | None = None
+    ) -> T | None:
+        """Delete an object, or, while finalizers are left, mark it as being deleted.
+
+        Returns its last state, or None when there was none (or none that could be read). With
+        `expected` the object must be at that version, else `Conflict`.
+        """
+        row = await self._read(namespace, name)
+        backoff = Backoff(_CONTENTION, clock=self._clock)
+        for _ in range(ATTEMPTS_MAX):
+            if row is None:
+                return None
+            if expected is not None and _version(row) != expected:
+                raise self._conflict(namespace, name, expected, row)
+            item = self._doomed(row)
+            result = await self._swap(row.key, row.mod_revision, self._write_of(row.key, item))
+            if result.succeeded:
+                return item and stamped(item, ResourceVersion(result.revision))
+            row = _row_in(result)
+            await backoff.pause()
+        raise self._too_busy("delete", namespace, name, row)
+
+    async def _read(self, namespace: str, name: str) -> KeyValue | None:
+        key = self._kind.key(check_namespace(namespace), check_name(name))
+        result = await self._store.range(RangeRequest(range=KeyRange(key)))
+        return result.kvs[0] if result.kvs else None
+
+    async def _swap(self, key: bytes, mod_revision: int, write: Operation) -> TxnResult:
+        """Do the write if the key is at that revision, else read what is there."""
+        row = KeyRange(key)
+        unchanged = Compare(row, CompareTarget.MOD_REVISION, CompareOperator.EQUAL, mod_revision)
+        return await self._store.txn(
+            Txn(compares=(unchanged,), success=(write,), failure=(RangeRequest(range=row),))
+        )
+
+    def _write_of(self, key: bytes, item: T | None) -> Operation:
+        """Return what stores this state: one that waits for nothing more to be deleted goes."""
+        if item is None or (item.metadata.deletion_timestamp and not item.metadata.finalizers):
+            return Delete(KeyRange(key))
+        return Put(key, self._codec.encode(item))
+
+    def _successor(self, current: T, changed: T) -> T:
+        """Carry the bookkeeping over from the present version to the next."""
+        before, after = current.metadata, changed.metadata
+        require(
+            (after.namespace, after.name) == (before.namespace, before.name),
+            "an update keeps the object's name",
+        )
+        metadata = msgspec.structs.replace(
+            after,
+            uid=before.uid,
+            generation=before.generation + (changed.spec != current.spec),
+            creation_timestamp=before.creation_timestamp,
+            update_timestamp=self._now(),
+            deletion_timestamp=before.deletion_timestamp,
+            resource_version=NOT_STORED,
+        )
+        item = msgspec.structs.replace(changed, metadata=metadata)
+        self._kind.check(item)
+        return item
+
+    def _doomed(self, row: KeyValue) -> T | None:
+        """Return the object as its deletion leaves it; None when the row is unreadable."""
+        try:
+            item = self._codec.decode(row)
+        except Corrupt:
+            return None
+        if item.metadata.deletion_timestamp:
+            return item
+        metadata = msgspec.structs.replace(item.metadata, deletion_timestamp=self._now())
+        return msgspec.structs.replace(item, metadata=metadata)
+
+    def _now(self) -> str:
+        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _not_found(self, namespace: str, name: str) -> NotFound:
+        return NotFound(f"{self._kind.title(namespace, name)} not found")
+
+    def _conflict(
+        self, namespace: str, name: str, expected: ResourceVersion, row: KeyValue
+    ) -> Conflict:
+        return Conflict(
+            f"{self._kind.title(namespace, name)} is at resource version {row.mod_revision}, "
+            f"not {expected}: read it again",
+            resource_version=str(row.mod_revision),
+        )
+
+    def _too_busy(self, verb: str, namespace: str, name: str, row: KeyValue | None) -> Conflict:
+        return Conflict(
+            f"cannot {verb} {self._kind.title(namespace, name)}: others changed it "
+            f"{ATTEMPTS_MAX} times meanwhile; try again",
+            resource_version=None if row is None else str(row.mod_revision),
+        )
+
+
+def _version(row: KeyValue) -> ResourceVersion:
+    return ResourceVersion(row.mod_revision)
+
+
+def _row_in(result: TxnResult) -> KeyValue | None:
+    """Take what a failed swap read."""
+    read = result.results[0]
+    require(isinstance(read, RangeResult), "a failed swap answers with a range")
+    return read.kvs[0] if isinstance(read, RangeResult) and read.kvs else None
