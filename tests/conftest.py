@@ -22,7 +22,7 @@ def node(tmp_path: Path) -> Iterator[NodeProcess]:
 
 @pytest.fixture
 def servers() -> Iterator[list[ServerProcess]]:
-    """Processes that end with the test."""
+    """Collect processes that shall end with the test."""
     started: list[ServerProcess] = []
     yield started
     for process in started:
