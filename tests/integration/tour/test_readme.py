@@ -1,7 +1,8 @@
 """The README's tour, typed as a newcomer would type it.
 
-Every `$` line of its console blocks runs in a shell; what it prints must match what stands below it,
-where `...` stands for anything within a line. Only the ports differ, so that tests can run anywhere.
+Every `$` line of its console blocks runs in a shell; what it prints must match what stands below
+it, where `...` stands for anything within a line. Only the ports differ, so that the test can run
+beside anything else.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ def steps(text: str) -> list[tuple[str, str]]:
     """Return the commands of all console blocks with what the page says they print."""
     found = []
     for block in re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL):
-        for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE):
-            found.append((command, expected.strip()))
+        typed = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE)
+        found += [(command, expected.strip()) for command, expected in typed]
     return found
 
 
