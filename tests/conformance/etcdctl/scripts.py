@@ -1,7 +1,7 @@
 """What is typed at both servers: scripts of etcdctl commands, named by situation.
 
-`$LEASE` stands for the lease that the script granted last. A command is a list of arguments; a tuple
-is a command with what goes to its standard input.
+`$LEASE` stands for the lease that the script granted last. A command is a list of arguments; a
+tuple is a command with what goes to its standard input.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.conformance.etcdctl.scripts import SCRIPTS, Command
 from tests.support.peers import etcdctl_of
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from tests.support.node import NodeProcess
+
+if TYPE_CHECKING:
+    from tests.support.node import NodeProcess
 
 
 @pytest.fixture

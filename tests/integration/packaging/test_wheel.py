@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.support.node import NodeProcess
 
 ROOT = Path(__file__).resolve().parents[3]
