@@ -59,7 +59,10 @@ class Store(Protocol):
         ...
 
     async def lease_grant(self, ttl_s: int, lease_id: LeaseId | None = None) -> LeaseGrant:
-        """Grant a lease; the store chooses its id unless given. Raises `AlreadyExists`, `Invalid`."""
+        """Grant a lease; without `lease_id` the store chooses.
+
+        Raises `AlreadyExists`, and `Invalid` for a TTL above `LEASE_TTL_S_MAX`.
+        """
         ...
 
     async def lease_keep_alive(self, lease_id: LeaseId) -> int:

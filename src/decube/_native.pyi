@@ -1,0 +1,273 @@
+"""The engine and its etcd listener, for `decube.store.embedded` alone.
+
+Plain data crosses: ints, bytes, tuples, lists. Every call releases the GIL while the engine works;
+none waits for the disk but `Engine.open`, `Engine.close` and `EtcdListener.stop`. What takes time
+is queued with a ticket; its answer comes back with others of the same group commit through
+`Engine.take`, for which `Engine.fileno` becomes readable.
+
+Every call raises `StoreError` and nothing else of its own, with kind `forked` in a process that did
+not open the engine and `closed` after `close`. A `TypeError` means a defect in the caller.
+"""
+
+# ruff: noqa: PYI021 - the module's documentation is this stub; stubtest holds it to the module
+
+from os import PathLike
+from typing import Literal, Protocol, TypeAlias, final
+
+__version__: str
+
+class StoreError(Exception):
+    """Why the engine refused: `args` is kind, message, attributes.
+
+    The kind is the engine's own name of the error in snake case, the message one lower-case line
+    for people, and the attributes what it is about, by name.
+    """
+
+    args: tuple[str, str, dict[str, int | str]]
+
+_Target: TypeAlias = Literal["version", "create_revision", "mod_revision", "value", "lease"]
+_Operator: TypeAlias = Literal["=", ">", "<", "!="]
+# key, value, create revision, mod revision, version, lease
+_KeyValue: TypeAlias = tuple[bytes, bytes, int, int, int, int]
+# key, range end, target, operator, operand (bytes for "value")
+_Compare: TypeAlias = tuple[bytes, bytes, _Target | str, _Operator | str, int | bytes]
+_Operation: TypeAlias = (
+    # key, value, lease, prev_kv
+    tuple[Literal["put"], bytes, bytes, int, bool]
+    # key, range end, limit, revision, keys_only, count_only
+    | tuple[Literal["range"], bytes, bytes, int, int, bool, bool]
+    # key, range end, prev_kv
+    | tuple[Literal["delete"], bytes, bytes, bool]
+    # compares, success, failure
+    | tuple[Literal["txn"], list[_Compare], list[_Operation], list[_Operation]]
+)
+_OperationAnswer: TypeAlias = (
+    # revision, previous
+    tuple[Literal["put"], int, _KeyValue | None]
+    # revision, records, count, more
+    | tuple[Literal["range"], int, list[_KeyValue], int, bool]
+    # revision, deleted, previous
+    | tuple[Literal["delete"], int, int, list[_KeyValue]]
+    # revision, succeeded, results
+    | tuple[Literal["txn"], int, bool, list[_OperationAnswer]]
+)
+# revision, succeeded, results
+_TxnAnswer: TypeAlias = tuple[int, bool, list[_OperationAnswer]]
+# To a transaction its answer; to a compaction or a revocation the revision; to a grant the lease
+# and its TTL; to a keep-alive the TTL, 0 when there is no such lease.
+_Answer: TypeAlias = _TxnAnswer | int | tuple[int, int] | StoreError
+# record, deleted, previous
+_Event: TypeAlias = tuple[_KeyValue, bool, _KeyValue | None]
+_WatchItem: TypeAlias = (
+    # whole revisions, oldest first
+    tuple[Literal["events"], list[_Event]]
+    # everything up to and including this revision was handed out
+    | tuple[Literal["progress"], int]
+    # the compact revision; nothing follows
+    | tuple[Literal["compacted"], int]
+    # the store closed; nothing follows
+    | tuple[Literal["closed"]]
+)
+
+class _EngineOptions(Protocol):
+    """See `decube.store.embedded.EmbeddedOptions`, which is one."""
+
+    @property
+    def log_dir(self) -> PathLike[str] | None: ...
+    @property
+    def checkpoint_dir(self) -> PathLike[str] | None: ...
+    @property
+    def quota_bytes(self) -> int | None: ...
+    @property
+    def segment_bytes(self) -> int: ...
+    @property
+    def checkpoint_bytes_min(self) -> int: ...
+    @property
+    def log_retention_s(self) -> float: ...
+    @property
+    def log_retention_bytes(self) -> int: ...
+    @property
+    def queue_length_max(self) -> int: ...
+    @property
+    def txn_operations_max(self) -> int: ...
+    @property
+    def request_bytes_max(self) -> int: ...
+    @property
+    def lease_ttl_s_min(self) -> int: ...
+    @property
+    def watch_queue_bytes_max(self) -> int: ...
+
+@final
+class Engine:
+    """A running store. Dropping the last reference closes it."""
+
+    @staticmethod
+    def open(options: _EngineOptions) -> Engine:
+        """Open a store, recovering what its log holds. Blocks; call it off the event loop.
+
+        Kinds: `locked` (path, pid), `corrupt` (path, offset), `newer_format` (path, found,
+        supported), `io` (operation, path, errno).
+        """
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while `take` has something. Never read it."""
+
+    def take(self) -> tuple[list[tuple[int, _Answer]], list[int]]:
+        """Take the answers that came since the last call, by ticket, and the watches to look at."""
+
+    def range(
+        self, key: bytes, end: bytes, limit: int, revision: int, keys_only: bool, count_only: bool
+    ) -> RangeAnswer:
+        """Read at one revision; in the caller's thread, without waiting for the disk.
+
+        Kinds: `key_empty`, `compacted` (compact_revision), `future_revision` (current).
+        """
+
+    def submit_txn(
+        self,
+        ticket: int,
+        compares: list[_Compare],
+        success: list[_Operation],
+        failure: list[_Operation],
+    ) -> None:
+        """Queue a transaction. What is malformed is refused here; the rest is told in the answer.
+
+        Kinds here: `key_empty`, `too_many_operations`, `duplicate_key`, `request_too_large`
+        (limit_bytes), `too_many_requests`, `bad_argument` (field).
+        """
+
+    def submit_compact(self, ticket: int, revision: int) -> None:
+        """Queue a compaction."""
+
+    def submit_lease_grant(self, ticket: int, lease_id: int, ttl_s: int) -> None:
+        """Queue a grant; with `lease_id` 0 the engine chooses."""
+
+    def submit_lease_revoke(self, ticket: int, lease_id: int) -> None:
+        """Queue a revocation."""
+
+    def submit_lease_keep_alive(self, ticket: int, lease_id: int) -> None:
+        """Queue a keep-alive."""
+
+    def lease_status(self, lease_id: int, with_keys: bool) -> tuple[int, int, list[bytes]]:
+        """Return remaining and granted TTL in seconds, and the keys if asked for.
+
+        Kind: `lease_not_found`.
+        """
+
+    def leases(self) -> list[int]:
+        """Return all live leases in order."""
+
+    def status(self) -> dict[str, int]:
+        """Return the engine's figures by name (`decube_engine::Status`)."""
+
+    def hash_kv(self, revision: int) -> tuple[int, int, int, int]:
+        """Return hash, hash revision, compact revision and revision, as etcd's HashKV.
+
+        Reads the whole history; call it off the event loop.
+        """
+
+    def watch(self, key: bytes, end: bytes, start_revision: int, prev_kv: bool) -> Watch:
+        """Open a watch. Kinds: `watch_range_empty`, `compacted`, `too_many_watchers`."""
+
+    def serve_etcd(self, options: _EtcdListenerOptions) -> EtcdListener:
+        """Serve etcd's API on a port of its own, from threads of its own."""
+
+    def close(self) -> None:
+        """Make durable and answer what is queued, end watches, release the lock. Blocks.
+
+        Closing twice is fine; the answers can still be taken.
+        """
+
+class _EtcdListenerOptions(Protocol):
+    """See `decube.store.embedded.EtcdListenerOptions`, which is one."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def advertise_client_urls(self) -> tuple[str, ...]: ...
+    @property
+    def advertise_peer_urls(self) -> tuple[str, ...]: ...
+    @property
+    def member_name(self) -> str: ...
+    @property
+    def product_version(self) -> str: ...
+    @property
+    def request_bytes_max(self) -> int: ...
+    @property
+    def connections_max(self) -> int: ...
+    @property
+    def watch_progress_notify_interval_s(self) -> float: ...
+
+@final
+class EtcdListener:
+    """A port that serves etcd's API. Dropping it stops it."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as host:port, with the port it really got."""
+
+    def stop(self, grace_s: float) -> None:
+        """Take no more connections, let calls finish for that long, then cut. Blocks.
+
+        Stopping twice is fine.
+        """
+
+@final
+class RangeAnswer:
+    """The answer to a range; its records are made Python objects page by page."""
+
+    @property
+    def revision(self) -> int:
+        """The store's revision when it was read."""
+
+    @property
+    def count(self) -> int:
+        """All keys of the range, whatever the limit."""
+
+    @property
+    def more(self) -> bool:
+        """Whether the limit cut the answer."""
+
+    def take(self, records_max: int) -> list[_KeyValue]:
+        """Take the next records; an empty list when there are none left."""
+
+@final
+class Watch:
+    """One watch. Dropping it ends it."""
+
+    @property
+    def id(self) -> int:
+        """By which `Engine.take` names it."""
+
+    @property
+    def revision(self) -> int:
+        """The store's revision when the watch was made."""
+
+    def take(self, bytes_max: int) -> list[_WatchItem]:
+        """Take what is ready, about that many bytes. After an empty list `Engine.take` names it."""
+
+    def request_progress(self) -> None:
+        """Ask for a progress item, behind all events it speaks for; none while it is behind."""
+
+    def close(self) -> None:
+        """End the watch. Closing twice is fine."""
+
+# wall time in seconds since the epoch, level, target, message, fields
+_LogEvent: TypeAlias = tuple[float, str, str, str, dict[str, str | int | float | bool]]
+
+@final
+class LogQueue:
+    """The Rust core's log events of this process, bounded: when full, the newest are dropped.
+
+    At most one in a process: a second refuses with kind `bad_argument` (field `log`).
+    """
+
+    @staticmethod
+    def open(level: str, events_max: int) -> LogQueue:
+        """Start collecting events of `level` (error, warn, info, debug) and above."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while `take` has something. Never read it."""
+
+    def take(self) -> tuple[list[_LogEvent], int]:
+        """Take the events that came since the last call, and how many were dropped meanwhile."""

@@ -1,0 +1,11 @@
+"""The store in this process: the engine of `crates/engine`, durable or in memory.
+
+Nothing outside this package imports the extension module.
+"""
+
+from __future__ import annotations
+
+from decube.store.embedded.options import EmbeddedOptions, EtcdListenerOptions
+from decube.store.embedded.store import EmbeddedStore, EtcdListener
+
+__all__ = ["EmbeddedOptions", "EmbeddedStore", "EtcdListener", "EtcdListenerOptions"]

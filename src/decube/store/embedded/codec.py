@@ -1,0 +1,104 @@
+"""Between the store's own types and the plain tuples that cross into the extension module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from decube.kit.errors import Invalid
+from decube.store.types import (
+    CompareTarget,
+    Delete,
+    DeleteResult,
+    Event,
+    KeyValue,
+    LeaseId,
+    Put,
+    PutResult,
+    RangeRequest,
+    RangeResult,
+    Revision,
+    Txn,
+    TxnResult,
+)
+
+if TYPE_CHECKING:
+    from decube import _native
+    from decube.store.types import Compare, Operation, OperationResult
+
+
+def encode_txn(
+    txn: Txn,
+) -> tuple[list[_native._Compare], list[_native._Operation], list[_native._Operation]]:
+    """Make a transaction's tuple, nested ones included."""
+    return (
+        [_encode_compare(compare) for compare in txn.compares],
+        [_encode_operation(operation) for operation in txn.success],
+        [_encode_operation(operation) for operation in txn.failure],
+    )
+
+
+def _encode_operation(operation: Operation) -> _native._Operation:
+    match operation:
+        case Put(key=key, value=value, lease=lease, prev_kv=prev_kv):
+            return ("put", key, value, lease, prev_kv)
+        case RangeRequest():
+            return (
+                "range",
+                operation.range.key,
+                operation.range.end,
+                operation.limit,
+                operation.revision,
+                operation.keys_only,
+                operation.count_only,
+            )
+        case Delete(range=keys, prev_kv=prev_kv):
+            return ("delete", keys.key, keys.end, prev_kv)
+        case Txn():
+            return ("txn", *encode_txn(operation))
+
+
+def _encode_compare(compare: Compare) -> _native._Compare:
+    operand = compare.operand
+    if isinstance(operand, bytes) != (compare.target is CompareTarget.VALUE):
+        raise Invalid("a compare of VALUE takes bytes, any other an int", field="operand")
+    keys = compare.range
+    return (keys.key, keys.end, compare.target.value, compare.operator.value, operand)
+
+
+def decode_txn(answer: _native._TxnAnswer) -> TxnResult:
+    """Read a transaction's answer, nested ones included."""
+    revision, succeeded, results = answer
+    return TxnResult(
+        Revision(revision), succeeded, tuple([_decode_result(result) for result in results])
+    )
+
+
+def _decode_result(result: _native._OperationAnswer) -> OperationResult:
+    match result:
+        case ("put", revision, previous):
+            return PutResult(Revision(revision), previous and decode_key_value(previous))
+        case ("range", revision, records, count, more):
+            return RangeResult(Revision(revision), decode_key_values(records), count, more)
+        case ("delete", revision, deleted, previous):
+            return DeleteResult(Revision(revision), deleted, decode_key_values(previous))
+        case ("txn", revision, succeeded, results):
+            return decode_txn((revision, succeeded, results))
+
+
+def decode_key_value(record: _native._KeyValue) -> KeyValue:
+    """Read one version of a key."""
+    key, value, create_revision, mod_revision, version, lease = record
+    return KeyValue(
+        key, value, Revision(create_revision), Revision(mod_revision), version, LeaseId(lease)
+    )
+
+
+def decode_key_values(records: list[_native._KeyValue]) -> tuple[KeyValue, ...]:
+    """Read many versions."""
+    return tuple([decode_key_value(record) for record in records])
+
+
+def decode_event(event: _native._Event) -> Event:
+    """Read one change."""
+    record, deleted, previous = event
+    return Event(decode_key_value(record), deleted, previous and decode_key_value(previous))

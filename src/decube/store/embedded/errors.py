@@ -1,0 +1,99 @@
+"""From the extension module's one exception to our kinds.
+
+The module raises `StoreError(kind, message, attributes)`; kinds are the names of the engine's own
+errors. Everything needed stands in the attributes: texts are shown, never read.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from decube.kit.errors import (
+    AlreadyExists,
+    Closed,
+    Compacted,
+    Corrupt,
+    DecubeError,
+    Denied,
+    Exhausted,
+    Internal,
+    Invalid,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    Unimplemented,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from decube._native import StoreError
+
+    Attributes = Mapping[str, Any]
+    Make = Callable[[str, Attributes], DecubeError]
+
+_NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE}
+
+
+def translate(error: StoreError) -> DecubeError:
+    """Return our error for one of the extension module."""
+    kind, message, attributes = error.args
+    make = _BY_KIND.get(kind)
+    if make is None:
+        return Internal(f"unknown kind of store error {kind!r}: {message}")
+    return make(message, attributes)
+
+
+def _invalid(field: str) -> Make:
+    return lambda message, _: Invalid(message, field=field)
+
+
+def _closed(message: str, attributes: Attributes) -> DecubeError:
+    return Closed(message, **attributes)
+
+
+def _input_output(message: str, attributes: Attributes) -> DecubeError:
+    number = attributes.get("errno")
+    if number in _NOT_PERMITTED:
+        return Denied(message, reason="not_permitted", **attributes)
+    if number in _NO_ROOM:
+        return Exhausted(message, reason="no_room", **attributes)
+    if number == errno.EADDRINUSE:
+        return Unavailable(message, reason="address_in_use", **attributes)
+    return Unavailable(message, reason="io", **attributes)
+
+
+_BY_KIND: Mapping[str, Make] = {
+    "key_empty": _invalid("key"),
+    "key_not_found": _invalid("key"),
+    "value_provided": _invalid("value"),
+    "lease_provided": _invalid("lease"),
+    "too_many_operations": _invalid("operations"),
+    "duplicate_key": _invalid("key"),
+    "future_revision": _invalid("revision"),
+    "lease_ttl_too_large": _invalid("ttl_s"),
+    "bad_argument": lambda message, attributes: Invalid(message, field=str(attributes["field"])),
+    "compacted": lambda message, attributes: Compacted(
+        message, compact_revision=int(attributes["compact_revision"])
+    ),
+    "lease_not_found": lambda message, _: NotFound(message),
+    "lease_exists": lambda message, attributes: AlreadyExists(message, **attributes),
+    "no_space": lambda message, _: Exhausted(message, reason="quota"),
+    "too_many_requests": lambda message, _: Exhausted(message, reason="overload"),
+    "request_too_large": lambda message, attributes: TooLarge(
+        message, limit_bytes=int(attributes["limit_bytes"])
+    ),
+    "latched": lambda message, _: Unavailable(message, reason="latched"),
+    "closed": _closed,
+    "forked": _closed,
+    "watch_range_empty": _invalid("range"),
+    "too_many_watchers": lambda message, _: Exhausted(message, reason="watchers"),
+    "locked": lambda message, attributes: Unavailable(message, reason="locked", **attributes),
+    "corrupt": lambda message, attributes: Corrupt(message, **attributes),
+    "newer_format": lambda message, attributes: Unimplemented(
+        message, reason="newer_format", **attributes
+    ),
+    "io": _input_output,
+}

@@ -1,0 +1,8 @@
+"""The store behind etcd v3 endpoints: a cluster that DeCube supervises, or one you have."""
+
+from __future__ import annotations
+
+from decube.store.remote.options import RemoteOptions, TlsOptions
+from decube.store.remote.store import RemoteStore
+
+__all__ = ["RemoteOptions", "RemoteStore", "TlsOptions"]
