@@ -1,0 +1,114 @@
+"""`decube config`: what the settings are, where they come from, and whether they are right."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from decube.cli.output import print_object, print_table
+from decube.config import describe
+from decube.config.load import DEFAULT, Loaded, load
+
+app = App(name="config", help="Show, check and explain the settings.", version_flags=[])
+
+ConfigFile = Annotated[
+    Path | None, Parameter(env_var="DECUBE_CONFIG", help="The configuration file.")
+]
+Assignments = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", help="KEY=VALUE for any key; may be repeated.", negative=()),
+]
+
+
+@app.command
+def show(
+    *,
+    config: ConfigFile = None,
+    assignments: Assignments = (),
+    changed: Annotated[bool, Parameter(help="Only what is not a default.", negative=())] = False,
+    output: Annotated[
+        Literal["table", "json", "yaml"], Parameter(name=["--output", "-o"])
+    ] = "table",
+) -> None:
+    """Show the settings `decube up` would use, and where each came from. Secrets are masked.
+
+    For example:
+
+        DECUBE_NODE_ID=a decube config show --config config/config.yaml --changed
+    """
+    loaded = load_from(config, assignments)
+    if output != "table":
+        print_object(describe.nested(loaded, changed_only=changed), output)
+        return
+    rows = [
+        (path, json.dumps(value, ensure_ascii=False), origin)
+        for path, (value, origin) in describe.shown(loaded).items()
+        if not (changed and origin == DEFAULT)
+    ]
+    print_table(("KEY", "VALUE", "FROM"), rows)
+
+
+@app.command
+def check(*, config: ConfigFile = None, assignments: Assignments = ()) -> None:
+    """Check file, environment and --set; exit 0 if `decube up` would accept them.
+
+    For example:
+
+        decube config check --config config/config.yaml
+    """
+    idle = load_from(config, assignments).without_effect()
+    print("the configuration is fine")
+    for key in idle:
+        print(f"  {key.path} has no effect yet: {key.no_effect}")
+
+
+@app.command
+def default() -> None:
+    """Print a file with every key at its default, explained.
+
+    For example:
+
+        decube config default > config.yaml
+    """
+    print(describe.default_file(), end="")
+
+
+@app.command
+def schema() -> None:
+    """Print the JSON schema of the file, for editors.
+
+    For example:
+
+        decube config schema > decube.schema.json
+    """
+    print_object(describe.schema(), "json")
+
+
+@app.command
+def reference() -> None:
+    """Print all keys as a page of Markdown: docs/configuration.md.
+
+    For example:
+
+        decube config reference > docs/configuration.md
+    """
+    print(describe.reference(), end="")
+
+
+def load_from(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    flags: tuple[tuple[str, str, str], ...] = (),
+) -> Loaded:
+    """Load the settings from the process's environment and what a command was given."""
+    given = [(*_split(text), "--set") for text in assignments]
+    return load(file=config, environment=os.environ, flags=[*given, *flags])
+
+
+def _split(assignment: str) -> tuple[str, str]:
+    key, equals, value = assignment.partition("=")
+    if not equals:
+        raise ValueError(f'"{assignment}" is not KEY=VALUE')
+    return key.strip(), value

@@ -1,0 +1,50 @@
+"""How the command line tells that something failed: one line and a hint on stderr, an exit code.
+
+Exit codes of the kinds of errors stand in `kit.errors.ANSWERS`; an error of starting a node brings
+its own. docs/exit-codes.md lists all of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from decube.kit.errors import (
+    Conflict,
+    DecubeError,
+    NotLeader,
+    Unavailable,
+    answer_of,
+)
+
+BAD_USAGE: Final = 2
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
+PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
+
+_HINTS: Final[dict[type[DecubeError], str]] = {
+    Unavailable: "is the node up? `decube up` starts one; --address or DECUBE_ADDRESS chooses it",
+    Conflict: "it changed meanwhile: read it again and repeat",
+    NotLeader: "ask the leader: --address or DECUBE_ADDRESS chooses it",
+}
+
+
+def exit_code_of(error: DecubeError) -> int:
+    """Return the exit code of an error."""
+    own = getattr(error, "exit_code", None)
+    return own if isinstance(own, int) else answer_of(error).exit_code
+
+
+def tell(message: str, hint: str | None = None) -> None:
+    """Say on stderr what failed, and what to do next."""
+    print(f"decube: {message}", file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
+
+
+def tell_error(error: DecubeError) -> int:
+    """Say what failed and return the exit code."""
+    hint = error.details.get("hint")
+    if hint is None:
+        hint = next((text for kind, text in _HINTS.items() if isinstance(error, kind)), None)
+    tell(error.message, str(hint) if hint else None)
+    return exit_code_of(error)

@@ -1,0 +1,226 @@
+"""`decube kv`: the store itself, by the etcd API, as etcdctl shows it.
+
+Keys and values are bytes. In JSON they stand as text, and as `key_base64`, `value_base64` where
+they are not UTF-8.
+"""
+
+import asyncio
+import sys
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from decube.cli.kv_lease import app as lease_app
+from decube.cli.kv_output import (
+    KvOutput,
+    PrintKvOutput,
+    as_object,
+    print_events,
+    print_pairs,
+)
+from decube.cli.kv_target import EtcdTarget, lease_id, with_store
+from decube.cli.output import print_line, print_object
+from decube.kit.errors import Invalid, NotFound
+from decube.store.protocol import Store
+from decube.store.types import (
+    NO_LEASE,
+    Delete,
+    DeleteResult,
+    KeyRange,
+    KeyValue,
+    Operation,
+    Put,
+    PutResult,
+    RangeRequest,
+    RangeResult,
+    Revision,
+    Txn,
+    WatchRequest,
+)
+
+app = App(name="kv", help="Read and write the store by the etcd API.", version_flags=[])
+app.command(lease_app)
+
+Prefix = Annotated[bool, Parameter(negative=(), help="All keys that start with KEY.")]
+FromKey = Annotated[bool, Parameter(negative=(), help="All keys from KEY on.")]
+PrevKv = Annotated[bool, Parameter(negative=(), help="Show also what was there before.")]
+Rev = Annotated[int, Parameter(help="A revision of the store.")]
+_PAGE_KEYS = 1000
+
+
+@app.command
+def put(
+    key: str,
+    value: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    /,
+    *,
+    lease: Annotated[str, Parameter(help="Attach this lease (hexadecimal).")] = "",
+    prev_kv: PrevKv = False,
+    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    output: KvOutput = "simple",
+) -> None:
+    """Write a key. Without a value it is read from standard input.
+
+    For example:
+
+        decube kv put greeting hello
+        decube kv put config < config.json
+    """
+    content = sys.stdin.buffer.read() if value is None else value.encode()
+    attached = lease_id(lease) if lease else NO_LEASE
+    operation = Put(key.encode(), content, attached, prev_kv=prev_kv)
+    result = _execute(target, operation)
+    if not isinstance(result, PutResult):
+        raise TypeError(result)
+    if output in ("json", "yaml"):
+        previous = as_object(result.previous) if result.previous else None
+        print_object({"revision": result.revision, "previous": previous}, output)
+        return
+    print_line("OK")
+    if result.previous:
+        print_pairs([result.previous], output)
+
+
+@app.command
+def get(
+    key: str,
+    end: Annotated[str, Parameter(help="Read the keys up to this one, not included.")] = "",
+    /,
+    *,
+    prefix: Prefix = False,
+    from_key: FromKey = False,
+    rev: Rev = 0,
+    limit: Annotated[int, Parameter(help="Print at most that many; 0 prints all.")] = 0,
+    keys_only: Annotated[bool, Parameter(negative=())] = False,
+    count_only: Annotated[bool, Parameter(negative=())] = False,
+    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    output: PrintKvOutput = "simple",
+) -> None:
+    """Read a key, or a range of keys. A single key that is absent ends with exit code 3.
+
+    For example:
+
+        decube kv get greeting
+        decube kv get --prefix /decube/ --keys-only
+        decube kv get greeting --rev 5 -o json
+    """
+    keys = _key_range(key, end, prefix=prefix, from_key=from_key)
+    first = RangeRequest(
+        range=keys,
+        limit=min(limit, _PAGE_KEYS) if limit else _PAGE_KEYS,
+        revision=Revision(rev),
+        keys_only=keys_only,
+        count_only=count_only,
+    )
+    result = asyncio.run(with_store(target, lambda store: _read_all(store, first, limit)))
+    if count_only:
+        print_line(str(result.count))
+        return
+    if not result.kvs and not keys.end:
+        raise NotFound(f"there is no key {key}", hint="--prefix reads all keys that start with it")
+    print_pairs(result.kvs, output, keys_only=keys_only)
+
+
+@app.command(name="del")
+def delete(
+    key: str,
+    end: Annotated[str, Parameter(help="Delete the keys up to this one, not included.")] = "",
+    /,
+    *,
+    prefix: Prefix = False,
+    from_key: FromKey = False,
+    prev_kv: PrevKv = False,
+    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    output: KvOutput = "simple",
+) -> None:
+    """Delete a key, or a range of keys, in one revision; prints how many there were.
+
+    For example:
+
+        decube kv del greeting
+        decube kv del --prefix jobs/
+    """
+    keys = _key_range(key, end, prefix=prefix, from_key=from_key)
+    result = _execute(target, Delete(keys, prev_kv=prev_kv))
+    if not isinstance(result, DeleteResult):
+        raise TypeError(result)
+    if output in ("json", "yaml"):
+        previous = [as_object(kv) for kv in result.previous]
+        told = {"revision": result.revision, "deleted": result.deleted, "previous": previous}
+        print_object(told, output)
+        return
+    print_line(str(result.deleted))
+    print_pairs(result.previous, output)
+
+
+@app.command
+def watch(
+    key: str,
+    end: Annotated[str, Parameter(help="Watch the keys up to this one, not included.")] = "",
+    /,
+    *,
+    prefix: Prefix = False,
+    from_key: FromKey = False,
+    rev: Annotated[int, Parameter(help="Start with the changes of this revision.")] = 0,
+    prev_kv: PrevKv = False,
+    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    output: PrintKvOutput = "simple",
+) -> None:
+    """Print changes as they happen, until Ctrl-C. Connections that break are taken up again.
+
+    For example:
+
+        decube kv watch greeting
+        decube kv watch --prefix /decube/pods/ -o json
+    """
+    request = WatchRequest(
+        range=_key_range(key, end, prefix=prefix, from_key=from_key),
+        start_revision=Revision(rev),
+        prev_kv=prev_kv,
+    )
+
+    async def follow(store: Store) -> None:
+        async with store.watch(request) as batches:
+            async for batch in batches:
+                print_events(batch.events, output)
+
+    asyncio.run(with_store(target, follow))
+
+
+def _execute(target: EtcdTarget, operation: Operation) -> Any:  # noqa: ANN401 - the caller checks
+    async def run(store: Store) -> Any:  # noqa: ANN401
+        return (await store.txn(Txn(success=(operation,)))).results[0]
+
+    return asyncio.run(with_store(target, run))
+
+
+async def _read_all(store: Store, request: RangeRequest, limit: int) -> RangeResult:
+    """Read page by page at one revision, so that neither side holds a large range at once."""
+    page = await store.range(request)
+    total = page.count
+    pairs: list[KeyValue] = list(page.kvs)
+    pinned = request.revision or page.revision
+    while page.more and (not limit or len(pairs) < limit):
+        after = pairs[-1].key + b"\0"
+        page = await store.range(
+            RangeRequest(
+                range=KeyRange(after, request.range.end),
+                limit=min(_PAGE_KEYS, limit - len(pairs)) if limit else _PAGE_KEYS,
+                revision=Revision(pinned),
+                keys_only=request.keys_only,
+            )
+        )
+        pairs += page.kvs
+    return RangeResult(page.revision, tuple(pairs), total, page.more)
+
+
+def _key_range(key: str, end: str, *, prefix: bool, from_key: bool) -> KeyRange:
+    if sum((bool(end), prefix, from_key)) > 1:
+        raise Invalid("END, --prefix and --from-key exclude each other", field="key")
+    if prefix:
+        return KeyRange.prefix(key.encode())
+    if from_key:
+        return KeyRange(key.encode() or b"\0", b"\0")
+    if not key:
+        raise Invalid("the key is empty; `--prefix ''` stands for all keys", field="key")
+    return KeyRange(key.encode(), end.encode())

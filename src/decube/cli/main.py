@@ -1,0 +1,77 @@
+"""The command `decube`: which commands there are, and how they end.
+
+Commands are loaded when they are typed: `decube version` imports neither a server nor a client, and
+no client command imports anything of the server. A test holds that.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from decube.cli.failures import BAD_USAGE, INTERRUPTED, PIPE_CLOSED, tell, tell_error
+from decube.kit.errors import DecubeError
+
+app = App(
+    name="decube",
+    help="""A control plane in one process: an etcd-compatible store with REST and gRPC on it.
+
+For example:
+
+    decube up                                  start a node on this machine
+    decube status                              ask it how it is
+    decube pods create web --label app=nginx   create a pod
+    decube kv put greeting hello               write to the store itself
+    decube completion install                  complete commands by Tab
+
+`decube --config FILE` is short for `decube up --config FILE`.
+""",
+    help_format="plaintext",
+    version_flags=[],
+    suppress_keyboard_interrupt=False,
+)
+app.command("decube.cli.up:up", name="up", help="Start a node and run it until SIGTERM or Ctrl-C.")
+app.command("decube.cli.status:status", name="status", help="Tell how a node is.")
+app.command("decube.cli.pods:app", name="pods", help="Create, read, change and watch pods.")
+app.command("decube.cli.kv:app", name="kv", help="Read and write the store by the etcd API.")
+app.command(
+    "decube.cli.configuration:app", name="config", help="Show, check and explain the settings."
+)
+app.command(
+    "decube.cli.completion:app", name="completion", help="Shell completion: print or install it."
+)
+app.command("decube.cli.version:version", name="version", help="Print the version.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; errors are told on stderr."""
+    if arguments and arguments[0].partition("=")[0] == "--config":
+        arguments = ["up", *arguments]  # as the original is started
+    try:
+        result = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+        sys.stdout.flush()
+    except CycloptsError as error:
+        command = " ".join(["decube", *(error.command_chain or ())])
+        tell(_first_lower(str(error)), f"`{command} --help` tells what there is")
+        return BAD_USAGE
+    except DecubeError as error:
+        return tell_error(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain about it once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    return result if isinstance(result, int) else 0
+
+
+def _first_lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,47 @@
+"""The options that many commands share."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from decube.cli.output import OutputFormat
+from decube.cli.rest_client import DEFAULT_ADDRESS, RestClient
+from decube.kit.durations import Duration, parse_duration
+
+TIMEOUT_DEFAULT = Duration.of_seconds(10)
+
+
+def duration_option(_hint: object, tokens: object) -> Duration:
+    """Read an option that is a duration; how cyclopts wants a converter."""
+    return parse_duration(tokens[0].value)  # type: ignore[index]
+
+
+Output = Annotated[
+    OutputFormat, Parameter(name=["--output", "-o"], help="Form of what is printed.")
+]
+Timeout = Annotated[
+    Duration,
+    Parameter(
+        converter=duration_option,
+        n_tokens=1,
+        accepts_keys=False,
+        help="How long one request may take.",
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """Which node is called, and how long it may take."""
+
+    address: Annotated[
+        str,
+        Parameter(env_var="DECUBE_ADDRESS", help="URL of the REST API.", group="Connection"),
+    ] = DEFAULT_ADDRESS
+    timeout: Annotated[Timeout, Parameter(group="Connection")] = TIMEOUT_DEFAULT
+
+    def client(self) -> RestClient:
+        """Return a client of the node."""
+        return RestClient(self.address, self.timeout.seconds)

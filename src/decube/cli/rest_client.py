@@ -1,0 +1,158 @@
+"""The client of the REST API: JSON in, JSON out, errors as the kinds of `kit.errors`.
+
+On `http.client`: a command line that runs for a moment feels the quarter of a second that importing
+a larger HTTP library takes, and needs nothing of it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from decube.kit.errors import (
+    ANSWERS,
+    Compacted,
+    DecubeError,
+    Internal,
+    Invalid,
+    TooLarge,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DEFAULT_ADDRESS: Final = "http://127.0.0.1:8080"
+_OK_BELOW: Final = 300
+_KINDS: Final = {kind.code: kind for kind in ANSWERS}
+
+
+class RestClient:
+    """Calls one node. Each request is a connection of its own; nothing is retried."""
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+            raise Invalid(
+                f'"{address}" is not an address: write it like {DEFAULT_ADDRESS}', field="address"
+            )
+        self.address = f"{parts.scheme}://{parts.netloc}"
+        self._secure = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = port
+        self._base = parts.path.rstrip("/")
+        self._timeout_s = timeout_s
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> Any:  # noqa: ANN401 - what JSON holds
+        """Make a request and return the decoded answer; raises the kind of error it tells."""
+        with self._answer(method, path, query, body, self._timeout_s) as answer:
+            return _decoded(answer.read(), answer.status)
+
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[Iterator[Any]]:
+        """Open a stream of JSON lines; it ends, or raises `Unavailable`, when the server goes."""
+        with self._answer("GET", path, query, None, None) as answer:
+            yield self._lines(answer)
+
+    def _lines(self, answer: http.client.HTTPResponse) -> Iterator[Any]:
+        try:
+            for line in answer:
+                if line.strip():
+                    yield _decoded(line, answer.status)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"the stream from {self.address} broke: {_why(error)}") from error
+
+    @contextmanager
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+        read_timeout_s: float | None,
+    ) -> Iterator[http.client.HTTPResponse]:
+        connection = self._connection()
+        try:
+            try:
+                connection.request(
+                    method,
+                    self._base + path + ("?" + urlencode(query) if query else ""),
+                    body=None if body is None else json.dumps(body).encode(),
+                    headers={} if body is None else {"Content-Type": "application/json"},
+                )
+                answer = connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                raise Unavailable(f"cannot reach {self.address}: {_why(error)}") from error
+            if answer.status >= _OK_BELOW:
+                raise _error_of(answer.status, answer.read())
+            if connection.sock is not None:
+                connection.sock.settimeout(read_timeout_s)
+            yield answer
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._secure:
+            return http.client.HTTPSConnection(
+                self._host,
+                self._port,
+                timeout=self._timeout_s,
+                context=ssl.create_default_context(),
+            )
+        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+
+
+def _decoded(text: bytes, status: int) -> Any:  # noqa: ANN401 - what JSON holds
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Internal(f"the server answered {status} with something that is not JSON") from error
+    if isinstance(value, dict) and "error" in value and isinstance(value["error"], dict):
+        raise _told(value["error"], status)
+    return value
+
+
+def _error_of(status: int, text: bytes) -> DecubeError:
+    try:
+        return _told(json.loads(text)["error"], status)
+    except (ValueError, KeyError, TypeError):
+        return Internal(
+            f"the server answered {status} {http.client.responses.get(status, '')}; "
+            "is the address that of a DeCube node?"
+        )
+
+
+def _told(told: Mapping[str, Any], status: int) -> DecubeError:
+    """Make the error that the server told."""
+    message = str(told.get("message", f"the server answered {status}"))
+    details = dict(told.get("details") or {})
+    kind = _KINDS.get(str(told.get("code")), Internal)
+    if kind is Compacted:
+        return Compacted(message, compact_revision=int(details.get("compact_revision", 0)))
+    if kind is TooLarge:
+        return TooLarge(message, limit_bytes=int(details.get("limit_bytes", 0)))
+    error = kind(message)
+    error.details = details
+    return error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    reason = error.strerror if isinstance(error, OSError) else None
+    return (reason or str(error) or type(error).__name__).lower()

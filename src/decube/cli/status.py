@@ -1,0 +1,45 @@
+"""`decube status`: one look at a node."""
+
+from decube.cli.options import Node, Output
+from decube.cli.output import print_object, print_table
+
+_ROWS = (
+    ("version", "version"),
+    ("leader", "is_leader"),
+    ("leader address", "leader_addr"),
+    ("role", "role"),
+    ("REST", "address"),
+    ("gRPC", "grpc_address"),
+    ("etcd", "etcd_address"),
+)
+
+
+def status(*, node: Node = Node(), output: Output = "table") -> int:  # noqa: B008 - it is frozen
+    """Tell how a node is. Exit 0 when it is healthy, 7 when it cannot be reached or is not.
+
+    For example:
+
+        decube status
+        DECUBE_ADDRESS=http://10.0.0.5:8080 decube status -o json
+    """
+    client = node.client()
+    health = client.call("GET", "/health")
+    info = client.call("GET", "/node/info")
+    healthy = health.get("status") == "healthy"
+    if output == "name":
+        print(f"node/{info.get('node_id', '')}")
+    elif output == "table":
+        rows = [("node", str(info.get("node_id", ""))), ("health", str(health.get("status", "")))]
+        rows += [
+            (title, _text(info[key])) for title, key in _ROWS if info.get(key) not in (None, "")
+        ]
+        print_table(("WHAT", "VALUE"), rows)
+    else:
+        print_object({**info, "health": health}, output)
+    return 0 if healthy else 7
+
+
+def _text(value: object) -> str:
+    return (
+        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    )
