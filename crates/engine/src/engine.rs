@@ -1,24 +1,53 @@
 //! The store as its callers see it.
 
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, OpenError};
-use crate::mailbox::Mailbox;
-use crate::options::Options;
+use crate::mailbox::{Answer, Mailbox};
+use crate::options::{Options, Storage};
+use crate::state::State;
+use crate::store::{Identity, Store};
+use crate::txn::{check_txn, validate};
 use crate::types::{
     Command, HashKv, LeaseId, LeaseStatus, Outcome, RangeRequest, RangeResult, Revision, Status,
+    TxnRequest, TxnResult,
 };
 use crate::watch::{Notify, WatchStream};
+use crate::writer::{Job, Work, Writer};
 
 /// A running store. Cheap to clone; the last clone dropped closes it.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    running: Arc<Running>,
+}
+
+/// Closes the store when the last handle goes. The threads hold the store, not this.
+struct Running {
+    store: Arc<Store>,
+    txn_operations_max: usize,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl Engine {
     /// Opens a store, recovering what its log holds, and starts its threads.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let _ = options;
-        todo!()
+        let Storage::Memory = &options.storage else { todo!() };
+        let store = Arc::new(Store::new(State::new(), Identity::random(), &options));
+        let running = Running {
+            store: Arc::clone(&store),
+            txn_operations_max: options.txn_operations_max,
+            threads: Mutex::default(),
+        };
+        let writer = Writer::new(Arc::clone(&store), None, &options);
+        running.start("decube-writer", move || writer.run())?;
+        let of_thread = Arc::clone(&store);
+        running.start("decube-leases", move || of_thread.expiry.run(&of_thread))?;
+        let of_thread = Arc::clone(&store);
+        running.start("decube-compact", move || of_thread.compactor.run(&of_thread))?;
+        Ok(Self { running: Arc::new(running) })
     }
 
     /// Queues a command; the mailbox gets the answer under `ticket` once it is durable. Refuses at
@@ -30,32 +59,48 @@ impl Engine {
         mailbox: &Arc<dyn Mailbox>,
         ticket: u64,
     ) -> Result<(), Error> {
-        let _ = (command, mailbox, ticket);
-        todo!()
+        validate(&command, self.running.txn_operations_max)?;
+        let reply = Some((Arc::clone(mailbox), ticket));
+        self.running.store.queue.put(Job { work: Work::Command(command), reply })
     }
 
     /// Submits and waits for the answer.
     pub fn execute(&self, command: Command) -> Result<Outcome, Error> {
-        let _ = command;
-        todo!()
+        if let Command::Txn(txn) = &command
+            && txn.is_read_only()
+        {
+            return self.read_txn(txn).map(Outcome::Txn);
+        }
+        let waiting = Arc::new(Waiting::default());
+        let mailbox: Arc<dyn Mailbox> = Arc::clone(&waiting) as Arc<dyn Mailbox>;
+        self.submit(command, &mailbox, 0)?;
+        waiting.wait()
     }
 
     /// Reads at one revision. Never waits for the disk; never sees what is not yet durable.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
-        let _ = request;
-        todo!()
+        self.check_open()?;
+        self.running.store.range(request)
+    }
+
+    /// Runs a transaction that [`TxnRequest::is_read_only`] on the caller's thread, as
+    /// [`Engine::range`] reads. (Queued it would give the same answer, later.)
+    pub fn read_txn(&self, txn: &TxnRequest) -> Result<TxnResult, Error> {
+        self.check_open()?;
+        check_txn(txn, self.running.txn_operations_max)?;
+        self.running.store.read_txn(txn)
     }
 
     /// The latest durable revision.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        todo!()
+        self.running.store.revision()
     }
 
     /// What the store is and how big.
     #[must_use]
     pub fn status(&self) -> Status {
-        todo!()
+        self.running.store.status()
     }
 
     /// A checksum over the kept history up to `revision` (zero: the current one).
@@ -66,14 +111,13 @@ impl Engine {
 
     /// A lease as it stands, with its keys on request; [`Error::LeaseNotFound`] if there is none.
     pub fn lease_status(&self, id: LeaseId, with_keys: bool) -> Result<LeaseStatus, Error> {
-        let _ = (id, with_keys);
-        todo!()
+        self.running.store.lease_status(id, with_keys)
     }
 
     /// All live leases, in order.
     #[must_use]
     pub fn leases(&self) -> Vec<LeaseId> {
-        todo!()
+        self.running.store.leases()
     }
 
     /// Opens a stream of watchers; `notify` is told when it has something to take.
@@ -85,6 +129,67 @@ impl Engine {
     /// Stops taking commands, makes what is queued durable, answers it, ends the watches and lets
     /// go of the lock file. Later calls fail with [`Error::Closed`]. Closing twice is fine.
     pub fn close(&self) {
-        todo!()
+        self.running.close();
+    }
+
+    /// Reads of a latched store go on; of a closed one they do not.
+    fn check_open(&self) -> Result<(), Error> {
+        match self.running.store.queue.refusal() {
+            Some(Error::Closed) => Err(Error::Closed),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    fn start(
+        &self,
+        name: &'static str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), OpenError> {
+        let thread = thread::Builder::new().name(name.into()).spawn(body);
+        let thread = thread.map_err(|source| OpenError::Thread { name, source })?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.store.close();
+        for thread in self.threads.lock().drain(..) {
+            // A panic of the writer was caught and latched; the others' is theirs alone.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The mailbox of one waiting caller.
+#[derive(Default)]
+struct Waiting {
+    answer: Mutex<Option<Answer>>,
+    arrived: Condvar,
+}
+
+impl Waiting {
+    fn wait(&self) -> Result<Outcome, Error> {
+        let mut answer = self.answer.lock();
+        loop {
+            if let Some(answer) = answer.take() {
+                return answer.result;
+            }
+            self.arrived.wait(&mut answer);
+        }
+    }
+}
+
+impl Mailbox for Waiting {
+    fn deliver(&self, answers: Vec<Answer>) {
+        *self.answer.lock() = answers.into_iter().next();
+        self.arrived.notify_one();
     }
 }

@@ -75,4 +75,7 @@ pub enum OpenError {
     /// The operating system refused.
     #[error("{operation} {}", path.display())]
     Io { operation: &'static str, path: PathBuf, source: io::Error },
+    /// The operating system starts no more threads.
+    #[error("cannot start the thread {name}; raise the limit on processes or stop others")]
+    Thread { name: &'static str, source: io::Error },
 }

@@ -4,18 +4,26 @@
 //! evaluates commands in groups, logs each group with one `fdatasync`, then publishes its revisions
 //! and answers; readers share the state under a lock and see published revisions only.
 
+#![forbid(unsafe_code)]
+
 mod clock;
+mod compactor;
 mod engine;
 mod entry;
 mod error;
+mod lease;
 pub mod log;
 mod mailbox;
 mod options;
 mod record;
+mod state;
+mod store;
+mod txn;
 mod types;
 pub mod vfs;
 mod watch;
 mod wire;
+mod writer;
 
 pub use clock::{Clock, SystemClock};
 pub use engine::Engine;

@@ -161,6 +161,12 @@ impl Record {
         self.0.get(HEADER..).unwrap_or_default()
     }
 
+    /// Revision and sub-revision: what all writes of a store are ordered by.
+    #[must_use]
+    pub fn order(&self) -> (Revision, u32) {
+        (self.mod_revision(), self.sub_revision())
+    }
+
     /// Bytes that this version costs in memory and counts against the quota.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

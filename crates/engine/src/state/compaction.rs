@@ -1,0 +1,91 @@
+//! Forgetting history, a bounded slice at a time.
+//!
+//! A compaction is decided and logged by the writer; what it makes unreachable is dropped later, by
+//! walking the changes up to its revision: each makes the versions of its key before it
+//! unreachable, and is itself so when it is a tombstone. A tombstone exactly at the revision stays
+//! until the next compaction, for a watch that starts there. Keys without a change in that stretch
+//! are not touched.
+
+use super::{State, history::Change};
+use crate::record::Record;
+use crate::types::Revision;
+
+/// How far the dropping for one compaction has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retired {
+    through: Revision,
+    /// Changes of the revision `through` itself that are done; they stay in the history.
+    settled: usize,
+    /// One of them superseded another.
+    superseded: bool,
+}
+
+impl Retired {
+    pub(crate) fn new(through: Revision) -> Self {
+        Self { through, settled: 0, superseded: false }
+    }
+}
+
+impl State {
+    /// Drops what about `changes_max` more changes make unreachable; true when all is dropped.
+    pub(crate) fn retire(&mut self, progress: &mut Retired, changes_max: usize) -> bool {
+        for _ in 0..changes_max {
+            let oldest = self.history.front().map(|change| change.record.mod_revision());
+            if oldest.is_some_and(|revision| revision < progress.through) {
+                let Some(Change { record, .. }) = self.history.pop_front() else { return true };
+                self.drop_superseded_by(&record);
+                if record.is_tombstone() {
+                    self.drop_tombstone(&record);
+                }
+                continue;
+            }
+            let Some(change) = self.history.get_mut(progress.settled) else { break };
+            if change.record.mod_revision() > progress.through {
+                break;
+            }
+            change.previous = None;
+            let record = change.record.clone();
+            progress.settled += 1;
+            progress.superseded |= self.drop_superseded_by(&record);
+        }
+        let next = self.history.get_mut(progress.settled);
+        let done = next.is_none_or(|change| change.record.mod_revision() > progress.through);
+        if done {
+            self.finish_retiring(progress);
+        }
+        done
+    }
+
+    /// Returns whether one of them was of the same revision.
+    fn drop_superseded_by(&mut self, record: &Record) -> bool {
+        let Some(history) = self.index.get_mut(record.key()) else { return false };
+        let oldest = history.versions().next();
+        let same = oldest.is_some_and(|oldest| {
+            oldest.mod_revision() == record.mod_revision() && oldest.order() < record.order()
+        });
+        self.size.bytes -= history.drop_before(record);
+        same
+    }
+
+    fn drop_tombstone(&mut self, tombstone: &Record) {
+        let Some(history) = self.index.get_mut(tombstone.key()) else { return };
+        if history.drop_oldest(tombstone) {
+            self.size.bytes -= tombstone.size_bytes();
+        } else if history.latest().order() == tombstone.order() {
+            self.size.bytes -= tombstone.size_bytes();
+            self.index.remove(tombstone.key());
+        }
+    }
+
+    /// Of a key that a transaction changed twice at the compacted revision, only the last change
+    /// stays (as in etcd).
+    fn finish_retiring(&mut self, progress: &Retired) {
+        if progress.superseded {
+            let index = &self.index;
+            self.history.retain_through(progress.through, |record| {
+                index.get(record.key()).is_some_and(|history| history.holds(record))
+            });
+        }
+        self.history.shrink();
+    }
+}

@@ -1,0 +1,167 @@
+//! The store's state: what the writer changes and readers share.
+//!
+//! The writer applies a change as soon as it is evaluated, at a revision above the published one,
+//! and publishes it when the log has it. Readers see published revisions only: they skip versions
+//! above. So the writer may let the lock go in the middle of a batch, and a batch that could not be
+//! made durable is never seen.
+
+mod compaction;
+mod history;
+mod index;
+mod key_history;
+mod read;
+
+pub(crate) use compaction::Retired;
+pub(crate) use history::Change;
+
+pub(crate) use index::Index;
+pub(crate) use read::{Scan, Span};
+
+use self::history::History;
+use self::index::Position;
+use crate::error::Error;
+use crate::lease::LeaseTable;
+use crate::record::{Record, Version};
+use crate::types::{LeaseId, Revision};
+
+/// What readers may see: as of the last durable batch. The three belong together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    pub(crate) revision: Revision,
+    pub(crate) compact_revision: Revision,
+    pub(crate) sequence: u64,
+}
+
+/// Bytes and counts that the status tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    /// Of all kept versions.
+    pub(crate) bytes: usize,
+    /// Of the latest versions of live keys.
+    pub(crate) bytes_in_use: usize,
+    /// Live keys.
+    pub(crate) keys: usize,
+}
+
+/// Everything in memory.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) index: Index,
+    pub(crate) history: History,
+    pub(crate) leases: LeaseTable,
+    pub(crate) size: Size,
+    /// The writer's view, which runs ahead of the published one within a batch.
+    pub(crate) revision: Revision,
+    pub(crate) compact_revision: Revision,
+    pub(crate) sequence: u64,
+    pub(crate) published: Published,
+}
+
+/// What a put writes; the rest follows from the key's state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Put<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
+    pub(crate) lease: LeaseId,
+    pub(crate) revision: Revision,
+    pub(crate) sub_revision: u32,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        let published =
+            Published { revision: Revision(1), compact_revision: Revision(-1), sequence: 0 };
+        Self {
+            index: Index::default(),
+            history: History::default(),
+            leases: LeaseTable::default(),
+            size: Size::default(),
+            revision: published.revision,
+            compact_revision: published.compact_revision,
+            sequence: published.sequence,
+            published,
+        }
+    }
+
+    /// The key's version in the writer's view.
+    pub(crate) fn live(&self, key: &[u8]) -> Option<&Record> {
+        self.index.get(key).and_then(|history| history.live())
+    }
+
+    /// Writes a version of a key. `position` is the key's in the index.
+    pub(crate) fn put_at(&mut self, position: Position, put: &Put<'_>) -> Record {
+        let current = self.index.at(position).and_then(|history| history.live());
+        let (create_revision, version) =
+            current.map_or((put.revision, 1), |now| (now.create_revision(), now.version() + 1));
+        let record = Record::put(&Version {
+            key: put.key,
+            value: put.value,
+            create_revision,
+            mod_revision: put.revision,
+            sub_revision: put.sub_revision,
+            version,
+            lease: put.lease,
+        });
+        self.apply_at(position, record.clone());
+        record
+    }
+
+    /// Applies a version or a tombstone that is newer than all.
+    pub(crate) fn apply(&mut self, record: Record) {
+        let position = self.index.find(record.key());
+        self.apply_at(position, record);
+    }
+
+    fn apply_at(&mut self, position: Position, record: Record) {
+        let history = self.index.at(position);
+        let replaced = history.and_then(|history| history.live());
+        let (replaced_bytes, replaced_lease) =
+            replaced.map_or((0, LeaseId::NONE), |old| (old.size_bytes(), old.lease()));
+        let created = record.create_revision() == record.mod_revision();
+        // Not simply the version before: a transaction may write a key twice, and then both events
+        // have the state before the transaction as their previous one (as in etcd).
+        let previous = history
+            .filter(|_| !created)
+            .and_then(|history| history.at(Revision(record.mod_revision().0 - 1)))
+            .cloned();
+
+        let bytes = record.size_bytes();
+        self.size.bytes += bytes;
+        self.size.bytes_in_use -= replaced_bytes;
+        self.size.keys -= usize::from(replaced_bytes > 0);
+        if !record.is_tombstone() {
+            self.size.bytes_in_use += bytes;
+            self.size.keys += 1;
+        }
+        if replaced_lease != record.lease() {
+            self.leases.detach_later(replaced_lease, record.key());
+            self.leases.attach(record.lease(), record.key());
+        }
+        self.history.push(Change { record: record.clone(), previous });
+        self.index.push_at(position, record);
+    }
+
+    /// The revision that a read asks for: the latest one readers may see for zero or less.
+    pub(crate) fn readable(&self, wanted: Revision) -> Result<Revision, Error> {
+        let Published { revision, compact_revision, .. } = self.published;
+        if wanted > revision {
+            Err(Error::FutureRevision { current: revision })
+        } else if wanted.0 <= 0 {
+            Ok(revision)
+        } else if wanted < compact_revision {
+            Err(Error::Compacted { compact_revision })
+        } else {
+            Ok(wanted)
+        }
+    }
+
+    /// Lets readers see everything applied so far. The log has it.
+    pub(crate) fn publish(&mut self) {
+        self.published = Published {
+            revision: self.revision,
+            compact_revision: self.compact_revision,
+            sequence: self.sequence,
+        };
+        self.leases.settle(&self.index);
+    }
+}

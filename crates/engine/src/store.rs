@@ -1,0 +1,164 @@
+//! What the engine's threads and its callers share.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::clock::Clock;
+use crate::compactor::Compactor;
+use crate::error::Error;
+use crate::lease::Expiry;
+use crate::options::Options;
+use crate::state::{Scan, Span, State};
+use crate::txn::{Plan, View, check_range, read_only};
+use crate::types::{
+    LeaseId, LeaseStatus, RangeRequest, RangeResult, Revision, Status, TxnRequest, TxnResult,
+};
+use crate::writer::Queue;
+
+/// Keys that a read looks at before it lets the writer in.
+const SLICE_KEYS: usize = 2_048;
+
+/// Lock order: `pin`, then `state`. The queue's and the expiry's locks are leaves, held for moments.
+pub(crate) struct Store {
+    pub(crate) state: RwLock<State>,
+    /// Held for reading by who reads one revision in several slices: nothing readable is dropped
+    /// meanwhile. Held for writing by each slice of a compaction.
+    pub(crate) pin: RwLock<()>,
+    /// The published revision, for those who need no more than it.
+    revision: AtomicI64,
+    pub(crate) queue: Queue,
+    pub(crate) expiry: Expiry,
+    pub(crate) compactor: Compactor,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) counters: Counters,
+    pub(crate) identity: Identity,
+}
+
+/// What names the store and does not change while it is open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) cluster_id: u64,
+    pub(crate) member_id: u64,
+    pub(crate) term: u64,
+}
+
+impl Identity {
+    /// Of a store without a log.
+    pub(crate) fn random() -> Self {
+        let random = RandomState::new();
+        Self { cluster_id: random.hash_one(0) | 1, member_id: random.hash_one(1) | 1, term: 1 }
+    }
+}
+
+/// Since the store was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) commands: AtomicU64,
+    pub(crate) log_bytes: AtomicU64,
+}
+
+impl Store {
+    pub(crate) fn new(state: State, identity: Identity, options: &Options) -> Self {
+        Self {
+            revision: AtomicI64::new(state.published.revision.0),
+            state: RwLock::new(state),
+            pin: RwLock::new(()),
+            queue: Queue::new(options.queue_length_max),
+            expiry: Expiry::default(),
+            compactor: Compactor::default(),
+            clock: Arc::clone(&options.clock),
+            counters: Counters::default(),
+            identity,
+        }
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        Revision(self.revision.load(Ordering::SeqCst))
+    }
+
+    /// Makes everything applied visible: it is durable.
+    pub(crate) fn publish(&self) {
+        let mut state = self.state.write();
+        state.publish();
+        self.revision.store(state.published.revision.0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
+        check_range(request)?;
+        let single = matches!(Span::of(&request.range), Span::Key(_));
+        let _pin = (!single).then(|| self.pin.read());
+        let mut state = self.state.read();
+        let revision = state.readable(request.revision)?;
+        let current = state.published.revision;
+        let mut scan = Scan::new(request, revision);
+        while !scan.slice(&state, SLICE_KEYS) {
+            drop(state);
+            state = self.state.read();
+        }
+        drop(state);
+        Ok(scan.finish(current))
+    }
+
+    pub(crate) fn read_txn(&self, txn: &TxnRequest) -> Result<TxnResult, Error> {
+        let state = self.state.read();
+        let view = View::published(&state);
+        let plan = Plan::new(&view, txn)?;
+        Ok(read_only(&view, txn, &plan))
+    }
+
+    pub(crate) fn lease_status(&self, id: LeaseId, with_keys: bool) -> Result<LeaseStatus, Error> {
+        let state = self.state.read();
+        let published = state.published;
+        let lease = state.leases.published(id, published.sequence).ok_or(Error::LeaseNotFound)?;
+        let left = lease.deadline.saturating_sub(self.clock.monotonic());
+        let keys = if with_keys {
+            state.leases.keys(id, &state.index, published.revision)
+        } else {
+            Vec::new()
+        };
+        Ok(LeaseStatus {
+            id,
+            remaining_ttl_s: i64::try_from(left.as_secs()).unwrap_or(i64::MAX).min(lease.ttl_s),
+            granted_ttl_s: lease.ttl_s,
+            keys,
+        })
+    }
+
+    pub(crate) fn leases(&self) -> Vec<LeaseId> {
+        let state = self.state.read();
+        state.leases.all_published(state.published.sequence).map(|(id, _)| id).collect()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let state = self.state.read();
+        Status {
+            revision: state.published.revision,
+            compact_revision: state.published.compact_revision,
+            term: self.identity.term,
+            log_sequence: state.published.sequence,
+            db_size_bytes: state.size.bytes as u64,
+            db_size_in_use_bytes: state.size.bytes_in_use as u64,
+            keys: state.size.keys as u64,
+            leases: state.leases.all_published(state.published.sequence).count() as u64,
+            watchers: 0,
+            watchers_catching_up: 0,
+            cluster_id: self.identity.cluster_id,
+            member_id: self.identity.member_id,
+            queue_length: self.queue.len() as u64,
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            commands: self.counters.commands.load(Ordering::Relaxed),
+            log_bytes: self.counters.log_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Stops the threads, each when it is done with what it has.
+    pub(crate) fn close(&self) {
+        self.queue.refuse(Error::Closed);
+        self.expiry.close();
+        self.compactor.close();
+    }
+}

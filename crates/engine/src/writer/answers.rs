@@ -1,0 +1,45 @@
+//! The answers of one group commit, held back until it is durable.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::queue::Reply;
+use crate::error::Error;
+use crate::mailbox::{Answer, Mailbox};
+use crate::types::Outcome;
+
+/// Answers in submission order.
+#[derive(Default)]
+pub(crate) struct Answers {
+    pending: Vec<(Reply, Result<Outcome, Error>)>,
+}
+
+impl Answers {
+    pub(crate) fn push(&mut self, reply: Option<Reply>, result: Result<Outcome, Error>) {
+        self.pending.extend(reply.map(|reply| (reply, result)));
+    }
+
+    /// Turns all answers into the same refusal.
+    pub(crate) fn refuse(&mut self, error: &Error) {
+        for (_, result) in &mut self.pending {
+            *result = Err(error.clone());
+        }
+    }
+
+    /// Hands all out, one delivery a mailbox.
+    pub(crate) fn deliver(&mut self) {
+        let mut groups: Vec<(Arc<dyn Mailbox>, Vec<Answer>)> = Vec::new();
+        let mut group_of: HashMap<*const (), usize> = HashMap::new();
+        for ((mailbox, ticket), result) in self.pending.drain(..) {
+            let answer = Answer { ticket, result };
+            let group = *group_of.entry(Arc::as_ptr(&mailbox).cast()).or_insert(groups.len());
+            match groups.get_mut(group) {
+                Some((_, answers)) => answers.push(answer),
+                None => groups.push((mailbox, vec![answer])),
+            }
+        }
+        for (mailbox, answers) in groups {
+            mailbox.deliver(answers);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! One command against the writer's view of the state: its answer and its log entry.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use super::queue::Work;
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::lease::{Lease, TTL_S_MAX};
+use crate::log::ENTRY_BYTES_MAX;
+use crate::state::{Span, State};
+use crate::txn::{Plan, RECORD_BYTES_OVERHEAD, Transaction, View, check_put, read_only};
+use crate::types::{
+    Command, DeleteRangeRequest, LeaseId, Operation, Outcome, PutRequest, Revision, TxnRequest,
+};
+
+/// What became of a command.
+pub(crate) enum Evaluated {
+    /// The answer, and what to log if it changed anything.
+    Done(Result<Outcome, Error>, Option<Entry>),
+    /// It needs what came before it to be published first.
+    Later,
+}
+
+/// What evaluating depends on beside the state.
+pub(crate) struct Evaluator {
+    pub(crate) lease_ttl_s_min: i64,
+    pub(crate) quota_bytes: Option<u64>,
+    pub(crate) monotonic: Duration,
+    pub(crate) wall: Duration,
+    random: RandomState,
+    leases_chosen: u64,
+}
+
+impl Evaluator {
+    pub(crate) fn new(lease_ttl_s_min: i64, quota_bytes: Option<u64>) -> Self {
+        Self {
+            lease_ttl_s_min,
+            quota_bytes,
+            monotonic: Duration::ZERO,
+            wall: Duration::ZERO,
+            random: RandomState::new(),
+            leases_chosen: 0,
+        }
+    }
+
+    pub(crate) fn evaluate(&mut self, state: &mut State, work: &Work) -> Evaluated {
+        let evaluated = match work {
+            Work::Expire(id) => self.expire(state, *id),
+            Work::Command(command) => match command {
+                Command::Put(put) => self.put(state, put),
+                Command::DeleteRange(delete) => delete_range(state, delete),
+                Command::Txn(txn) => self.txn(state, txn),
+                Command::Compact(revision) => compact(state, *revision),
+                Command::LeaseGrant { id, .. } if state.leases.is_ending(*id) => {
+                    return Evaluated::Later;
+                }
+                Command::LeaseGrant { id, ttl_s } => self.grant(state, *id, *ttl_s),
+                Command::LeaseRevoke { id } => revoke(state, *id),
+                Command::LeaseKeepAlive { id } => Ok(self.keep_alive(state, *id)),
+            },
+        };
+        match evaluated {
+            Ok((outcome, entry)) => {
+                state.sequence += u64::from(entry.is_some());
+                Evaluated::Done(Ok(outcome), entry)
+            }
+            Err(error) => Evaluated::Done(Err(error), None),
+        }
+    }
+
+    fn put(&self, state: &mut State, put: &PutRequest) -> Changed {
+        check_put(&View::applied(state), put)?;
+        self.check_quota(state, put.key.len() + put.value.len())?;
+        let mut transaction = Transaction::begin(state);
+        let result = transaction.put(put);
+        Ok((Outcome::Put(result), write(transaction)))
+    }
+
+    fn txn(&self, state: &mut State, txn: &TxnRequest) -> Changed {
+        let view = View::applied(state);
+        let plan = Plan::new(&view, txn)?;
+        if txn.is_read_only() {
+            return Ok((Outcome::Txn(read_only(&view, txn, &plan)), None));
+        }
+        self.check_quota(state, plan_put_bytes(txn, &plan))?;
+        check_delete_bytes(state, |state| plan_delete_bytes(state, txn, &plan))?;
+        let mut transaction = Transaction::begin(state);
+        let result = transaction.run(txn, &plan);
+        Ok((Outcome::Txn(result), write(transaction)))
+    }
+
+    fn grant(&mut self, state: &mut State, id: LeaseId, ttl_s: i64) -> Changed {
+        if ttl_s > TTL_S_MAX {
+            return Err(Error::LeaseTtlTooLarge);
+        }
+        let id = if id == LeaseId::NONE { self.choose_lease_id(state) } else { id };
+        if state.leases.live(id).is_some() {
+            return Err(Error::LeaseExists { id });
+        }
+        self.check_quota(state, RECORD_BYTES_OVERHEAD)?;
+        let ttl_s = ttl_s.max(self.lease_ttl_s_min);
+        let mut lease = Lease::new(ttl_s, state.sequence + 1);
+        lease.renew(self.monotonic, self.wall);
+        let entry = Entry::LeaseGrant { id, ttl_s, expires_at: lease.expires_at };
+        state.leases.grant(id, lease);
+        Ok((Outcome::LeaseGrant { id, ttl_s, revision: state.revision }, Some(entry)))
+    }
+
+    /// A lease whose time is over is not renewed, even if its keys are still there.
+    fn keep_alive(&self, state: &mut State, id: LeaseId) -> (Outcome, Option<Entry>) {
+        let revision = state.revision;
+        match state.leases.live_mut(id).filter(|lease| lease.deadline > self.monotonic) {
+            Some(lease) => {
+                lease.renew(self.monotonic, self.wall);
+                let entry = Entry::LeaseKeepAlive { id, expires_at: lease.expires_at };
+                let outcome = Outcome::LeaseKeepAlive { id, ttl_s: lease.ttl_s, revision };
+                (outcome, Some(entry))
+            }
+            None => (Outcome::LeaseKeepAlive { id, ttl_s: 0, revision }, None),
+        }
+    }
+
+    /// Nobody waits for the answer: a lease that was renewed or ended meanwhile is no error.
+    fn expire(&self, state: &mut State, id: LeaseId) -> Changed {
+        match state.leases.live(id) {
+            Some(lease) if lease.deadline <= self.monotonic => revoke(state, id),
+            _ => Ok((Outcome::LeaseRevoke { revision: state.revision }, None)),
+        }
+    }
+
+    /// Positive, as etcd's are, and not in use.
+    fn choose_lease_id(&mut self, state: &State) -> LeaseId {
+        loop {
+            self.leases_chosen += 1;
+            let id = LeaseId((self.random.hash_one(self.leases_chosen) >> 1).cast_signed());
+            let free = state.leases.live(id).is_none() && !state.leases.is_ending(id);
+            if id != LeaseId::NONE && free {
+                return id;
+            }
+        }
+    }
+
+    /// Deletes pass, so that there is a way out.
+    fn check_quota(&self, state: &State, more_bytes: usize) -> Result<(), Error> {
+        let bytes = state.size.bytes.saturating_add(more_bytes) as u64;
+        if more_bytes > 0 && self.quota_bytes.is_some_and(|quota| bytes >= quota) {
+            return Err(Error::NoSpace);
+        }
+        Ok(())
+    }
+}
+
+type Changed = Result<(Outcome, Option<Entry>), Error>;
+
+fn write(transaction: Transaction<'_>) -> Option<Entry> {
+    let revision = transaction.revision();
+    let records = transaction.end();
+    (!records.is_empty()).then_some(Entry::Write { revision, records })
+}
+
+fn delete_range(state: &mut State, delete: &DeleteRangeRequest) -> Changed {
+    check_delete_bytes(state, |state| delete_bytes(state, delete))?;
+    let mut transaction = Transaction::begin(state);
+    let result = transaction.delete_range(delete);
+    Ok((Outcome::DeleteRange(result), write(transaction)))
+}
+
+fn compact(state: &mut State, revision: Revision) -> Changed {
+    if revision <= state.compact_revision {
+        return Err(Error::Compacted { compact_revision: state.compact_revision });
+    }
+    if revision > state.revision {
+        return Err(Error::FutureRevision { current: state.revision });
+    }
+    state.compact_revision = revision;
+    Ok((Outcome::Compact { revision: state.revision }, Some(Entry::Compact { revision })))
+}
+
+fn revoke(state: &mut State, id: LeaseId) -> Changed {
+    if state.leases.live(id).is_none() {
+        return Err(Error::LeaseNotFound);
+    }
+    let keys = state.leases.keys(id, &state.index, state.revision);
+    let bytes: usize = keys.iter().map(|key| key.len() + RECORD_BYTES_OVERHEAD).sum();
+    if bytes > ENTRY_BYTES_MAX {
+        return Err(Error::RequestTooLarge);
+    }
+    let mut transaction = Transaction::begin(state);
+    for key in keys {
+        transaction.delete(&key);
+    }
+    let revision = transaction.revision();
+    let records = transaction.end();
+    state.leases.end(id);
+    Ok((Outcome::LeaseRevoke { revision }, Some(Entry::LeaseEnd { id, revision, records })))
+}
+
+/// The log's limit can be met by deletes only when the store itself is that large; the exact sum,
+/// which walks the ranges, is made only then.
+fn check_delete_bytes(state: &State, sum: impl Fn(&State) -> usize) -> Result<(), Error> {
+    let most = state.size.keys.saturating_mul(RECORD_BYTES_OVERHEAD) + state.size.bytes_in_use;
+    if most > ENTRY_BYTES_MAX && sum(state) > ENTRY_BYTES_MAX {
+        return Err(Error::RequestTooLarge);
+    }
+    Ok(())
+}
+
+fn delete_bytes(state: &State, delete: &DeleteRangeRequest) -> usize {
+    match Span::of(&delete.range) {
+        Span::Key(key) => key.len() + RECORD_BYTES_OVERHEAD,
+        Span::Interval(from, end) => {
+            let live = state.index.range(from, end).filter(|entry| entry.live().is_some());
+            live.map(|entry| entry.key().len() + RECORD_BYTES_OVERHEAD).sum()
+        }
+    }
+}
+
+fn plan_delete_bytes(state: &State, txn: &TxnRequest, plan: &Plan) -> usize {
+    sum_over_plan(txn, plan, &|operation| match operation {
+        Operation::DeleteRange(delete) => delete_bytes(state, delete),
+        _ => 0,
+    })
+}
+
+fn plan_put_bytes(txn: &TxnRequest, plan: &Plan) -> usize {
+    sum_over_plan(txn, plan, &|operation| match operation {
+        Operation::Put(put) => put.key.len() + put.value.len(),
+        _ => 0,
+    })
+}
+
+fn sum_over_plan(txn: &TxnRequest, plan: &Plan, bytes: &dyn Fn(&Operation) -> usize) -> usize {
+    let mut nested = plan.nested.iter();
+    let of_one = |operation: &Operation| match operation {
+        Operation::Txn(inner) => nested.next().map_or(0, |plan| sum_over_plan(inner, plan, bytes)),
+        other => bytes(other),
+    };
+    txn.branch(plan.succeeded).iter().map(of_one).fold(0, usize::saturating_add)
+}

@@ -1,0 +1,189 @@
+//! The one thread that changes the store: group commit.
+//!
+//! It takes all commands that wait, evaluates them in order above the published revision, logs what
+//! they changed with one write and one `fdatasync`, publishes, and only then answers. An IO error or
+//! a panic latches the store: what is queued and what comes later is refused, reads go on.
+
+mod answers;
+mod evaluate;
+mod queue;
+
+pub(crate) use queue::{Job, Queue, Work};
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use self::answers::Answers;
+use self::evaluate::{Evaluated, Evaluator};
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::log::Log;
+use crate::options::Options;
+use crate::store::Store;
+use crate::types::{LeaseId, Revision};
+
+/// Commands evaluated before readers are let in.
+const SLICE_COMMANDS: usize = 128;
+
+/// A group that logs more is committed before the next slice is evaluated.
+const GROUP_LOG_BYTES: usize = 8 << 20;
+
+pub(crate) struct Writer {
+    store: Arc<Store>,
+    log: Option<Log>,
+    evaluator: Evaluator,
+    batch_commands_max: usize,
+    /// Of the group being made durable.
+    answers: Answers,
+    effects: Effects,
+}
+
+/// What the other threads are told when a group is published.
+#[derive(Default)]
+struct Effects {
+    commands: u64,
+    compaction: Option<Revision>,
+    granted: Vec<(LeaseId, Duration)>,
+    /// Expiries dealt with, with the new deadline of a lease that was renewed in time.
+    expiries: Vec<(LeaseId, Option<Duration>)>,
+}
+
+impl Writer {
+    pub(crate) fn new(store: Arc<Store>, log: Option<Log>, options: &Options) -> Self {
+        Self {
+            store,
+            log,
+            evaluator: Evaluator::new(options.lease_ttl_s_min, options.quota_bytes),
+            batch_commands_max: options.batch_commands_max.max(1),
+            answers: Answers::default(),
+            effects: Effects::default(),
+        }
+    }
+
+    /// The thread's body: until the queue is closed and drained.
+    pub(crate) fn run(mut self) {
+        let mut jobs = VecDeque::new();
+        loop {
+            self.store.queue.take(&mut jobs, self.batch_commands_max);
+            if jobs.is_empty() {
+                break;
+            }
+            let committed = catch_unwind(AssertUnwindSafe(|| self.commit_all(&mut jobs)));
+            if let Err(error) = committed.unwrap_or_else(|panic| Err(latched_by(&*panic))) {
+                self.latch(&error, &mut jobs);
+                return;
+            }
+        }
+        if let Some(Err(error)) = self.log.take().map(Log::close) {
+            self.latch(&error, &mut jobs);
+        }
+    }
+
+    /// Works through the jobs in groups, as few as possible.
+    fn commit_all(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
+        while !jobs.is_empty() {
+            self.evaluator.monotonic = self.store.clock.monotonic();
+            self.evaluator.wall = self.store.clock.wall();
+            while !jobs.is_empty() && self.evaluate_slice(jobs)? {}
+            if let Some(log) = &mut self.log {
+                log.commit()?;
+            }
+            self.publish();
+            self.answers.deliver();
+        }
+        Ok(())
+    }
+
+    /// Evaluates some jobs and hands their entries to the log; false when the group has to be
+    /// published before the next.
+    fn evaluate_slice(&mut self, jobs: &mut VecDeque<Job>) -> Result<bool, Error> {
+        let mut entries = Vec::new();
+        let mut go_on = true;
+        let mut state = self.store.state.write();
+        for _ in 0..SLICE_COMMANDS {
+            // The job stays in the queue while it is evaluated: a panic must not lose who waits.
+            let Some(job) = jobs.front() else { break };
+            match self.evaluator.evaluate(&mut state, &job.work) {
+                Evaluated::Done(result, entry) => {
+                    self.effects.note(&job.work, entry.as_ref(), &state);
+                    entries.extend(entry);
+                    let reply = jobs.pop_front().and_then(|job| job.reply);
+                    self.answers.push(reply, result);
+                }
+                Evaluated::Later => {
+                    go_on = false;
+                    break;
+                }
+            }
+        }
+        drop(state);
+        let Some(log) = &mut self.log else { return Ok(go_on) };
+        for entry in &entries {
+            log.append(entry, self.evaluator.wall)?;
+        }
+        Ok(go_on && log.buffered_bytes() < GROUP_LOG_BYTES)
+    }
+
+    fn publish(&mut self) {
+        let Effects { commands, compaction, granted, expiries } = std::mem::take(&mut self.effects);
+        self.store.publish();
+        let counters = &self.store.counters;
+        counters.commits.fetch_add(1, Ordering::Relaxed);
+        counters.commands.fetch_add(commands, Ordering::Relaxed);
+        if let Some(log) = &self.log {
+            counters.log_bytes.store(log.bytes_written(), Ordering::Relaxed);
+        }
+        if let Some(revision) = compaction {
+            self.store.compactor.start(revision);
+        }
+        for (id, deadline) in granted {
+            self.store.expiry.watch(id, deadline);
+        }
+        for (id, renewed) in expiries {
+            self.store.expiry.done(id, renewed);
+        }
+    }
+
+    /// Refuses what was evaluated but not published, what is taken and what is queued.
+    fn latch(&mut self, error: &Error, jobs: &mut VecDeque<Job>) {
+        self.store.queue.refuse(error.clone());
+        self.answers.refuse(error);
+        loop {
+            for job in jobs.drain(..) {
+                self.answers.push(job.reply, Err(error.clone()));
+            }
+            self.answers.deliver();
+            self.store.queue.take(jobs, usize::MAX);
+            if jobs.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+impl Effects {
+    fn note(&mut self, work: &Work, entry: Option<&Entry>, state: &crate::state::State) {
+        let deadline = |id| state.leases.live(id).map(|lease| lease.deadline);
+        self.commands += u64::from(matches!(work, Work::Command(_)));
+        if let Work::Expire(id) = work {
+            self.expiries.push((*id, deadline(*id)));
+        }
+        match entry {
+            Some(Entry::Compact { revision }) => self.compaction = Some(*revision),
+            Some(Entry::LeaseGrant { id, .. }) => {
+                self.granted.extend(deadline(*id).map(|deadline| (*id, deadline)));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn latched_by(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::Latched { reason: format!("the writer panicked: {}", text.unwrap_or("?")).into() }
+}

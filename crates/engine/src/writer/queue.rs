@@ -1,0 +1,101 @@
+//! Commands on their way to the writer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::Error;
+use crate::mailbox::Mailbox;
+use crate::types::{Command, LeaseId};
+
+/// What the writer does.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Somebody asked for it.
+    Command(Command),
+    /// A lease seems to have run out.
+    Expire(LeaseId),
+}
+
+/// Who asked, and under which ticket.
+pub(crate) type Reply = (Arc<dyn Mailbox>, u64);
+
+/// One thing to do and whom to tell; the store's own threads wait for no answer.
+pub(crate) struct Job {
+    pub(crate) work: Work,
+    pub(crate) reply: Option<Reply>,
+}
+
+/// A bounded queue with one taker. Putting something in costs a system call only when the taker
+/// sleeps.
+pub(crate) struct Queue {
+    length_max: usize,
+    inner: Mutex<Inner>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    jobs: VecDeque<Job>,
+    taker_sleeps: bool,
+    refusal: Option<Error>,
+}
+
+impl Queue {
+    pub(crate) fn new(length_max: usize) -> Self {
+        Self { length_max, inner: Mutex::default(), wake: Condvar::new() }
+    }
+
+    /// Refuses when the queue is full or no longer open. The store's own jobs always fit: their
+    /// number is bounded by those who make them.
+    pub(crate) fn put(&self, job: Job) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        if let Some(refusal) = &inner.refusal {
+            return Err(refusal.clone());
+        }
+        if inner.jobs.len() >= self.length_max && job.reply.is_some() {
+            return Err(Error::TooManyRequests);
+        }
+        inner.jobs.push_back(job);
+        let wake = std::mem::take(&mut inner.taker_sleeps);
+        drop(inner);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for jobs and takes up to `jobs_max` into `taken`, which is empty. None come any more
+    /// when the queue is closed and drained.
+    pub(crate) fn take(&self, taken: &mut VecDeque<Job>, jobs_max: usize) {
+        let mut inner = self.inner.lock();
+        while inner.jobs.is_empty() && inner.refusal.is_none() {
+            inner.taker_sleeps = true;
+            self.wake.wait(&mut inner);
+        }
+        inner.taker_sleeps = false;
+        if inner.jobs.len() <= jobs_max {
+            std::mem::swap(&mut inner.jobs, taken);
+        } else {
+            taken.extend(inner.jobs.drain(..jobs_max));
+        }
+    }
+
+    /// Lets nothing more in; what is queued can still be taken. The first reason stays.
+    pub(crate) fn refuse(&self, reason: Error) {
+        let mut inner = self.inner.lock();
+        inner.refusal.get_or_insert(reason);
+        inner.taker_sleeps = false;
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn refusal(&self) -> Option<Error> {
+        self.inner.lock().refusal.clone()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().jobs.len()
+    }
+}
