@@ -31,8 +31,8 @@ For example:
     version_flags=[],
     suppress_keyboard_interrupt=False,
 )
-app.command("decube.cli.up:up", name="up", help="Start a node and run it until SIGTERM or Ctrl-C.")
-app.command("decube.cli.status:status", name="status", help="Tell how a node is.")
+app.command("decube.cli.up:app", name="up", help="Start a node and run it until SIGTERM or Ctrl-C.")
+app.command("decube.cli.status:app", name="status", help="Tell how a node is.")
 app.command("decube.cli.pods:app", name="pods", help="Create, read, change and watch pods.")
 app.command("decube.cli.kv:app", name="kv", help="Read and write the store by the etcd API.")
 app.command(
@@ -41,7 +41,7 @@ app.command(
 app.command(
     "decube.cli.completion:app", name="completion", help="Shell completion: print or install it."
 )
-app.command("decube.cli.version:version", name="version", help="Print the version.")
+app.command("decube.cli.version:app", name="version", help="Print the version.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,7 +1,11 @@
 """`decube status`: one look at a node."""
 
+from cyclopts import App
+
 from decube.cli.options import Node, Output
 from decube.cli.output import print_object, print_table
+
+app = App(name="status", version_flags=[])
 
 _ROWS = (
     ("version", "version"),
@@ -14,6 +18,7 @@ _ROWS = (
 )
 
 
+@app.default
 def status(*, node: Node = Node(), output: Output = "table") -> int:  # noqa: B008 - it is frozen
     """Tell how a node is. Exit 0 when it is healthy, 7 when it cannot be reached or is not.
 

@@ -4,11 +4,14 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from decube.cli.output import OutputFormat, print_object
 
+app = App(name="version", version_flags=[])
 
+
+@app.default
 def version(
     *, output: Annotated[OutputFormat, Parameter(name=["--output", "-o"])] = "table"
 ) -> None:
