@@ -13,9 +13,20 @@
 //! After an IO error the log latches: nothing is retried, since after a failed `fdatasync` the
 //! operating system may hold pages that look clean and never reached the disk.
 
+mod checkpoint;
 mod failure;
+mod files;
+mod frame;
+mod header;
+mod identity;
+mod recovery;
+mod retention;
+mod segment;
+mod tail;
+mod window;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::{Entry, Frame, ImageHead, ImageItem};
@@ -23,11 +34,21 @@ use crate::error::{Error, OpenError};
 use crate::options::{LogLocation, Options};
 use crate::types::Revision;
 
-pub use failure::IoFailure;
+use self::files::Files;
+use self::frame::Stamp;
+use self::retention::{Catalog, SegmentEntry, Shared};
+use self::segment::{ActiveSegment, SegmentStart};
+
+pub use self::checkpoint::CheckpointWriter;
+pub use self::failure::IoFailure;
+pub use self::header::FORMAT_VERSION;
 
 /// Most bytes that the encoded records of one entry may take. Check a command against it before it
 /// is evaluated: [`Log::append`] refuses a larger one with [`Error::RequestTooLarge`].
 pub const ENTRY_BYTES_MAX: usize = 256 << 20;
+
+/// A buffer that one huge batch made larger than this is shrunk again.
+const BUFFER_BYTES_KEPT: usize = 16 << 20;
 
 /// What recovery feeds: the image of the newest valid checkpoint, then every frame after it.
 ///
@@ -72,9 +93,24 @@ pub struct Recovered {
     pub checkpoints_set_aside: Vec<(PathBuf, String)>,
 }
 
-/// The open log of one store. Owned by the writer thread.
+/// The open log of one store. Owned by the writer thread. Dropped without [`Log::close`] it leaves
+/// the files as a crash would.
 #[derive(Debug)]
-pub struct Log {}
+pub struct Log {
+    shared: Arc<Shared>,
+    active: ActiveSegment,
+    /// Frames that wait for the next commit, and how many.
+    buffer: Vec<u8>,
+    buffered: u32,
+    sequence: u64,
+    revision: Revision,
+    durable_sequence: u64,
+    durable_revision: Revision,
+    bytes_written: u64,
+    recovered: Recovered,
+    replayed_bytes: u64,
+    latched: Option<Arc<str>>,
+}
 
 impl Log {
     /// Opens a store or creates one: takes the lock, replays into `replay`, cuts a torn tail off.
@@ -84,117 +120,214 @@ impl Log {
         location: &LogLocation,
         replay: &mut dyn Replay,
     ) -> Result<Self, OpenError> {
-        let _ = (options, location, replay);
-        todo!()
+        let files = Files::lock(location)?;
+        let opened = recovery::open(options, &files, replay)?;
+        let catalog = Catalog {
+            segments: opened.segments,
+            checkpoints: opened.checkpoints,
+            image_bytes: opened.image_bytes,
+            ..Catalog::default()
+        };
+        let recovered = opened.recovered;
+        Ok(Self {
+            shared: Arc::new(Shared::new(files, opened.identity, options, catalog)),
+            active: opened.active,
+            buffer: Vec::new(),
+            buffered: 0,
+            sequence: recovered.sequence,
+            revision: recovered.revision,
+            durable_sequence: recovered.sequence,
+            durable_revision: recovered.revision,
+            bytes_written: 0,
+            recovered,
+            replayed_bytes: opened.replayed_bytes,
+            latched: None,
+        })
     }
 
     /// What opening found and did.
     #[must_use]
     pub fn recovered(&self) -> &Recovered {
-        todo!()
+        &self.recovered
     }
 
     /// Who the store is.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        todo!()
+        self.shared.identity
     }
 
     /// Encodes an entry into the buffer and returns its sequence number. `wall` is the time since
     /// the Unix epoch. Fails only with [`Error::Latched`] and [`Error::RequestTooLarge`]; nothing
     /// is buffered then.
     pub fn append(&mut self, entry: &Entry, wall: Duration) -> Result<u64, Error> {
-        let _ = (entry, wall);
-        todo!()
+        self.refuse_if_latched()?;
+        let revision = match entry {
+            Entry::Write { revision, .. } | Entry::LeaseEnd { revision, .. } => *revision,
+            _ => self.revision,
+        };
+        let stamp = Stamp { revision, ..self.next_stamp(wall) };
+        frame::encode(&mut self.buffer, &stamp, entry).ok_or(Error::RequestTooLarge)?;
+        self.buffered += 1;
+        self.sequence = stamp.sequence;
+        self.revision = revision;
+        Ok(stamp.sequence)
     }
 
     /// Bytes that wait for the next commit; a writer bounds its batches by it (a few MiB).
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        todo!()
+        self.buffer.len()
     }
 
     /// Makes everything appended durable with one write and one `fdatasync`, and returns the last
     /// durable sequence number. Does nothing when nothing was appended. On [`Error::Latched`] the
     /// fate of what was appended is unknown until the store is opened again.
     pub fn commit(&mut self) -> Result<u64, Error> {
-        todo!()
+        self.refuse_if_latched()?;
+        if self.buffered > 0 {
+            let written = self.rotate_if_full().and_then(|()| self.active.write(&self.buffer));
+            self.latch_on(written)?;
+            self.bytes_written += self.buffer.len() as u64;
+            self.durable_sequence = self.sequence;
+            self.durable_revision = self.revision;
+            self.buffer.clear();
+            self.buffer.shrink_to(BUFFER_BYTES_KEPT);
+            self.buffered = 0;
+        }
+        Ok(self.durable_sequence)
     }
 
     /// The last durable sequence number; 0 on a fresh store.
     #[must_use]
     pub fn durable_sequence(&self) -> u64 {
-        todo!()
+        self.durable_sequence
     }
 
     /// The term that appended entries get.
     #[must_use]
     pub fn term(&self) -> u64 {
-        todo!()
+        self.recovered.term
     }
 
     /// Bytes committed since the log was opened.
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
-        todo!()
+        self.bytes_written
     }
 
     /// Whether the log has outgrown the last checkpoint and none is being written. After a failed
     /// checkpoint it waits for as much log again.
     #[must_use]
     pub fn checkpoint_due(&self) -> bool {
-        todo!()
+        let catalog = self.shared.catalog();
+        let grown = self.log_bytes().saturating_sub(catalog.checkpoint_at_bytes);
+        !catalog.checkpoint_running
+            && grown > self.shared.checkpoint_bytes_min.max(catalog.image_bytes)
     }
 
     /// Starts a checkpoint of the state as of `head.sequence`, which must be durable and above the
     /// last checkpoint's. Does no IO itself: hand the writer to another thread and go on appending.
     #[must_use]
     pub fn begin_checkpoint(&self, head: ImageHead) -> CheckpointWriter {
-        let _ = head;
-        todo!()
+        assert!(
+            head.sequence <= self.durable_sequence,
+            "only durable state goes into a checkpoint"
+        );
+        CheckpointWriter::new(Arc::clone(&self.shared), head, self.log_bytes())
     }
 
     /// The log's housekeeping, for a background thread to run about every second.
     #[must_use]
     pub fn upkeep(&self) -> Upkeep {
-        todo!()
+        Upkeep(Arc::clone(&self.shared))
     }
 
-    /// Commits what is buffered, marks the log as closed and lets go of the lock.
-    pub fn close(self) -> Result<(), Error> {
-        todo!()
-    }
-}
-
-/// Writes one checkpoint. Dropped before [`CheckpointWriter::finish`] it leaves nothing behind.
-#[derive(Debug)]
-pub struct CheckpointWriter {}
-
-impl CheckpointWriter {
-    /// Takes the next piece of the image: leases first, then records in key order, of one key the
-    /// oldest first. The head is written by itself.
-    pub fn push(&mut self, item: &ImageItem) -> Result<(), IoFailure> {
-        let _ = item;
-        todo!()
+    /// Commits what is buffered and marks the log as closed. The lock is let go when the last
+    /// [`CheckpointWriter`] and [`Upkeep`] of this log are gone too.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.commit()?;
+        if self.active.offset > segment::FIRST_FRAME {
+            let stamp = self.next_stamp(self.shared.clock.wall());
+            frame::encode_closed(&mut self.buffer, &stamp);
+            let written = self.active.write(&self.buffer);
+            self.latch_on(written)?;
+        }
+        Ok(())
     }
 
-    /// Makes the checkpoint durable, reads it back to verify it, gives it its name, and removes
-    /// checkpoints and segments that are no longer kept. Returns its size in bytes. An error leaves
-    /// the log as it was: it is no reason to stop writing.
-    pub fn finish(self) -> Result<u64, IoFailure> {
-        todo!()
+    fn next_stamp(&self, wall: Duration) -> Stamp {
+        Stamp {
+            salt: self.active.salt,
+            sequence: self.sequence + 1,
+            term: self.recovered.term,
+            wall,
+            revision: self.revision,
+            place: self.buffered,
+        }
+    }
+
+    /// Bytes of log since the recovered checkpoint.
+    fn log_bytes(&self) -> u64 {
+        self.replayed_bytes + self.bytes_written
+    }
+
+    /// Starts the next segment if the buffer does not fit into this one. A buffer that fits into
+    /// none makes its segment longer.
+    fn rotate_if_full(&mut self) -> Result<(), IoFailure> {
+        let end = self.active.offset + self.buffer.len() as u64;
+        if end <= self.shared.segment_bytes || self.active.offset == segment::FIRST_FRAME {
+            return Ok(());
+        }
+        let spare = self.shared.catalog().spare.take();
+        let start = SegmentStart {
+            identity: self.shared.identity,
+            salt: self.active.salt,
+            first_sequence: self.durable_sequence + 1,
+            revision: self.durable_revision,
+            created_at: self.shared.clock.wall(),
+            bytes: self.shared.segment_bytes,
+        };
+        let written = self.active.offset;
+        self.active = ActiveSegment::create(&self.shared.files, spare, &start)?;
+        let mut catalog = self.shared.catalog();
+        if let Some(last) = catalog.segments.last_mut() {
+            last.bytes = last.bytes.max(written);
+        }
+        catalog.segments.push(SegmentEntry {
+            first_sequence: start.first_sequence,
+            created_at: start.created_at,
+            bytes: start.bytes,
+        });
+        Ok(())
+    }
+
+    fn refuse_if_latched(&self) -> Result<(), Error> {
+        match &self.latched {
+            Some(reason) => Err(Error::Latched { reason: Arc::clone(reason) }),
+            None => Ok(()),
+        }
+    }
+
+    fn latch_on<T>(&mut self, result: Result<T, IoFailure>) -> Result<T, Error> {
+        result.map_err(|failure| {
+            let reason = failure.reason();
+            self.latched = Some(Arc::clone(&reason));
+            Error::Latched { reason }
+        })
     }
 }
 
 /// Housekeeping of the log, beside the writer. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Upkeep {}
+pub struct Upkeep(Arc<Shared>);
 
 impl Upkeep {
     /// Prepares the segment after the current one and removes segments that are covered by a
     /// verified checkpoint and past their retention. An error is worth a log line; the writer finds
     /// out by itself when it matters.
     pub fn run(&self) -> Result<(), IoFailure> {
-        todo!()
+        self.0.prepare_spare()?;
+        self.0.remove_expired()
     }
 }

@@ -1,12 +1,16 @@
 //! All IO of the store goes through [`Vfs`], so that tests can lose, tear, reorder and fail it.
 
+#[cfg(test)]
+mod contract;
 mod disk;
+mod faulty;
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
 pub use disk::Disk;
+pub use faulty::{Crash, Errno, Fault, Faulty};
 
 /// A file system, as far as the store needs one.
 pub trait Vfs: Send + Sync + 'static + fmt::Debug {

@@ -1,0 +1,162 @@
+//! The files of a store: their names, and the steps that put one in its place for good.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::failure::{IoFailure, Named};
+use super::header::{FileHeader, HEADER_BYTES};
+use crate::error::OpenError;
+use crate::options::LogLocation;
+use crate::vfs::{Vfs, VfsFile, VfsLock};
+
+const LOCK: &str = "lock";
+const IDENTITY: &str = "identity";
+const SEGMENT_SUFFIX: &str = ".log";
+const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+/// Of a file that is being written. One that is found when a store is opened is left over.
+pub(crate) const UNFINISHED_SUFFIX: &str = ".unfinished";
+
+/// The two directories of a store, locked.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    log_dir: PathBuf,
+    checkpoint_dir: PathBuf,
+    /// Held for as long as anything may still write here.
+    _locks: Vec<Box<dyn VfsLock>>,
+}
+
+/// What is there, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) has_identity: bool,
+    /// First sequence numbers.
+    pub(crate) segments: Vec<u64>,
+    /// Last sequence numbers.
+    pub(crate) checkpoints: Vec<u64>,
+}
+
+impl Files {
+    /// Creates the directories where they are missing and locks them.
+    pub(crate) fn lock(location: &LogLocation) -> Result<Self, OpenError> {
+        let LogLocation { log_dir, checkpoint_dir, vfs } = location.clone();
+        let mut locks = Vec::new();
+        vfs.create_dir_all(&log_dir).named("create", &log_dir)?;
+        locks.push(lock(&*vfs, &log_dir)?);
+        if checkpoint_dir != log_dir {
+            vfs.create_dir_all(&checkpoint_dir).named("create", &checkpoint_dir)?;
+            locks.push(lock(&*vfs, &checkpoint_dir)?);
+        }
+        Ok(Self { vfs, log_dir, checkpoint_dir, _locks: locks })
+    }
+
+    /// Looks what is there, and removes what an earlier process left unfinished.
+    pub(crate) fn list(&self) -> Result<Listing, IoFailure> {
+        let mut listing = Listing::default();
+        for dir in self.dirs() {
+            for name in self.vfs.list(dir).named("list", dir)? {
+                if name.ends_with(UNFINISHED_SUFFIX) {
+                    self.remove(&dir.join(&name))?;
+                }
+                if dir == self.log_dir {
+                    listing.has_identity |= name == IDENTITY;
+                    listing.segments.extend(sequence_of(&name, SEGMENT_SUFFIX));
+                }
+                if dir == self.checkpoint_dir {
+                    listing.checkpoints.extend(sequence_of(&name, CHECKPOINT_SUFFIX));
+                }
+            }
+        }
+        listing.segments.sort_unstable();
+        listing.checkpoints.sort_unstable();
+        Ok(listing)
+    }
+
+    /// Makes everything that was ever done to the directories durable.
+    pub(crate) fn sync_dirs(&self) -> Result<(), IoFailure> {
+        self.dirs().into_iter().try_for_each(|dir| self.vfs.sync_dir(dir).named("sync", dir))
+    }
+
+    pub(crate) fn identity_path(&self) -> PathBuf {
+        self.log_dir.join(IDENTITY)
+    }
+
+    pub(crate) fn segment_path(&self, first_sequence: u64) -> PathBuf {
+        self.log_dir.join(format!("{first_sequence:020}{SEGMENT_SUFFIX}"))
+    }
+
+    pub(crate) fn checkpoint_path(&self, sequence: u64) -> PathBuf {
+        self.checkpoint_dir.join(format!("{sequence:020}{CHECKPOINT_SUFFIX}"))
+    }
+
+    /// Where a file of the log is written before it gets its name.
+    pub(crate) fn unfinished_log_path(&self, name: &str) -> PathBuf {
+        self.log_dir.join(format!("{name}{UNFINISHED_SUFFIX}"))
+    }
+
+    pub(crate) fn open(&self, path: &Path) -> Result<Box<dyn VfsFile>, IoFailure> {
+        self.vfs.open(path).named("open", path)
+    }
+
+    pub(crate) fn create(&self, path: &Path, bytes: u64) -> Result<Box<dyn VfsFile>, IoFailure> {
+        self.vfs.create(path, bytes).named("create", path)
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), IoFailure> {
+        self.vfs.remove(path).named("remove", path)
+    }
+
+    /// Gives a file, whose content is durable, its name, durably.
+    pub(crate) fn install(&self, from: &Path, to: &Path) -> Result<(), IoFailure> {
+        self.vfs.rename(from, to).named("rename", from)?;
+        let dir = to.parent().unwrap_or(to);
+        self.vfs.sync_dir(dir).named("sync", dir)
+    }
+
+    fn dirs(&self) -> Vec<&Path> {
+        let mut dirs = vec![&*self.log_dir];
+        if self.checkpoint_dir != self.log_dir {
+            dirs.push(&self.checkpoint_dir);
+        }
+        dirs
+    }
+}
+
+/// Writes a file's header and makes it durable.
+pub(crate) fn write_header(
+    file: &dyn VfsFile,
+    path: &Path,
+    header: &FileHeader,
+) -> Result<(), IoFailure> {
+    file.write_all_at(0, &header.encode()).named("write", path)?;
+    file.sync_data().named("sync", path)
+}
+
+/// The first bytes of a file, as many of a header's as there are.
+pub(crate) fn read_header(file: &dyn VfsFile, path: &Path) -> Result<Vec<u8>, IoFailure> {
+    let mut window = super::window::Window::with_chunk(file, HEADER_BYTES);
+    Ok(window.at(0, HEADER_BYTES).named("read", path)?.to_vec())
+}
+
+fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn VfsLock>, OpenError> {
+    let path = dir.join(LOCK);
+    match vfs.lock(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            let pid = read_pid(vfs, &path).unwrap_or_default();
+            Err(OpenError::Locked { path: dir.to_owned(), pid })
+        }
+        result => Ok(result.named("lock", &path)?),
+    }
+}
+
+/// The process that holds a lock file; `None` in the moment before it wrote that down.
+fn read_pid(vfs: &dyn Vfs, path: &Path) -> Option<u32> {
+    let mut text = [0; 16];
+    let count = vfs.open(path).ok()?.read_at(0, &mut text).ok()?;
+    std::str::from_utf8(text.get(..count)?).ok()?.trim().parse().ok()
+}
+
+fn sequence_of(name: &str, suffix: &str) -> Option<u64> {
+    let number = name.strip_suffix(suffix)?;
+    (number.len() == 20).then(|| number.parse().ok()).flatten()
+}

@@ -1,0 +1,285 @@
+//! Frames: the entries of the log as bytes. Layout in `docs/store-format.md`, section 3.
+//!
+//! ```text
+//! 0            4             8          16     24     32         40              44     45      48
+//! | length u32 | payload crc | sequence | term | wall | revision | place in commit | kind | magic | header crc
+//! 52 payload .. | 1 byte end
+//! ```
+//!
+//! Header and payload have checksums of their own: a damaged payload leaves the length trustworthy,
+//! and a header alone proves that the commits before its own were durable. The end byte is never
+//! zero, so a frame whose last bytes never reached the disk shows it.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut};
+
+use super::ENTRY_BYTES_MAX;
+use super::header::nanoseconds;
+use super::window::Window;
+use crate::entry::Entry;
+use crate::record::Record;
+use crate::types::{LeaseId, Revision};
+
+/// Bytes before the payload.
+pub(crate) const FRAME_HEADER_BYTES: usize = 52;
+/// Bytes of a frame besides its payload.
+pub(crate) const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + 1;
+
+const MAGIC: [u8; 3] = [0xdb, 0xf7, 0xa3];
+/// Before the checksum of the header, which comes last in it.
+const CHECKED_BYTES: usize = FRAME_HEADER_BYTES - 4;
+/// Where the magic stands, for a quick no.
+const MAGIC_AT: usize = CHECKED_BYTES - MAGIC.len();
+const END: u8 = 0xf5;
+/// Marks the message of a tombstone, in the length before it.
+const TOMBSTONE: u32 = 1 << 31;
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Write = 1,
+    LeaseGrant = 2,
+    LeaseKeepAlive = 3,
+    LeaseEnd = 4,
+    Compact = 5,
+    /// Carries nothing and takes no sequence number (it bears the next one): the log was closed, so
+    /// everything before it is durable.
+    Closed = 6,
+}
+
+impl Kind {
+    fn of(entry: &Entry) -> Self {
+        match entry {
+            Entry::Write { .. } => Self::Write,
+            Entry::LeaseGrant { .. } => Self::LeaseGrant,
+            Entry::LeaseKeepAlive { .. } => Self::LeaseKeepAlive,
+            Entry::LeaseEnd { .. } => Self::LeaseEnd,
+            Entry::Compact { .. } => Self::Compact,
+        }
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        [
+            Self::Write,
+            Self::LeaseGrant,
+            Self::LeaseKeepAlive,
+            Self::LeaseEnd,
+            Self::Compact,
+            Self::Closed,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// The header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    pub(crate) sequence: u64,
+    pub(crate) term: u64,
+    pub(crate) wall: Duration,
+    /// The store's revision after this entry.
+    pub(crate) revision: Revision,
+    /// Frames before it in the same commit.
+    pub(crate) place: u32,
+    pub(crate) kind: Kind,
+    length: u32,
+    payload_checksum: u32,
+}
+
+impl FrameHeader {
+    /// Reads a header; `None` if these bytes are not one.
+    pub(crate) fn decode(salt: u32, bytes: &[u8]) -> Option<Self> {
+        let (mut body, mut checksum) = bytes.split_at_checked(CHECKED_BYTES)?;
+        if !body.ends_with(&MAGIC)
+            || checksum.try_get_u32_le().ok()? != crc32c::crc32c_append(salt, body)
+        {
+            return None;
+        }
+        let length = body.try_get_u32_le().ok()?;
+        let payload_checksum = body.try_get_u32_le().ok()?;
+        Some(Self {
+            sequence: body.try_get_u64_le().ok()?,
+            term: body.try_get_u64_le().ok()?,
+            wall: Duration::from_nanos(body.try_get_u64_le().ok()?),
+            revision: Revision(body.try_get_i64_le().ok()?),
+            place: body.try_get_u32_le().ok()?,
+            kind: Kind::from_byte(body.try_get_u8().ok()?)?,
+            length,
+            payload_checksum,
+        })
+    }
+
+    /// Whether a header may start here; cheap, and wrong once in 16 million.
+    pub(crate) fn is_likely(bytes: &[u8]) -> bool {
+        bytes.get(MAGIC_AT..CHECKED_BYTES) == Some(&MAGIC[..])
+    }
+
+    /// Of the commit it belongs to, the first frame's sequence number.
+    pub(crate) fn commit_start(&self) -> u64 {
+        self.sequence.saturating_sub(u64::from(self.place))
+    }
+
+    /// Bytes of the whole frame.
+    pub(crate) fn frame_bytes(&self) -> u64 {
+        u64::from(self.length) + FRAME_OVERHEAD_BYTES as u64
+    }
+
+    fn encode(&self, salt: u32) -> [u8; FRAME_HEADER_BYTES] {
+        let mut bytes = [0; FRAME_HEADER_BYTES];
+        let mut out = &mut bytes[..];
+        out.put_u32_le(self.length);
+        out.put_u32_le(self.payload_checksum);
+        out.put_u64_le(self.sequence);
+        out.put_u64_le(self.term);
+        out.put_u64_le(nanoseconds(self.wall));
+        out.put_i64_le(self.revision.0);
+        out.put_u32_le(self.place);
+        out.put_u8(self.kind as u8);
+        out.put_slice(&MAGIC);
+        let (body, mut checksum) = bytes.split_at_mut(CHECKED_BYTES);
+        checksum.put_u32_le(crc32c::crc32c_append(salt, body));
+        bytes
+    }
+}
+
+/// What a frame to be written says, beside its entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) salt: u32,
+    pub(crate) sequence: u64,
+    pub(crate) term: u64,
+    pub(crate) wall: Duration,
+    pub(crate) revision: Revision,
+    pub(crate) place: u32,
+}
+
+/// Appends a frame. `None`, and nothing appended, if the entry is above [`ENTRY_BYTES_MAX`].
+pub(crate) fn encode(out: &mut Vec<u8>, stamp: &Stamp, entry: &Entry) -> Option<()> {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+    encode_entry(out, entry);
+    let done = seal(out, start, stamp, Kind::of(entry));
+    if done.is_none() {
+        out.truncate(start);
+    }
+    done
+}
+
+/// Appends the mark of a closed log.
+pub(crate) fn encode_closed(out: &mut Vec<u8>, stamp: &Stamp) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+    seal(out, start, stamp, Kind::Closed).expect("a frame without payload is below the limit");
+}
+
+/// Fills in the header of the frame that starts at `start` and ends it.
+fn seal(out: &mut Vec<u8>, start: usize, stamp: &Stamp, kind: Kind) -> Option<()> {
+    let payload = out.get(start + FRAME_HEADER_BYTES..)?;
+    if payload.len() > ENTRY_BYTES_MAX {
+        return None;
+    }
+    let header = FrameHeader {
+        sequence: stamp.sequence,
+        term: stamp.term,
+        wall: stamp.wall,
+        revision: stamp.revision,
+        place: stamp.place,
+        kind,
+        length: u32::try_from(payload.len()).ok()?,
+        payload_checksum: crc32c::crc32c(payload),
+    };
+    out.get_mut(start..start + FRAME_HEADER_BYTES)?.copy_from_slice(&header.encode(stamp.salt));
+    out.push(END);
+    Some(())
+}
+
+/// Reads the frame at `offset`; `None` if there is no whole and undamaged one.
+pub(crate) fn read<'a>(
+    window: &'a mut Window<'_>,
+    salt: u32,
+    offset: u64,
+) -> io::Result<Option<(FrameHeader, &'a [u8])>> {
+    let Some(header) = FrameHeader::decode(salt, window.at(offset, FRAME_HEADER_BYTES)?) else {
+        return Ok(None);
+    };
+    let length = header.length as usize;
+    let frame = window.at(offset, length + FRAME_OVERHEAD_BYTES)?;
+    let payload = frame.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length);
+    let whole = frame.get(FRAME_HEADER_BYTES + length) == Some(&END);
+    Ok(payload
+        .filter(|payload| whole && crc32c::crc32c(payload) == header.payload_checksum)
+        .map(|payload| (header, payload)))
+}
+
+fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
+    match entry {
+        Entry::Write { records, .. } => encode_records(out, records),
+        Entry::LeaseGrant { id, ttl_s, expires_at } => {
+            out.put_i64_le(id.0);
+            out.put_i64_le(*ttl_s);
+            out.put_u64_le(nanoseconds(*expires_at));
+        }
+        Entry::LeaseKeepAlive { id, expires_at } => {
+            out.put_i64_le(id.0);
+            out.put_u64_le(nanoseconds(*expires_at));
+        }
+        Entry::LeaseEnd { id, records, .. } => {
+            out.put_i64_le(id.0);
+            encode_records(out, records);
+        }
+        Entry::Compact { revision } => out.put_i64_le(revision.0),
+    }
+}
+
+fn encode_records(out: &mut Vec<u8>, records: &[Record]) {
+    for record in records {
+        let message = record.message();
+        let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        out.put_u32_le(record.sub_revision());
+        out.put_u32_le(if record.is_tombstone() { length | TOMBSTONE } else { length });
+        out.extend_from_slice(message);
+    }
+}
+
+/// Rebuilds the entry of a frame; `None` if the payload is not what its kind says, which an
+/// undamaged frame's never is.
+pub(crate) fn decode_entry(header: &FrameHeader, mut payload: &[u8]) -> Option<Entry> {
+    let input = &mut payload;
+    let revision = header.revision;
+    let entry = match header.kind {
+        Kind::Write => Entry::Write { revision, records: decode_records(revision, input)? },
+        Kind::LeaseGrant => Entry::LeaseGrant {
+            id: LeaseId(input.try_get_i64_le().ok()?),
+            ttl_s: input.try_get_i64_le().ok()?,
+            expires_at: Duration::from_nanos(input.try_get_u64_le().ok()?),
+        },
+        Kind::LeaseKeepAlive => Entry::LeaseKeepAlive {
+            id: LeaseId(input.try_get_i64_le().ok()?),
+            expires_at: Duration::from_nanos(input.try_get_u64_le().ok()?),
+        },
+        Kind::LeaseEnd => Entry::LeaseEnd {
+            id: LeaseId(input.try_get_i64_le().ok()?),
+            revision,
+            records: decode_records(revision, input)?,
+        },
+        Kind::Compact => Entry::Compact { revision: Revision(input.try_get_i64_le().ok()?) },
+        Kind::Closed => return None,
+    };
+    input.is_empty().then_some(entry)
+}
+
+fn decode_records(revision: Revision, input: &mut &[u8]) -> Option<Vec<Record>> {
+    let mut records = Vec::new();
+    while !input.is_empty() {
+        let sub_revision = input.try_get_u32_le().ok()?;
+        let length = input.try_get_u32_le().ok()?;
+        let (message, rest) = input.split_at_checked((length & !TOMBSTONE) as usize)?;
+        records.push(Record::decode(revision, sub_revision, length & TOMBSTONE != 0, message)?);
+        *input = rest;
+    }
+    Some(records)
+}

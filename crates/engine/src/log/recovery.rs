@@ -1,0 +1,383 @@
+//! Opening a store: from its files back to the state that was acknowledged.
+//!
+//! The newest checkpoint that is whole, then every frame after it. Whatever does not fit together
+//! is refused by file and offset, with one exception: the rest of a commit that was never
+//! acknowledged, at the very end of the log ([`super::tail`]). No file that is kept changes until all
+//! was read and found good.
+
+use std::path::{Path, PathBuf};
+
+use super::failure::Named;
+use super::files::{Files, Listing, read_header};
+use super::frame::{self, FrameHeader, Kind};
+use super::header::{FileHeader, FileKind};
+use super::identity::random_salt;
+use super::retention::SegmentEntry;
+use super::segment::{ActiveSegment, FIRST_FRAME, SegmentReader, SegmentStart};
+use super::tail::{self, Tail};
+use super::{Identity, Recovered, Replay, checkpoint};
+use crate::entry::{Frame, ImageItem};
+use crate::error::OpenError;
+use crate::options::Options;
+use crate::types::Revision;
+use crate::vfs::VfsFile;
+
+/// An opened store, before it becomes a [`super::Log`].
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) identity: Identity,
+    pub(crate) active: ActiveSegment,
+    pub(crate) segments: Vec<SegmentEntry>,
+    pub(crate) checkpoints: Vec<u64>,
+    /// Bytes of the checkpoint it started from.
+    pub(crate) image_bytes: u64,
+    /// Bytes of the frames replayed after it.
+    pub(crate) replayed_bytes: u64,
+    pub(crate) recovered: Recovered,
+}
+
+/// A segment with what its header says.
+#[derive(Debug)]
+struct Segment {
+    path: PathBuf,
+    file: Box<dyn VfsFile>,
+    header: FileHeader,
+}
+
+/// Opens the store in these directories, or creates one where nothing is.
+pub(crate) fn open(
+    options: &Options,
+    files: &Files,
+    replay: &mut dyn Replay,
+) -> Result<Opened, OpenError> {
+    let listing = files.list()?;
+    // An earlier process may have failed to sync what we are about to see.
+    files.sync_dirs()?;
+    let segments = open_segments(files, &listing)?;
+    let identity = find_identity(files, &listing, &segments)?;
+    let Some(identity) = identity else { return create(options, files, &listing) };
+    if !listing.has_identity {
+        identity.write(files, options.clock.wall())?;
+    }
+    let mut recovery = Recovery {
+        options,
+        files,
+        identity,
+        replay,
+        image_bytes: 0,
+        replayed_bytes: 0,
+        recovered: fresh(),
+    };
+    for segment in &segments {
+        recovery.check_identity(&segment.header, &segment.path)?;
+    }
+    recovery.load_checkpoint(&listing, &segments)?;
+    let active = recovery.replay_log(segments.as_slice())?;
+    recovery.set_damaged_aside()?;
+    recovery.finish(active, &segments, listing.checkpoints)
+}
+
+fn fresh() -> Recovered {
+    Recovered { term: 1, revision: Revision(1), ..Recovered::default() }
+}
+
+fn open_segments(files: &Files, listing: &Listing) -> Result<Vec<Segment>, OpenError> {
+    let open = |first_sequence: &u64| {
+        let path = files.segment_path(*first_sequence);
+        let file = files.open(&path)?;
+        let header = FileHeader::decode(&read_header(&*file, &path)?, FileKind::Segment, &path)?;
+        if header.sequence == *first_sequence {
+            Ok(Segment { path, file, header })
+        } else {
+            Err(corrupt(&path, 0, "its header names another sequence number than its name"))
+        }
+    };
+    listing.segments.iter().map(open).collect()
+}
+
+/// Who the store is; `None` where there is no store. The identity file is the last that creating a
+/// store writes, so one without it has at most an empty first segment.
+fn find_identity(
+    files: &Files,
+    listing: &Listing,
+    segments: &[Segment],
+) -> Result<Option<Identity>, OpenError> {
+    if listing.has_identity {
+        return Identity::read(files).map(Some);
+    }
+    let (None, [] | [_]) = (listing.checkpoints.first(), segments) else {
+        return Err(corrupt(&files.identity_path(), 0, "it is missing"));
+    };
+    let Some(first) = segments.first() else { return Ok(None) };
+    let mut reader = SegmentReader::new(&*first.file, &first.path, &first.header);
+    if first.header.sequence == 1 && reader.next()?.is_none() {
+        return Ok(Some(first.header.identity));
+    }
+    Err(corrupt(&files.identity_path(), 0, "it is missing"))
+}
+
+/// Creates a store: its first segment, then its identity.
+fn create(options: &Options, files: &Files, listing: &Listing) -> Result<Opened, OpenError> {
+    debug_assert!(!listing.has_identity && listing.segments.is_empty());
+    let identity = Identity::random();
+    let created_at = options.clock.wall();
+    let start = SegmentStart {
+        identity,
+        salt: random_salt(),
+        first_sequence: 1,
+        revision: Revision(1),
+        created_at,
+        bytes: options.segment_bytes,
+    };
+    let active = ActiveSegment::create(files, None, &start)?;
+    identity.write(files, created_at)?;
+    Ok(Opened {
+        identity,
+        active,
+        segments: vec![SegmentEntry { first_sequence: 1, created_at, bytes: start.bytes }],
+        checkpoints: Vec::new(),
+        image_bytes: 0,
+        replayed_bytes: 0,
+        recovered: fresh(),
+    })
+}
+
+/// The recovery of a store that exists.
+struct Recovery<'a> {
+    options: &'a Options,
+    files: &'a Files,
+    identity: Identity,
+    replay: &'a mut dyn Replay,
+    image_bytes: u64,
+    replayed_bytes: u64,
+    recovered: Recovered,
+}
+
+impl Recovery<'_> {
+    /// Takes the newest checkpoint that is undamaged, if the log reaches back to it.
+    fn load_checkpoint(
+        &mut self,
+        listing: &Listing,
+        segments: &[Segment],
+    ) -> Result<(), OpenError> {
+        let mut damage = None;
+        for sequence in listing.checkpoints.iter().rev() {
+            let path = self.files.checkpoint_path(*sequence);
+            match self.read_checkpoint(*sequence, &path) {
+                Ok(()) => break,
+                Err(error @ OpenError::Corrupt { .. }) => {
+                    self.recovered.checkpoints_set_aside.push((path, error.to_string()));
+                    damage.get_or_insert(error);
+                    self.replay.restart();
+                    self.recovered = Recovered {
+                        checkpoints_set_aside: self.recovered.checkpoints_set_aside.clone(),
+                        ..fresh()
+                    };
+                    self.image_bytes = 0;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let reached = self.recovered.checkpoint_sequence + 1;
+        match (segments.first(), damage) {
+            (Some(first), _) if first.header.sequence <= reached => Ok(()),
+            // The older state that is left does not connect to the log: it is the damage that
+            // matters.
+            (_, Some(damage)) => Err(damage),
+            (Some(first), None) => Err(corrupt(
+                &first.path,
+                0,
+                &format!(
+                    "the log begins at sequence number {}, and no checkpoint reaches there",
+                    first.header.sequence
+                ),
+            )),
+            (None, None) => {
+                Err(corrupt(&self.files.segment_path(reached), 0, "the log is missing"))
+            }
+        }
+    }
+
+    fn read_checkpoint(&mut self, sequence: u64, path: &Path) -> Result<(), OpenError> {
+        let file = self.files.open(path)?;
+        let header = FileHeader::decode(&read_header(&*file, path)?, FileKind::Checkpoint, path)?;
+        self.check_identity(&header, path)?;
+        if header.sequence != sequence {
+            return Err(corrupt(path, 0, "its header names another sequence number than its name"));
+        }
+        let (replay, recovered) = (&mut *self.replay, &mut self.recovered);
+        self.image_bytes = checkpoint::read(&*file, path, &header, &mut |item| {
+            if let ImageItem::Head(head) = &item {
+                recovered.checkpoint_sequence = head.sequence;
+                recovered.sequence = head.sequence;
+                recovered.term = head.term;
+                recovered.revision = head.revision;
+            }
+            replay.item(item)
+        })?;
+        if self.recovered.checkpoint_sequence == sequence {
+            Ok(())
+        } else {
+            Err(corrupt(path, 0, "its image is of another sequence number"))
+        }
+    }
+
+    /// Feeds every frame after the checkpoint, and settles how the log ends.
+    fn replay_log(&mut self, segments: &[Segment]) -> Result<ActiveSegment, OpenError> {
+        let reached = self.recovered.checkpoint_sequence + 1;
+        let start = segments.partition_point(|segment| segment.header.sequence <= reached);
+        let needed = segments.get(start.saturating_sub(1)..).unwrap_or_default();
+        let nexts = needed.iter().skip(1).map(Some).chain([None]);
+        for (segment, next) in needed.iter().zip(nexts) {
+            let reader = self.replay_segment(segment)?;
+            match next {
+                // A segment begins once all before it is durable: this one ends right there.
+                Some(next) if next.header.sequence == reader.expected => {}
+                Some(next) => {
+                    let reason = format!(
+                        "frame {} should be here; the next segment begins at {}",
+                        reader.expected, next.header.sequence
+                    );
+                    return Err(corrupt(&segment.path, reader.offset, &reason));
+                }
+                None => return self.settle_end(segment, reader),
+            }
+        }
+        unreachable!("a store has at least one segment: loading the checkpoint made sure")
+    }
+
+    fn replay_segment<'s>(&mut self, segment: &'s Segment) -> Result<SegmentReader<'s>, OpenError> {
+        let mut reader = SegmentReader::new(&*segment.file, &segment.path, &segment.header);
+        while let Some(found) = reader.next()? {
+            let (header, offset) = (found.header, found.offset);
+            if header.kind == Kind::Closed || header.sequence <= self.recovered.checkpoint_sequence
+            {
+                continue;
+            }
+            let entry = frame::decode_entry(&header, found.payload)
+                .ok_or_else(|| corrupt(&segment.path, offset, "the entry is malformed"))?;
+            let FrameHeader { sequence, term, wall, revision, .. } = header;
+            self.replay
+                .frame(Frame { sequence, term, wall, entry })
+                .map_err(|reason| corrupt(&segment.path, offset, &reason))?;
+            self.recovered.frames += 1;
+            self.recovered.sequence = sequence;
+            self.recovered.term = term;
+            self.recovered.revision = revision;
+            self.replayed_bytes += header.frame_bytes();
+        }
+        Ok(reader)
+    }
+
+    /// Judges what stands behind the last good frame, makes that frame durable, and gives back the
+    /// segment that new frames go to.
+    fn settle_end(
+        &mut self,
+        segment: &Segment,
+        mut reader: SegmentReader<'_>,
+    ) -> Result<ActiveSegment, OpenError> {
+        let (end, expected) = (reader.offset, reader.expected);
+        if expected <= self.recovered.checkpoint_sequence {
+            let reason = format!(
+                "the log ends before frame {expected}; the checkpoint already has frame {}",
+                self.recovered.checkpoint_sequence
+            );
+            return Err(corrupt(&segment.path, end, &reason));
+        }
+        let salt = segment.header.salt;
+        let judged = tail::judge(&mut reader.window, salt, end, expected);
+        let tail = judged.named("read", &segment.path)?;
+        match &tail {
+            Tail::Damaged(reason) => return Err(corrupt(&segment.path, end, reason)),
+            Tail::Unfinished(bytes) => self.recovered.tail_bytes_cut = *bytes,
+            Tail::Clean => {}
+        }
+        if end == FIRST_FRAME && tail == Tail::Clean {
+            let file = self.files.open(&segment.path)?;
+            return Ok(ActiveSegment::reuse(segment.path.clone(), salt, file));
+        }
+        rewrite_last_commit(segment, &mut reader)?;
+        let start = SegmentStart {
+            identity: self.identity,
+            salt: random_salt(),
+            first_sequence: expected,
+            revision: self.recovered.revision,
+            created_at: self.options.clock.wall(),
+            bytes: self.options.segment_bytes,
+        };
+        let active = ActiveSegment::create(self.files, None, &start)?;
+        if active.path != segment.path {
+            // Frees what was reserved. Nothing depends on it: the new segment says where this ends.
+            segment.file.set_len(end).named("truncate", &segment.path)?;
+        }
+        Ok(active)
+    }
+
+    /// Moves damaged checkpoints out of the way of later recoveries, under names that say so.
+    fn set_damaged_aside(&mut self) -> Result<(), OpenError> {
+        for (path, _) in &mut self.recovered.checkpoints_set_aside {
+            let mut aside = path.clone().into_os_string();
+            aside.push(".damaged");
+            let aside = PathBuf::from(aside);
+            self.files.install(path, &aside)?;
+            *path = aside;
+        }
+        Ok(())
+    }
+
+    fn check_identity(&self, header: &FileHeader, path: &Path) -> Result<(), OpenError> {
+        if header.identity == self.identity {
+            return Ok(());
+        }
+        Err(corrupt(path, 0, "it belongs to another store than the identity file names"))
+    }
+
+    fn finish(
+        self,
+        active: ActiveSegment,
+        segments: &[Segment],
+        mut checkpoints: Vec<u64>,
+    ) -> Result<Opened, OpenError> {
+        checkpoints.retain(|sequence| *sequence <= self.recovered.checkpoint_sequence);
+        let mut entries = Vec::new();
+        for segment in segments.iter().filter(|segment| segment.path != active.path) {
+            entries.push(SegmentEntry {
+                first_sequence: segment.header.sequence,
+                created_at: segment.header.created_at,
+                bytes: segment.file.len().named("measure", &segment.path)?,
+            });
+        }
+        entries.push(SegmentEntry {
+            first_sequence: self.recovered.sequence + 1,
+            created_at: self.options.clock.wall(),
+            bytes: self.options.segment_bytes,
+        });
+        Ok(Opened {
+            identity: self.identity,
+            active,
+            segments: entries,
+            checkpoints,
+            image_bytes: self.image_bytes,
+            replayed_bytes: self.replayed_bytes,
+            recovered: self.recovered,
+        })
+    }
+}
+
+/// Writes the last commit once more and syncs it. An earlier process may have failed to sync it, and
+/// then the operating system still shows what no later sync alone would write.
+fn rewrite_last_commit(segment: &Segment, reader: &mut SegmentReader<'_>) -> Result<(), OpenError> {
+    let (start, end) = (reader.commit_at, reader.offset);
+    if start == end || reader.closed {
+        return Ok(());
+    }
+    let length = usize::try_from(end - start).unwrap_or(usize::MAX);
+    let commit = reader.window.at(start, length).named("read", &segment.path)?;
+    segment.file.write_all_at(start, commit).named("write", &segment.path)?;
+    segment.file.sync_data().named("sync", &segment.path)?;
+    Ok(())
+}
+
+fn corrupt(path: &Path, offset: u64, reason: &str) -> OpenError {
+    OpenError::Corrupt { path: path.to_owned(), offset, reason: reason.to_owned() }
+}

@@ -1,0 +1,155 @@
+//! What the writer, checkpoints and upkeep know together, and how long files are kept.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::Identity;
+use super::failure::IoFailure;
+use super::files::Files;
+use super::segment::Spare;
+use crate::clock::Clock;
+use crate::options::Options;
+
+/// The newest one, and one to fall back to.
+const CHECKPOINTS_KEPT: usize = 2;
+
+/// Shared by everything that works on an open log.
+pub(crate) struct Shared {
+    pub(crate) files: Files,
+    pub(crate) identity: Identity,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) checkpoint_bytes_min: u64,
+    log_retention: Duration,
+    log_retention_bytes: u64,
+    /// Held over the IO of preparing and removing files; taken before the catalog.
+    housekeeping: Mutex<()>,
+    /// Held for moments only, never over IO.
+    catalog: Mutex<Catalog>,
+}
+
+/// Which files there are, and how far the log has grown.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    /// In order; the last is the one that is written.
+    pub(crate) segments: Vec<SegmentEntry>,
+    /// Sequence numbers of the checkpoints, in order.
+    pub(crate) checkpoints: Vec<u64>,
+    /// A file for the next segment, and how many were ever made.
+    pub(crate) spare: Option<Spare>,
+    pub(crate) spares_made: u64,
+    pub(crate) checkpoint_running: bool,
+    /// Where the log stood, in bytes since the recovered checkpoint, when the last one began.
+    pub(crate) checkpoint_at_bytes: u64,
+    /// Bytes of the last checkpoint.
+    pub(crate) image_bytes: u64,
+}
+
+/// One segment of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentEntry {
+    pub(crate) first_sequence: u64,
+    pub(crate) created_at: Duration,
+    pub(crate) bytes: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        files: Files,
+        identity: Identity,
+        options: &Options,
+        catalog: Catalog,
+    ) -> Self {
+        Self {
+            files,
+            identity,
+            clock: Arc::clone(&options.clock),
+            segment_bytes: options.segment_bytes,
+            checkpoint_bytes_min: options.checkpoint_bytes_min,
+            log_retention: options.log_retention,
+            log_retention_bytes: options.log_retention_bytes,
+            housekeeping: Mutex::new(()),
+            catalog: Mutex::new(catalog),
+        }
+    }
+
+    pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.catalog.lock()
+    }
+
+    /// Makes a file for the next segment, if there is none.
+    pub(crate) fn prepare_spare(&self) -> Result<(), IoFailure> {
+        let _housekeeping = self.housekeeping.lock();
+        let number = {
+            let mut catalog = self.catalog();
+            if catalog.spare.is_some() {
+                return Ok(());
+            }
+            catalog.spares_made += 1;
+            catalog.spares_made
+        };
+        let spare = Spare::create(&self.files, &format!("spare-{number}"), self.segment_bytes)?;
+        self.catalog().spare = Some(spare);
+        Ok(())
+    }
+
+    /// Removes checkpoints and segments that are no longer kept, the oldest first.
+    pub(crate) fn remove_expired(&self) -> Result<(), IoFailure> {
+        let _housekeeping = self.housekeeping.lock();
+        let (checkpoints, segments) = {
+            let catalog = self.catalog();
+            let now = self.clock.wall();
+            let expired = self.plan_expired_segments(&catalog, now);
+            (plan_expired_checkpoints(&catalog), expired)
+        };
+        for sequence in &checkpoints {
+            self.files.remove(&self.files.checkpoint_path(*sequence))?;
+            self.catalog().checkpoints.retain(|kept| kept != sequence);
+        }
+        for sequence in &segments {
+            self.files.remove(&self.files.segment_path(*sequence))?;
+            self.catalog().segments.retain(|kept| kept.first_sequence != *sequence);
+        }
+        if checkpoints.is_empty() && segments.is_empty() {
+            return Ok(());
+        }
+        self.files.sync_dirs()
+    }
+
+    fn plan_expired_segments(&self, catalog: &Catalog, now: Duration) -> Vec<u64> {
+        let newest_checkpoint = catalog.checkpoints.last().copied().unwrap_or(0);
+        // A segment ends where the next one starts.
+        let ends = catalog.segments.iter().zip(catalog.segments.iter().skip(1));
+        let covered: Vec<_> = ends
+            .take_while(|(_, next)| next.first_sequence <= newest_checkpoint + 1)
+            .map(|(segment, next)| (segment.first_sequence, segment.bytes, next.created_at))
+            .collect();
+        let mut kept_bytes = 0_u64;
+        let mut expired: Vec<_> = covered
+            .into_iter()
+            .rev()
+            .skip_while(|(_, bytes, ended_at)| {
+                kept_bytes = kept_bytes.saturating_add(*bytes);
+                let age = now.saturating_sub(*ended_at);
+                age <= self.log_retention && kept_bytes <= self.log_retention_bytes
+            })
+            .map(|(first_sequence, ..)| first_sequence)
+            .collect();
+        expired.reverse();
+        expired
+    }
+}
+
+fn plan_expired_checkpoints(catalog: &Catalog) -> Vec<u64> {
+    let count = catalog.checkpoints.len().saturating_sub(CHECKPOINTS_KEPT);
+    catalog.checkpoints.iter().take(count).copied().collect()
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("files", &self.files).finish_non_exhaustive()
+    }
+}
