@@ -71,7 +71,10 @@ class Conflict(DecubeError):
 
 
 class Compacted(DecubeError):
-    """The history asked for is gone: list again and watch from there."""
+    """The history asked for is gone: list again and watch from there.
+
+    `compact_revision` is where it begins now, 0 where the store does not tell (etcd to a range).
+    """
 
     code = "compacted"
 

@@ -108,14 +108,16 @@ def decode_range(message: rpc.RangeResponse) -> RangeResult:
 
 def decode_txn(message: rpc.TxnResponse) -> TxnResult:
     """Read a transaction's answer, nested ones included."""
-    return TxnResult(
-        Revision(message.header.revision),
-        message.succeeded,
-        tuple([_decode_result(result) for result in message.responses]),
-    )
+    return _decode_txn(message, Revision(message.header.revision))
 
 
-def _decode_result(message: rpc.ResponseOp) -> OperationResult:
+def _decode_txn(message: rpc.TxnResponse, revision: Revision) -> TxnResult:
+    # etcd leaves a nested answer's header empty: its revision is the outermost one's.
+    results = [_decode_result(result, revision) for result in message.responses]
+    return TxnResult(revision, message.succeeded, tuple(results))
+
+
+def _decode_result(message: rpc.ResponseOp, revision: Revision) -> OperationResult:
     match message.WhichOneof("response"):
         case "response_put":
             put = message.response_put
@@ -131,7 +133,7 @@ def _decode_result(message: rpc.ResponseOp) -> OperationResult:
                 tuple([decode_key_value(kv) for kv in delete.prev_kvs]),
             )
         case "response_txn":
-            return decode_txn(message.response_txn)
+            return _decode_txn(message.response_txn, revision)
         case _:
             raise Internal("the store answered an operation with none of the known answers")
 
