@@ -1,0 +1,82 @@
+//! One connection: HTTP/1.1 or HTTP/2, told apart by its first bytes.
+//!
+//! What h2 gives against hostile clients: a bound on streams reset before they were answered, on
+//! headers, on frames buffered, one answer at a time to pings (a client that does not read them is
+//! not read from). What it does not give is gRPC's `too_many_pings`: pings are never counted.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::options::ServeOptions;
+use crate::router::Router;
+
+/// What a client may send ahead of being read: of one call, and of all calls of a connection.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// What waits to be sent of one call.
+const SEND_BUFFER_BYTES: usize = 256 << 10;
+
+/// How connections are served.
+pub(crate) fn builder(options: &ServeOptions) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.first_byte_timeout)
+        .max_buf_size((options.header_bytes_max as usize).max(8192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(options.streams_per_connection_max)
+        .max_header_list_size(options.header_bytes_max)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .keep_alive_interval(options.ping_interval)
+        .keep_alive_timeout(options.ping_timeout);
+    builder
+}
+
+/// Serves one connection until it ends, or, once `draining`, until its calls are answered.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    builder: Arc<Builder<TokioExecutor>>,
+    router: Arc<Router>,
+    options: Arc<ServeOptions>,
+    draining: CancellationToken,
+) {
+    // Only the last frame of an answer is short, and it must not wait for an acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let first_byte = timeout(options.first_byte_timeout, stream.readable());
+    tokio::select! {
+        ready = first_byte => if !matches!(ready, Ok(Ok(()))) { return },
+        () = draining.cancelled() => return,
+    }
+    let service = service_fn(move |request| {
+        let router = Arc::clone(&router);
+        async move { Ok::<_, Infallible>(router.answer(request).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,70 @@
+//! The body of every response of the port.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body, Frame, SizeHint};
+use tonic::Status;
+
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// A response body.
+#[derive(Default)]
+pub(crate) enum ReplyBody {
+    /// Nothing more.
+    #[default]
+    Done,
+    /// A gRPC message and, behind it, the trailers that say it went well.
+    Message(Bytes),
+    /// Those trailers.
+    Trailers,
+    /// A plain HTTP body.
+    Plain(Bytes),
+    /// A body that tonic makes.
+    Tonic(tonic::body::Body),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Self::Tonic(body) = &mut *self {
+            return Pin::new(body).poll_frame(context);
+        }
+        let (frame, next) = match std::mem::take(&mut *self) {
+            Self::Message(message) => (Frame::data(message), Self::Trailers),
+            Self::Trailers => {
+                let mut trailers = HeaderMap::with_capacity(1);
+                trailers.insert(&GRPC_STATUS, HeaderValue::from_static("0"));
+                (Frame::trailers(trailers), Self::Done)
+            }
+            Self::Plain(text) => (Frame::data(text), Self::Done),
+            Self::Done | Self::Tonic(_) => return Poll::Ready(None),
+        };
+        *self = next;
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Done => true,
+            Self::Plain(text) => text.is_empty(),
+            Self::Tonic(body) => body.is_end_stream(),
+            Self::Message(_) | Self::Trailers => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Done => SizeHint::with_exact(0),
+            Self::Plain(text) => SizeHint::with_exact(text.len() as u64),
+            Self::Message(_) | Self::Trailers | Self::Tonic(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! gRPC on hyper, as much of it as unary calls need: one message in, one message and the trailers
+//! out, without a box, a task or a spare buffer on the way.
+
+mod body;
+mod method;
+mod unary;
+
+pub(crate) use body::ReplyBody;
+pub(crate) use method::Method;
+pub(crate) use unary::unary;
+
+use http::{HeaderMap, HeaderValue, Response};
+use tonic::Status;
+
+/// The content type of all gRPC.
+pub(crate) const CONTENT_TYPE: &str = "application/grpc";
+
+/// Whether a request speaks gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|content_type| content_type.as_bytes().starts_with(CONTENT_TYPE.as_bytes()))
+}
+
+/// A response that is an error and nothing else.
+pub(crate) fn error_response(status: Status) -> Response<ReplyBody> {
+    let mut response = status.into_http::<ReplyBody>();
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    response
+}

@@ -1,0 +1,211 @@
+//! From a request's path to who answers it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+use tower_service::Service;
+
+use crate::grpc::{self, Method, ReplyBody};
+use crate::metrics::Counters;
+use crate::service;
+use crate::status;
+use crate::store::Store;
+use crate::wire::etcdserverpb as pb;
+
+type TonicFuture = Pin<Box<dyn Future<Output = Response<tonic::body::Body>> + Send>>;
+
+/// A service that tonic generated, whatever its type.
+type TonicService = Arc<dyn Fn(Request<Incoming>) -> TonicFuture + Send + Sync>;
+
+/// One worker's services.
+pub(crate) struct Router {
+    store: Arc<Store>,
+    counters: Arc<Counters>,
+    pages: crate::http::Pages,
+    watch: TonicService,
+    lease: TonicService,
+    health: TonicService,
+    reflection: TonicService,
+    reflection_alpha: TonicService,
+}
+
+/// What the workers have in common.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) counters: Arc<[Arc<Counters>]>,
+    pub(crate) health: tonic_health::server::HealthReporter,
+    pub(crate) draining: CancellationToken,
+}
+
+impl Router {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        counters: Arc<Counters>,
+        shared: &Shared,
+    ) -> Result<Self, tonic_reflection::server::Error> {
+        let limit = store.options.message_bytes_max();
+        let watch = service::WatchStreams {
+            store: Arc::clone(&store),
+            counters: Arc::clone(&counters),
+            draining: shared.draining.clone(),
+        };
+        let lease = service::LeaseStreams {
+            store: Arc::clone(&store),
+            counters: Arc::clone(&counters),
+            draining: shared.draining.clone(),
+        };
+        let health =
+            tonic_health::server::HealthService::from_health_reporter(shared.health.clone());
+        Ok(Self {
+            pages: crate::http::Pages::new(Arc::clone(&store), shared),
+            watch: erased(
+                pb::watch_server::WatchServer::new(watch).max_decoding_message_size(limit),
+            ),
+            lease: erased(
+                pb::lease_server::LeaseServer::new(lease).max_decoding_message_size(limit),
+            ),
+            health: erased(tonic_health::pb::health_server::HealthServer::new(health)),
+            reflection: erased(reflection().build_v1()?),
+            reflection_alpha: erased(reflection().build_v1alpha()?),
+            store,
+            counters,
+        })
+    }
+
+    /// Answers one request of any kind.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+        let path = request.uri().path();
+        let Some(method) = Method::find(path) else {
+            if grpc::is_grpc(request.headers()) {
+                return grpc::error_response(status::unimplemented(path));
+            }
+            return self.pages.answer(request.method(), request.uri(), &self.counters);
+        };
+        if !grpc::is_grpc(request.headers()) {
+            return unsupported_media_type();
+        }
+        self.counters.start(method);
+        if method.kind() == "unary" {
+            let response = self.unary(method, request).await;
+            self.counters.handle(method, code(response.headers()));
+            return response;
+        }
+        self.stream(method, request).await
+    }
+
+    async fn unary(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
+        let store = &*self.store;
+        match method {
+            Method::Range => self.call(request, async |r| service::range(store, r)).await,
+            Method::Put => self.call(request, async |r| service::put(store, r).await).await,
+            Method::Txn => self.call(request, async |r| service::txn(store, r).await).await,
+            // The rest is rare: boxed, so that its state does not swell that of every call.
+            _ => Box::pin(self.rare_unary(method, request)).await,
+        }
+    }
+
+    async fn rare_unary(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
+        let store = &*self.store;
+        match method {
+            Method::DeleteRange => {
+                self.call(request, async |r| service::delete_range(store, r).await).await
+            }
+            Method::Compact => self.call(request, async |r| service::compact(store, r).await).await,
+            Method::LeaseGrant => {
+                self.call(request, async |r| service::lease_grant(store, r).await).await
+            }
+            Method::LeaseRevoke => {
+                self.call(request, async |r| service::lease_revoke(store, r).await).await
+            }
+            Method::LeaseTimeToLive => {
+                self.call(request, async |r| service::lease_time_to_live(store, &r)).await
+            }
+            Method::LeaseLeases => {
+                let answer = async |_: pb::LeaseLeasesRequest| Ok(service::lease_leases(store));
+                self.call(request, answer).await
+            }
+            Method::MemberList => {
+                let answer = async |_: pb::MemberListRequest| Ok(service::member_list(store));
+                self.call(request, answer).await
+            }
+            Method::Alarm => self.call(request, async |r| service::alarm(store, &r)).await,
+            Method::Status => {
+                let answer = async |_: pb::StatusRequest| Ok(service::member_status(store));
+                self.call(request, answer).await
+            }
+            Method::Defragment => {
+                self.call(request, async |_: pb::DefragmentRequest| Ok(service::defragment())).await
+            }
+            Method::Hash => {
+                self.call(request, async |_: pb::HashRequest| service::hash(store)).await
+            }
+            Method::HashKv => self.call(request, async |r| service::hash_kv(store, r)).await,
+            _ => self.stream(method, request).await,
+        }
+    }
+
+    async fn call<Message, Reply>(
+        &self,
+        request: Request<Incoming>,
+        handler: impl AsyncFnOnce(Message) -> Result<Reply, Status>,
+    ) -> Response<ReplyBody>
+    where
+        Message: prost::Message + Default,
+        Reply: prost::Message,
+    {
+        let limit = self.store.options.message_bytes_max();
+        grpc::unary(request.into_body(), limit, &self.counters, handler).await
+    }
+
+    async fn stream(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
+        let service = match method {
+            Method::Watch => &self.watch,
+            Method::LeaseKeepAlive => &self.lease,
+            Method::Reflection => &self.reflection,
+            Method::ReflectionAlpha => &self.reflection_alpha,
+            _ => &self.health,
+        };
+        service(request).await.map(ReplyBody::Tonic)
+    }
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(crate::wire::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+fn erased<S>(service: S) -> TonicService
+where
+    S: Service<Request<Incoming>, Response = Response<tonic::body::Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    Arc::new(move |request| {
+        // A generated service is always ready.
+        let answer = service.clone().call(request);
+        Box::pin(async move {
+            match answer.await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        })
+    })
+}
+
+/// The code of a response: an error is told in the headers, success behind the message.
+fn code(headers: &HeaderMap) -> Code {
+    headers.get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
+fn unsupported_media_type() -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Plain("this is gRPC\n".into()));
+    *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response
+}

@@ -1,0 +1,22 @@
+//! etcd's services. Each call is: translate, ask the engine, translate back.
+
+mod cluster;
+mod kv;
+mod lease;
+mod maintenance;
+mod watch;
+
+use decube_engine::Outcome;
+use tonic::Status;
+
+pub(crate) use cluster::member_list;
+pub(crate) use kv::{compact, delete_range, put, range, txn};
+pub(crate) use lease::{LeaseStreams, lease_grant, lease_leases, lease_revoke, lease_time_to_live};
+pub(crate) use maintenance::{alarm, defragment, hash, hash_kv, member_status};
+pub(crate) use watch::WatchStreams;
+
+/// The engine answered another command than the one asked; a bug, told as one.
+fn mismatched(outcome: &Outcome) -> Status {
+    tracing::error!(?outcome, "the engine's answer does not fit the command");
+    Status::internal("the store's answer does not fit the request")
+}

@@ -1,0 +1,83 @@
+//! The engine, as one worker's services reach it.
+
+use std::sync::Arc;
+
+use decube_engine::{Command, Engine, Mailbox, Outcome, Revision};
+use tonic::Status;
+
+use crate::answers::{Answers, Ringer, StreamBell};
+use crate::options::ServeOptions;
+use crate::status;
+use crate::wire::etcdserverpb::ResponseHeader;
+
+/// What etcd's raft envelope adds to a request; the request limit is measured with it.
+const ENVELOPE_BYTES: usize = 18;
+
+/// Who answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) cluster_id: u64,
+    pub(crate) member_id: u64,
+    pub(crate) term: u64,
+}
+
+/// The engine with this worker's inbox and the limits that hold before it.
+pub(crate) struct Store {
+    pub(crate) engine: Engine,
+    pub(crate) identity: Identity,
+    pub(crate) options: Arc<ServeOptions>,
+    answers: Arc<Answers>,
+    mailbox: Arc<dyn Mailbox>,
+}
+
+impl Store {
+    pub(crate) fn new(engine: Engine, options: Arc<ServeOptions>, answers: Arc<Answers>) -> Self {
+        let status = engine.status();
+        let identity = Identity {
+            cluster_id: status.cluster_id,
+            member_id: status.member_id,
+            term: status.term,
+        };
+        let mailbox = Arc::<Answers>::clone(&answers);
+        Self { engine, identity, options, answers, mailbox }
+    }
+
+    /// Makes a change and waits until it is durable.
+    pub(crate) async fn execute(&self, command: Command) -> Result<Outcome, Status> {
+        let answered = self.answers.submit(&self.engine, &self.mailbox, command);
+        let outcome = match answered {
+            Ok(answered) => answered.await,
+            Err(error) => Err(error),
+        };
+        outcome.map_err(|error| status::refusal(&error))
+    }
+
+    /// Refuses a write that is above the request limit.
+    pub(crate) fn check_size(&self, request: &impl prost::Message) -> Result<(), Status> {
+        if request.encoded_len() + ENVELOPE_BYTES > self.options.request_bytes_max {
+            return Err(status::request_too_large());
+        }
+        Ok(())
+    }
+
+    /// A header that tells this revision.
+    #[expect(clippy::unnecessary_wraps, reason = "the field of every response is an option")]
+    pub(crate) fn header(&self, revision: Revision) -> Option<ResponseHeader> {
+        Some(ResponseHeader {
+            cluster_id: self.identity.cluster_id,
+            member_id: self.identity.member_id,
+            revision: revision.0,
+            raft_term: self.identity.term,
+        })
+    }
+
+    /// Opens a watch stream with the bell that tells when to look.
+    pub(crate) fn watch_stream(
+        &self,
+    ) -> Result<(decube_engine::WatchStream, Arc<StreamBell>), Status> {
+        let bell = Arc::new(StreamBell::default());
+        let ringer = Ringer { bell: Arc::clone(&bell), answers: Arc::clone(&self.answers) };
+        let stream = self.engine.watch_stream(Arc::new(ringer));
+        Ok((stream.map_err(|error| status::refusal(&error))?, bell))
+    }
+}
