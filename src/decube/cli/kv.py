@@ -56,7 +56,7 @@ def put(
     *,
     lease: Annotated[str, Parameter(help="Attach this lease (hexadecimal).")] = "",
     prev_kv: PrevKv = False,
-    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    target: EtcdTarget = EtcdTarget(),
     output: KvOutput = "simple",
 ) -> None:
     """Write a key. Without a value it is read from standard input.
@@ -93,10 +93,10 @@ def get(
     limit: Annotated[int, Parameter(help="Print at most that many; 0 prints all.")] = 0,
     keys_only: Annotated[bool, Parameter(negative=())] = False,
     count_only: Annotated[bool, Parameter(negative=())] = False,
-    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    target: EtcdTarget = EtcdTarget(),
     output: PrintKvOutput = "simple",
 ) -> None:
-    """Read a key, or a range of keys. A single key that is absent ends with exit code 3.
+    """Read a key, or a range of keys. Exit code 3 when a single key is absent.
 
     For example:
 
@@ -130,7 +130,7 @@ def delete(
     prefix: Prefix = False,
     from_key: FromKey = False,
     prev_kv: PrevKv = False,
-    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    target: EtcdTarget = EtcdTarget(),
     output: KvOutput = "simple",
 ) -> None:
     """Delete a key, or a range of keys, in one revision; prints how many there were.
@@ -163,7 +163,7 @@ def watch(
     from_key: FromKey = False,
     rev: Annotated[int, Parameter(help="Start with the changes of this revision.")] = 0,
     prev_kv: PrevKv = False,
-    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    target: EtcdTarget = EtcdTarget(),
     output: PrintKvOutput = "simple",
 ) -> None:
     """Print changes as they happen, until Ctrl-C. Connections that break are taken up again.

@@ -23,7 +23,7 @@ def grant(
     ttl: Annotated[str, Parameter(help="Seconds, or a duration like 5m.")],
     /,
     *,
-    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    target: EtcdTarget = EtcdTarget(),
     output: KvOutput = "simple",
 ) -> None:
     """Make a lease; prints its identity and the TTL it was given.
@@ -41,7 +41,7 @@ def grant(
 
 
 @app.command
-def revoke(lease: str, /, *, target: EtcdTarget = EtcdTarget()) -> None:  # noqa: B008
+def revoke(lease: str, /, *, target: EtcdTarget = EtcdTarget()) -> None:
     """End a lease and delete its keys.
 
     For example:
@@ -59,7 +59,7 @@ def keep_alive(
     /,
     *,
     once: Annotated[bool, Parameter(negative=(), help="Renew it once and end.")] = False,
-    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    target: EtcdTarget = EtcdTarget(),
 ) -> None:
     """Renew a lease again and again, until Ctrl-C or until it is gone.
 
@@ -83,7 +83,7 @@ def keep_alive(
 @app.command(name="list")
 def list_leases(
     *,
-    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    target: EtcdTarget = EtcdTarget(),
     output: KvOutput = "simple",
 ) -> None:
     """List all live leases.
@@ -106,7 +106,7 @@ def ttl(
     /,
     *,
     keys: Annotated[bool, Parameter(negative=(), help="Also list the keys attached.")] = False,
-    target: EtcdTarget = EtcdTarget(),  # noqa: B008 - it is frozen
+    target: EtcdTarget = EtcdTarget(),
     output: KvOutput = "simple",
 ) -> None:
     """Tell how long a lease has left.

@@ -13,6 +13,10 @@ from cyclopts import App, CycloptsError
 from decube.cli.failures import BAD_USAGE, INTERRUPTED, PIPE_CLOSED, tell, tell_error
 from decube.kit.errors import DecubeError
 
+_COMMANDS = ("up", "status", "pods", "kv", "config", "completion", "version")
+# `config` is a package of its own below.
+_MODULES = {"config": "configuration"}
+
 app = App(
     name="decube",
     help="""A control plane in one process: an etcd-compatible store with REST and gRPC on it.
@@ -31,17 +35,9 @@ For example:
     version_flags=[],
     suppress_keyboard_interrupt=False,
 )
-app.command("decube.cli.up:app", name="up", help="Start a node and run it until SIGTERM or Ctrl-C.")
-app.command("decube.cli.status:app", name="status", help="Tell how a node is.")
-app.command("decube.cli.pods:app", name="pods", help="Create, read, change and watch pods.")
-app.command("decube.cli.kv:app", name="kv", help="Read and write the store by the etcd API.")
-app.command(
-    "decube.cli.configuration:app", name="config", help="Show, check and explain the settings."
-)
-app.command(
-    "decube.cli.completion:app", name="completion", help="Shell completion: print or install it."
-)
-app.command("decube.cli.version:app", name="version", help="Print the version.")
+# Without a help text here, so that a command's own docstring, examples included, is its help.
+for _name in _COMMANDS:
+    app.command(f"decube.cli.{_MODULES.get(_name, _name)}:app", name=_name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,6 +49,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are told on stderr."""
     if arguments and arguments[0].partition("=")[0] == "--config":
         arguments = ["up", *arguments]  # as the original is started
+    if not arguments or arguments[0] in app.help_flags:
+        for name in _COMMANDS:
+            app[name]  # loads it, so that the list of commands says what they do
     try:
         result = app(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"

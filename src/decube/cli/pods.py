@@ -2,82 +2,25 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
 from decube.cli.options import Node, Output
-from decube.cli.output import OutputFormat, print_line, print_object, print_table
-from decube.cli.rest_client import RestClient
+from decube.cli.output import OutputFormat, print_line, print_object
+from decube.cli.pods_options import Fields, Scope, Selection
+from decube.cli.pods_output import Pod, print_pod, print_pods
+from decube.cli.pods_watch import watch
+from decube.cli.rest_client import PODS, RestClient
 from decube.kit.errors import Conflict, Invalid, NotFound
 
 app = App(name="pods", help="Create, read, change and watch pods.", version_flags=[])
-app.command("decube.cli.pods_watch:app", name="watch", help="Print changes as they happen.")
+app.command(watch)
 
-PODS = "/api/v1/pods"
 _PAGE_PODS = 500
 _UPDATE_TRIES_MAX = 5
-
-Pod = dict[str, Any]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Scope:
-    """Which namespace."""
-
-    namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "default"
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Which pods of which namespaces."""
-
-    namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "default"
-    all_namespaces: Annotated[
-        bool, Parameter(name=["--all-namespaces", "-A"], negative=(), help="Of all namespaces.")
-    ] = False
-    selector: Annotated[
-        str,
-        Parameter(name=["--selector", "-l"], help="By label: app=web,tier in (a,b),!old."),
-    ] = ""
-
-    def query(self) -> dict[str, str]:
-        """Return it as the API takes it."""
-        query = {"namespace": "*" if self.all_namespaces else self.namespace}
-        return {**query, "label_selector": self.selector} if self.selector else query
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Fields:
-    """What a pod shall have. What is not given is left as it is."""
-
-    status: Annotated[str | None, Parameter(help="Its status, in a word.")] = None
-    node_name: Annotated[str | None, Parameter(help="The node it is on.")] = None
-    label: Annotated[
-        tuple[str, ...],
-        Parameter(name=["--label", "-L"], negative=(), help="KEY=VALUE sets one, KEY- removes it."),
-    ] = ()
-    annotation: Annotated[
-        tuple[str, ...], Parameter(negative=(), help="KEY=VALUE sets one, KEY- removes it.")
-    ] = ()
-
-    def applied_to(self, pod: Pod) -> Pod:
-        """Return the changed fields of a pod."""
-        changed: Pod = {}
-        if self.status is not None:
-            changed["status"] = self.status
-        if self.node_name is not None:
-            changed["node_name"] = self.node_name
-        for name, edits in (("labels", self.label), ("annotations", self.annotation)):
-            if edits:
-                changed[name] = _edited(pod.get(name) or {}, edits, f"--{name.removesuffix('s')}")
-        return changed
 
 
 @app.command(name="list")
@@ -85,7 +28,7 @@ def list_pods(
     *,
     selection: Selection = Selection(),
     limit: Annotated[int, Parameter(help="At most that many; 0 lists all.")] = 0,
-    node: Node = Node(),  # noqa: B008
+    node: Node = Node(),
     output: Output = "table",
 ) -> None:
     """List pods.
@@ -108,7 +51,7 @@ def get(
     /,
     *,
     scope: Scope = Scope(),
-    node: Node = Node(),  # noqa: B008
+    node: Node = Node(),
     output: Output = "table",
 ) -> None:
     """Read one pod. Exit code 3 when there is none.
@@ -118,7 +61,7 @@ def get(
         decube pods get nginx-pod -o yaml
     """
     pod = node.client().call("GET", _path(name), query={"namespace": scope.namespace})["pod"]
-    _print_pod(pod, output)
+    print_pod(pod, output)
 
 
 @app.command
@@ -131,7 +74,7 @@ def create(
     ] = None,
     scope: Scope | None = None,
     fields: Fields = Fields(),
-    node: Node = Node(),  # noqa: B008
+    node: Node = Node(),
     output: Output = "table",
 ) -> None:
     """Create a pod from options, or pods from a file. Exit code 4 when one exists.
@@ -163,7 +106,7 @@ def update(
         str, Parameter(help="Only if this is still its version, else exit code 5.")
     ] = "",
     scope: Scope = Scope(),
-    node: Node = Node(),  # noqa: B008
+    node: Node = Node(),
     output: Output = "table",
 ) -> None:
     """Change fields of a pod; labels and annotations that are not named stay.
@@ -198,7 +141,7 @@ def delete(
     ignore_not_found: Annotated[
         bool, Parameter(negative=(), help="An absent pod is no failure.")
     ] = False,
-    node: Node = Node(),  # noqa: B008
+    node: Node = Node(),
 ) -> None:
     """Delete pods. Exit code 3 when one was not there.
 
@@ -218,25 +161,6 @@ def delete(
             missing.append(name)
     if missing and not ignore_not_found:
         raise NotFound(f"no such pod in namespace {scope.namespace}: {', '.join(missing)}")
-
-
-def print_pods(pods: Sequence[Pod], output: OutputFormat) -> None:
-    """Print pods as a table, or their names."""
-    if output == "name":
-        for pod in pods:
-            print_line(f"pod/{pod['name']}")
-        return
-    columns = ("NAMESPACE", "NAME", "STATUS", "NODE", "LABELS", "UPDATED", "VERSION")
-    print_table(columns, [row_of(pod) for pod in pods])
-
-
-def row_of(pod: Pod) -> tuple[str, ...]:
-    """Return a pod's cells."""
-    labels = ",".join(f"{key}={value}" for key, value in sorted((pod.get("labels") or {}).items()))
-    names = ("namespace", "name", "status", "node_name")
-    cells = [str(pod.get(name) or "-") for name in names]
-    changed = str(pod.get("updated_at") or "-")
-    return (*cells, labels or "-", changed, str(pod.get("resource_version") or "-"))
 
 
 def _listed(client: RestClient, query: dict[str, str], limit: int) -> Iterator[Pod]:
@@ -276,31 +200,11 @@ def _read_pods(file: Path) -> list[Pod]:
     return pods
 
 
-def _print_pod(pod: Pod, output: OutputFormat) -> None:
-    if output in ("json", "yaml"):
-        print_object(pod, output)
-    else:
-        print_pods([pod], output)
-
-
 def _tell(pod: Pod, verb: str, output: OutputFormat) -> None:
     if output == "table":
         print_line(f"pod/{pod['name']} {verb}")
     else:
-        _print_pod(pod, output)
-
-
-def _edited(current: dict[str, str], edits: Sequence[str], option: str) -> dict[str, str]:
-    result = dict(current)
-    for edit in edits:
-        key, equals, value = edit.partition("=")
-        if equals:
-            result[key] = value
-        elif edit.endswith("-"):
-            result.pop(edit.removesuffix("-"), None)
-        else:
-            raise Invalid(f'{option} "{edit}" is neither KEY=VALUE nor KEY-', field=option)
-    return result
+        print_pod(pod, output)
 
 
 def _path(name: str) -> str:

@@ -10,30 +10,28 @@ import threading
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from decube.cli.failures import tell
 from decube.cli.options import Node, Output
 from decube.cli.output import print_line, write_bytes
-from decube.cli.pods import PODS, Pod, Selection, row_of
-from decube.cli.rest_client import RestClient
+from decube.cli.pods_options import Selection
+from decube.cli.pods_output import Pod, row_of
+from decube.cli.rest_client import PODS, RestClient
 from decube.kit.errors import Compacted, Unavailable
-
-app = App(name="watch", version_flags=[])
 
 Change = tuple[Literal["ADDED", "MODIFIED", "DELETED"], Pod]
 
 _WIDTHS = (8, 12, 24, 12, 12, 24, 27)
 
 
-@app.default
 def watch(
     *,
-    selection: Selection = Selection(),  # noqa: B008 - it is frozen
+    selection: Selection = Selection(),
     only_changes: Annotated[
         bool, Parameter(negative=(), help="Leave out the pods that are there at the start.")
     ] = False,
-    node: Node = Node(),  # noqa: B008
+    node: Node = Node(),
     output: Output = "table",
 ) -> None:
     """Print the pods and then every change as it happens, until Ctrl-C.

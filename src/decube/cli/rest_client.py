@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:8080"
+PODS: Final = "/api/v1/pods"
 _OK_BELOW: Final = 300
 _KINDS: Final = {kind.code: kind for kind in ANSWERS}
 

@@ -19,7 +19,7 @@ _ROWS = (
 
 
 @app.default
-def status(*, node: Node = Node(), output: Output = "table") -> int:  # noqa: B008 - it is frozen
+def status(*, node: Node = Node(), output: Output = "table") -> int:
     """Tell how a node is. Exit 0 when it is healthy, 7 when it cannot be reached or is not.
 
     For example:
