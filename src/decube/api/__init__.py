@@ -1,1 +1,1 @@
-"""To be told by its engineer."""
+"""The transports: parse, call a service, translate the answer or the error. No decisions."""

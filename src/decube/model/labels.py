@@ -18,13 +18,19 @@ from decube.model.names import SUBDOMAIN_LENGTH_MAX, SUBDOMAIN_PATTERN, SUBDOMAI
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-QUALIFIED_NAME_LENGTH_MAX = 63
+NAME_LENGTH_MAX = 63
 ANNOTATIONS_BYTES_MAX = 256 * 1024
 
-_QUALIFIED_NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_NAME_PATTERN = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+VALUE_PATTERN = f"({_NAME_PATTERN})?"
+"""Of a label's value, to describe it; its length is bounded too."""
+KEY_PATTERN = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+"""Of a key without a prefix, to describe it."""
+
+_QUALIFIED_NAME = re.compile(_NAME_PATTERN)
 _QUALIFIED_NAME_RULE = (
     "letters, digits, '-', '_' and '.', starting and ending with a letter or digit, "
-    f"at most {QUALIFIED_NAME_LENGTH_MAX} characters"
+    f"at most {NAME_LENGTH_MAX} characters"
 )
 
 
@@ -61,7 +67,7 @@ def key_fault(key: str) -> str | None:
             return f"has a prefix that is not a DNS-1123 subdomain: {SUBDOMAIN_RULE}"
     if not name:
         return "has an empty name"
-    if len(name) > QUALIFIED_NAME_LENGTH_MAX or not _QUALIFIED_NAME.fullmatch(name):
+    if len(name) > NAME_LENGTH_MAX or not _QUALIFIED_NAME.fullmatch(name):
         return f"is not a qualified name: {_QUALIFIED_NAME_RULE}"
     return None
 
@@ -70,6 +76,6 @@ def value_fault(value: str) -> str | None:
     """Say what is wrong with a label's value, or None."""
     if not value:
         return None
-    if len(value) > QUALIFIED_NAME_LENGTH_MAX or not _QUALIFIED_NAME.fullmatch(value):
+    if len(value) > NAME_LENGTH_MAX or not _QUALIFIED_NAME.fullmatch(value):
         return f"is not a label value: empty, or {_QUALIFIED_NAME_RULE}"
     return None

@@ -15,6 +15,7 @@ from decube.kit.backoff import Backoff, BackoffPolicy
 from decube.kit.errors import AlreadyExists, Conflict, Corrupt, NotFound, require
 from decube.model.metadata import NOT_STORED, ResourceVersion, Uid
 from decube.model.names import check_name, check_namespace
+from decube.model.timestamps import rfc3339
 from decube.registry.codec import Codec, stamped
 from decube.registry.kind import T
 from decube.registry.listing import Lister
@@ -209,7 +210,7 @@ class Registry(Generic[T]):
         return msgspec.structs.replace(item, metadata=metadata)
 
     def _now(self) -> str:
-        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return rfc3339(self._clock.now())
 
     def _not_found(self, namespace: str, name: str) -> NotFound:
         return NotFound(f"{self._kind.title(namespace, name)} not found")

@@ -1,0 +1,55 @@
+"""The routes about the node itself: health, facts, metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from litestar import get
+from litestar.types import ASGIApp, Scope
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from decube.api.rest.answers import Answer, json_answer
+from decube.api.rest.queries import read_query
+from decube.api.rest.shapes import Health
+from decube.model.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+    from decube.api.rest.dependencies import RestDependencies
+
+_OK = 200
+
+
+class NodeRoutes:
+    """Handlers over what the daemon knows of its node."""
+
+    def __init__(self, dependencies: RestDependencies) -> None:
+        self._node = dependencies.node
+        self._clock = dependencies.clock
+        self._metrics = dependencies.metrics
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        """Return what the application routes to."""
+        return [
+            get("/health")(self.health),
+            get("/node/info")(self.node_info),
+            get("/metrics")(self.metrics),
+        ]
+
+    async def health(self, scope: Scope) -> ASGIApp:
+        """Answer at all."""
+        read_query(scope, ())
+        is_leader = self._node.node_info().is_leader
+        return json_answer(_OK, Health("healthy", rfc3339(self._clock.now()), is_leader))
+
+    async def node_info(self, scope: Scope) -> ASGIApp:
+        """Tell what the node is and where it listens."""
+        read_query(scope, ())
+        return json_answer(_OK, self._node.node_info())
+
+    async def metrics(self, scope: Scope) -> ASGIApp:  # noqa: ARG002 - scrapers add parameters
+        """Tell the metrics in Prometheus' text format."""
+        return Answer(
+            _OK, generate_latest(self._metrics), ((b"content-type", CONTENT_TYPE_LATEST.encode()),)
+        )

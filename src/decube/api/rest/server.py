@@ -1,0 +1,128 @@
+"""Runs the REST API: binds, serves, and drains.
+
+Stopping first ends the watches (their clients resume by resource version), refuses new connections,
+lets requests under way end, and cuts what is left when the time is up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from decube.api.rest.app import create_app
+from decube.api.rest.drain import Drain
+from decube.api.rest.front import Front
+from decube.api.rest.protocol import BoundedHttpProtocol, Bounds
+from decube.kit.addresses import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from decube.api.rest.dependencies import RestDependencies
+
+BACKLOG = 2048
+
+
+class RestServer:
+    """The REST listener. `start`, then `stop` once; both on the same event loop."""
+
+    def __init__(self, dependencies: RestDependencies) -> None:
+        self._dependencies = dependencies
+        self._drain = Drain()
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._address = dependencies.options.listen
+
+    @property
+    def address(self) -> Address:
+        """Where it listens; the port is the real one once started."""
+        return self._address
+
+    async def start(self) -> Address:
+        """Listen and serve. Raises `OSError` when the address cannot be had."""
+        options = self._dependencies.options
+        listener = _bind(options.listen)
+        host, port = listener.getsockname()[:2]
+        self._address = Address(options.listen.host or host, port)
+        app = Front(create_app(self._dependencies, self._drain), self._dependencies)
+        bounds = Bounds(
+            timeout_s=options.timeout_s,
+            header_bytes_max=options.header_bytes_max,
+            connections_max=options.connections_max,
+        )
+        config = uvicorn.Config(
+            app,
+            http=BoundedHttpProtocol.bound_to(bounds),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=int(options.keep_alive_s),
+            backlog=BACKLOG,
+        )
+        config.load()
+        config.ssl = options.tls
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve([listener]), name="rest-server")
+        await self._server.wait_until_started(self._serving)
+        return self._address
+
+    async def stop(self, timeout_s: float = 10.0) -> None:
+        """Drain for at most `timeout_s`, then cut. Stopping what is not started is fine."""
+        if self._server is None or self._serving is None:
+            return
+        self._drain.begin()
+        self._server.config.timeout_graceful_shutdown = max(1, round(timeout_s))
+        self._server.should_exit = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._serving, timeout_s + 1.0)
+        self._server = self._serving = None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: the daemon has its own."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listening.set()
+
+    async def wait_until_started(self, serving: asyncio.Task[None]) -> None:
+        """Return when it listens; raise what kept it from that."""
+        listening = asyncio.create_task(self._listening.wait())
+        await asyncio.wait({listening, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if not listening.done():
+            listening.cancel()
+            await serving
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _bind(address: Address) -> socket.socket:
+    """Bind and listen, so that a taken port is told at once."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    if family == socket.AF_INET and address.host:
+        family = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0][0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    listener.setblocking(False)  # noqa: FBT003 - its only parameter
+    return listener

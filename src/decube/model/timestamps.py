@@ -1,0 +1,13 @@
+"""How moments are written: RFC 3339 in UTC, whole seconds, as the original and Kubernetes do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a moment that is in UTC: `2026-01-01T00:00:00Z`."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

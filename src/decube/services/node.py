@@ -1,0 +1,32 @@
+"""What this node is and where it listens: facts that the APIs tell, gathered by the daemon."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as `GET /node/info` tells it. Addresses are `host:port`; "" is a closed listener.
+
+    `role` is the node's part in replication: `none`, `primary` or `standby`.
+    """
+
+    node_id: str
+    version: str
+    is_leader: bool
+    leader_addr: str
+    address: str
+    etcd_address: str = ""
+    grpc_address: str = ""
+    peer_address: str = ""
+    role: str = "none"
+
+
+class NodeInfoSource(Protocol):
+    """Who knows. Asked at every request, so that leadership is told as it is now."""
+
+    def node_info(self) -> NodeInfo:
+        """Tell the present facts; never blocks."""
+        ...
