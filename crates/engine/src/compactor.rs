@@ -37,6 +37,8 @@ impl Compactor {
     /// The thread's body.
     pub(crate) fn run(&self, store: &Store) {
         while let Some(through) = self.wait() {
+            // Synced watchers must not lose what they have not been handed yet.
+            store.hub.drain(store);
             let mut progress = Retired::new(through);
             loop {
                 let pin = store.pin.write();

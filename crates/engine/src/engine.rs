@@ -15,7 +15,7 @@ use crate::types::{
     Command, HashKv, LeaseId, LeaseStatus, Outcome, RangeRequest, RangeResult, Revision, Status,
     TxnRequest, TxnResult,
 };
-use crate::watch::{Notify, WatchStream};
+use crate::watch::{Limits, Notify, WatchStream};
 use crate::writer::{Job, Work, Writer};
 
 /// A running store. Cheap to clone; the last clone dropped closes it.
@@ -28,6 +28,8 @@ pub struct Engine {
 struct Running {
     store: Arc<Store>,
     txn_operations_max: usize,
+    watch_limits: Limits,
+    /// The writer's is the first.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -39,14 +41,24 @@ impl Engine {
         let running = Running {
             store: Arc::clone(&store),
             txn_operations_max: options.txn_operations_max,
+            watch_limits: Limits {
+                watchers_max: options.watchers_per_stream_max,
+                queue_bytes_max: options.watch_queue_bytes_max,
+            },
             threads: Mutex::default(),
         };
         let writer = Writer::new(Arc::clone(&store), None, &options);
         running.start("decube-writer", move || writer.run())?;
+        let of_clock = Arc::downgrade(&store);
+        store.clock.on_move(Box::new(move || {
+            of_clock.upgrade().iter().for_each(|store| store.expiry.look_again());
+        }));
         let of_thread = Arc::clone(&store);
         running.start("decube-leases", move || of_thread.expiry.run(&of_thread))?;
         let of_thread = Arc::clone(&store);
         running.start("decube-compact", move || of_thread.compactor.run(&of_thread))?;
+        let of_thread = Arc::clone(&store);
+        running.start("decube-watch", move || of_thread.hub.run(&of_thread))?;
         Ok(Self { running: Arc::new(running) })
     }
 
@@ -122,8 +134,8 @@ impl Engine {
 
     /// Opens a stream of watchers; `notify` is told when it has something to take.
     pub fn watch_stream(&self, notify: Arc<dyn Notify>) -> Result<WatchStream, Error> {
-        let _ = notify;
-        todo!()
+        let limits = self.running.watch_limits;
+        WatchStream::open(&self.running.store, notify, limits)
     }
 
     /// Stops taking commands, makes what is queued durable, answers it, ends the watches and lets
@@ -153,12 +165,18 @@ impl Running {
         Ok(())
     }
 
+    /// The writer goes first: what it still publishes is handed to the watchers.
     fn close(&self) {
-        self.store.close();
-        for thread in self.threads.lock().drain(..) {
-            // A panic of the writer was caught and latched; the others' is theirs alone.
-            let _ = thread.join();
-        }
+        let mut threads = self.threads.lock();
+        self.store.queue.refuse(Error::Closed);
+        // A panic of the writer was caught and latched; the others' is theirs alone.
+        let mut join = |thread: JoinHandle<()>| drop(thread.join());
+        let mut threads = threads.drain(..);
+        threads.next().into_iter().for_each(&mut join);
+        self.store.hub.close(&self.store);
+        self.store.expiry.close();
+        self.store.compactor.close();
+        threads.for_each(&mut join);
     }
 }
 

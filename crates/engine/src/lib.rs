@@ -25,7 +25,7 @@ mod watch;
 mod wire;
 mod writer;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use engine::Engine;
 pub use entry::{Entry, Frame, ImageHead, ImageItem};
 pub use error::{Error, OpenError};

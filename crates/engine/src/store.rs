@@ -16,12 +16,14 @@ use crate::txn::{Plan, View, check_range, read_only};
 use crate::types::{
     LeaseId, LeaseStatus, RangeRequest, RangeResult, Revision, Status, TxnRequest, TxnResult,
 };
+use crate::watch::Hub;
 use crate::writer::Queue;
 
 /// Keys that a read looks at before it lets the writer in.
 const SLICE_KEYS: usize = 2_048;
 
-/// Lock order: `pin`, then `state`. The queue's and the expiry's locks are leaves, held for moments.
+/// Lock order: `pin`, then a watch stream's own, then the hub's, then `state`. The queue's, the
+/// expiry's and the compactor's locks are leaves, held for moments.
 pub(crate) struct Store {
     pub(crate) state: RwLock<State>,
     /// Held for reading by who reads one revision in several slices: nothing readable is dropped
@@ -32,6 +34,7 @@ pub(crate) struct Store {
     pub(crate) queue: Queue,
     pub(crate) expiry: Expiry,
     pub(crate) compactor: Compactor,
+    pub(crate) hub: Hub,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Counters,
     pub(crate) identity: Identity,
@@ -70,6 +73,7 @@ impl Store {
             queue: Queue::new(options.queue_length_max),
             expiry: Expiry::default(),
             compactor: Compactor::default(),
+            hub: Hub::default(),
             clock: Arc::clone(&options.clock),
             counters: Counters::default(),
             identity,
@@ -144,8 +148,8 @@ impl Store {
             db_size_in_use_bytes: state.size.bytes_in_use as u64,
             keys: state.size.keys as u64,
             leases: state.leases.all_published(state.published.sequence).count() as u64,
-            watchers: 0,
-            watchers_catching_up: 0,
+            watchers: self.hub.watchers.load(Ordering::Relaxed) as u64,
+            watchers_catching_up: self.hub.catching_up() as u64,
             cluster_id: self.identity.cluster_id,
             member_id: self.identity.member_id,
             queue_length: self.queue.len() as u64,
@@ -153,12 +157,5 @@ impl Store {
             commands: self.counters.commands.load(Ordering::Relaxed),
             log_bytes: self.counters.log_bytes.load(Ordering::Relaxed),
         }
-    }
-
-    /// Stops the threads, each when it is done with what it has.
-    pub(crate) fn close(&self) {
-        self.queue.refuse(Error::Closed);
-        self.expiry.close();
-        self.compactor.close();
     }
 }

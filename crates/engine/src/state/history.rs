@@ -14,6 +14,30 @@ pub(crate) struct Change {
     pub(crate) previous: Option<Record>,
 }
 
+/// What one look at the history may cost: the lock is held that long, and one answer to a watcher
+/// holds it all.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) changes: Vec<Change>,
+    looked_at: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    const CHANGES_MAX: usize = 1_000;
+    const BYTES_MAX: usize = 1 << 20;
+
+    pub(crate) fn push(&mut self, change: Change) {
+        self.bytes += change.record.size_bytes();
+        self.changes.push(change);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        let changes = self.looked_at.max(self.changes.len());
+        changes >= Self::CHANGES_MAX || self.bytes >= Self::BYTES_MAX
+    }
+}
+
 /// Changes from the compacted revision (included) to the latest, ordered by revision and
 /// sub-revision.
 #[derive(Debug, Default)]
@@ -26,29 +50,33 @@ impl History {
         self.changes.push_back(change);
     }
 
-    /// Copies whole revisions from `from` through `through`: about `changes_max` changes, but at
-    /// least one revision if there is one. Returns them and the last revision looked at.
+    /// Copies the wanted changes of whole revisions from `from` through `through`, until a batch
+    /// is full but at least one revision if there is one. Returns them and the last revision that
+    /// was looked at completely.
     pub(crate) fn read(
         &self,
         from: Revision,
         through: Revision,
-        changes_max: usize,
+        wanted: impl Fn(&Record) -> bool,
     ) -> (Vec<Change>, Revision) {
         let start = self.changes.partition_point(|change| change.record.mod_revision() < from);
-        let mut taken: Vec<Change> = Vec::new();
+        let mut batch = Batch::default();
         let mut last = Revision(from.0 - 1);
         for change in self.changes.range(start..) {
             let revision = change.record.mod_revision();
             if revision > through {
                 break;
             }
-            if revision != last && taken.len() >= changes_max {
-                return (taken, last);
+            if revision != last && batch.is_full() {
+                return (batch.changes, last);
             }
             last = revision;
-            taken.push(change.clone());
+            batch.looked_at += 1;
+            if wanted(&change.record) {
+                batch.push(change.clone());
+            }
         }
-        (taken, through.max(last))
+        (batch.changes, through.max(last))
     }
 
     /// The oldest change.

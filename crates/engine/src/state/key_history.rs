@@ -60,6 +60,15 @@ impl KeyHistory {
         older.chain(iter::once(&self.latest))
     }
 
+    /// Oldest first, without those before `revision`.
+    pub(crate) fn versions_from(&self, revision: Revision) -> impl Iterator<Item = &Record> {
+        let older = self.older.as_deref().into_iter().flat_map(move |older| {
+            older.range(older.partition_point(|record| record.mod_revision() < revision)..)
+        });
+        let latest = (self.latest.mod_revision() >= revision).then_some(&self.latest);
+        older.chain(latest)
+    }
+
     /// Adds a version newer than all.
     pub(crate) fn push(&mut self, record: Record) {
         let before = std::mem::replace(&mut self.latest, record);

@@ -12,9 +12,10 @@ mod key_history;
 mod read;
 
 pub(crate) use compaction::Retired;
-pub(crate) use history::Change;
+pub(crate) use history::{Batch, Change};
 
 pub(crate) use index::Index;
+pub(crate) use key_history::KeyHistory;
 pub(crate) use read::{Scan, Span};
 
 use self::history::History;

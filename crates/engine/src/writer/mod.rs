@@ -94,6 +94,7 @@ impl Writer {
             }
             self.publish();
             self.answers.deliver();
+            self.store.hub.published();
         }
         Ok(())
     }

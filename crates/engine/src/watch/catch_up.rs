@@ -1,0 +1,63 @@
+//! Reading history for a watcher that is behind, one bounded batch at a time.
+
+use super::api::Event;
+use super::interest::Interest;
+use crate::state::{Batch, Change, KeyHistory, Span};
+use crate::store::Store;
+use crate::types::Revision;
+
+/// A batch of a watcher's history.
+pub(crate) enum Batched {
+    /// All of its events from the revision asked for through `through`.
+    Events { events: Vec<Event>, through: Revision, published: Revision },
+    /// Some of it is gone.
+    Compacted(Revision),
+}
+
+/// Reads on from `next`.
+pub(crate) fn read(store: &Store, interest: &Interest, next: Revision) -> Batched {
+    let state = store.state.read();
+    let published = state.published.revision;
+    let compact_revision = state.published.compact_revision;
+    if next < compact_revision {
+        return Batched::Compacted(compact_revision);
+    }
+    let (changes, through) = match Span::of(&interest.range) {
+        Span::Key(key) => match state.index.get(key) {
+            Some(history) => read_key(history, next, published, compact_revision),
+            None => (Vec::new(), published),
+        },
+        Span::Interval(..) => state.history.read(next, published, |record| interest.wants(record)),
+    };
+    drop(state);
+    let wanted = changes.iter().filter(|change| interest.wants_kind(&change.record));
+    let events = wanted.map(|change| interest.event(change)).collect();
+    Batched::Events { events, through, published }
+}
+
+/// The changes of one key are its kept versions: no need to look at everybody else's.
+fn read_key(
+    history: &KeyHistory,
+    next: Revision,
+    published: Revision,
+    compact_revision: Revision,
+) -> (Vec<Change>, Revision) {
+    let mut batch = Batch::default();
+    let mut last = Revision(next.0 - 1);
+    for record in history.versions_from(next) {
+        let revision = record.mod_revision();
+        if revision > published {
+            break;
+        }
+        if revision != last && batch.is_full() {
+            return (batch.changes, last);
+        }
+        last = revision;
+        let created = record.create_revision() == revision;
+        let known = !created && revision > compact_revision;
+        let before = Revision(revision.0 - 1);
+        let previous = history.at(before).filter(|_| known).cloned();
+        batch.push(Change { record: record.clone(), previous });
+    }
+    (batch.changes, published.max(last))
+}

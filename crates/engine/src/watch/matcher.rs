@@ -1,0 +1,142 @@
+//! Which watchers a key concerns.
+//!
+//! Watchers of one key are found by hash. Intervals are kept sorted by their first key, equal ones
+//! once, as an implicit balanced tree: the node in the middle of a stretch knows the furthest end in
+//! the stretch, so that whole stretches that end before a key are passed over.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::state::Span;
+use crate::types::KeyRange;
+
+/// Finds watchers, each known by a number.
+#[derive(Debug, Default)]
+pub(crate) struct Matcher {
+    keys: HashMap<Bytes, Vec<usize>>,
+    intervals: Vec<Interval>,
+    /// Whether `furthest_end` of the intervals is to be computed anew.
+    stale: bool,
+}
+
+#[derive(Debug)]
+struct Interval {
+    from: Bytes,
+    end: End,
+    watchers: Vec<usize>,
+    furthest_end: End,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Before(Bytes),
+    Open,
+}
+
+impl End {
+    fn is_beyond(&self, key: &[u8]) -> bool {
+        match self {
+            Self::Before(end) => key < end.as_ref(),
+            Self::Open => true,
+        }
+    }
+}
+
+impl Matcher {
+    pub(crate) fn insert(&mut self, range: &KeyRange, watcher: usize) {
+        let Some(end) = interval_end(range) else {
+            self.keys.entry(range.key.clone()).or_default().push(watcher);
+            return;
+        };
+        match self.search(range, &end) {
+            Ok(at) => {
+                if let Some(interval) = self.intervals.get_mut(at) {
+                    interval.watchers.push(watcher);
+                }
+            }
+            Err(at) => {
+                let from = range.key.clone();
+                let interval =
+                    Interval { from, furthest_end: end.clone(), end, watchers: vec![watcher] };
+                self.intervals.insert(at, interval);
+                self.stale = true;
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, range: &KeyRange, watcher: usize) {
+        let Some(end) = interval_end(range) else {
+            if let Some(watchers) = self.keys.get_mut(&range.key) {
+                remove_one(watchers, watcher);
+                if watchers.is_empty() {
+                    self.keys.remove(&range.key);
+                }
+            }
+            return;
+        };
+        let Ok(at) = self.search(range, &end) else { return };
+        let Some(interval) = self.intervals.get_mut(at) else { return };
+        remove_one(&mut interval.watchers, watcher);
+        if interval.watchers.is_empty() {
+            self.intervals.remove(at);
+            self.stale = true;
+        }
+    }
+
+    /// Calls `found` for each watcher of a key.
+    pub(crate) fn find(&mut self, key: &[u8], mut found: impl FnMut(usize)) {
+        if self.stale {
+            refresh(&mut self.intervals);
+            self.stale = false;
+        }
+        for watcher in self.keys.get(key).into_iter().flatten() {
+            found(*watcher);
+        }
+        stab(&self.intervals, key, &mut found);
+    }
+
+    fn search(&self, range: &KeyRange, end: &End) -> Result<usize, usize> {
+        self.intervals.binary_search_by(|interval| {
+            interval.from.cmp(&range.key).then_with(|| interval.end.cmp(end))
+        })
+    }
+}
+
+/// `None` for a single key.
+fn interval_end(range: &KeyRange) -> Option<End> {
+    match Span::of(range) {
+        Span::Key(_) => None,
+        Span::Interval(_, None) => Some(End::Open),
+        Span::Interval(_, Some(_)) => Some(End::Before(range.end.clone())),
+    }
+}
+
+fn remove_one(watchers: &mut Vec<usize>, watcher: usize) {
+    if let Some(at) = watchers.iter().position(|other| *other == watcher) {
+        watchers.swap_remove(at);
+    }
+}
+
+fn refresh(stretch: &mut [Interval]) -> Option<End> {
+    let (left, rest) = stretch.split_at_mut(stretch.len() / 2);
+    let (middle, right) = rest.split_first_mut()?;
+    let furthest = refresh(left).into_iter().chain(refresh(right)).max();
+    middle.furthest_end = furthest.map_or(middle.end.clone(), |end| end.max(middle.end.clone()));
+    Some(middle.furthest_end.clone())
+}
+
+fn stab(stretch: &[Interval], key: &[u8], found: &mut impl FnMut(usize)) {
+    let (left, rest) = stretch.split_at(stretch.len() / 2);
+    let Some((middle, right)) = rest.split_first() else { return };
+    if !middle.furthest_end.is_beyond(key) {
+        return;
+    }
+    stab(left, key, found);
+    if *middle.from <= *key {
+        if middle.end.is_beyond(key) {
+            middle.watchers.iter().copied().for_each(&mut *found);
+        }
+        stab(right, key, found);
+    }
+}

@@ -1,0 +1,148 @@
+//! What waits to be taken from a stream: bounded.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::api::{Event, Notify, WatchId, WatchItem};
+use crate::types::Revision;
+
+/// Counted for an item beside its events.
+const ITEM_BYTES: usize = 64;
+
+/// A stream's queue, filled by the hub and emptied by the stream's owner.
+pub(crate) struct Outbox {
+    bytes_max: usize,
+    notify: Arc<dyn Notify>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    items: VecDeque<(usize, WatchItem)>,
+    bytes: usize,
+    /// Watchers for which there was no room, with the revision they need next.
+    fallen_behind: Vec<(WatchId, Revision)>,
+    /// The owner was told that there is something, and has not found the box empty since.
+    told: bool,
+    closed: bool,
+}
+
+/// What was in the box.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) items: Vec<WatchItem>,
+    pub(crate) bytes: usize,
+    pub(crate) fallen_behind: Vec<(WatchId, Revision)>,
+    /// Whether nothing is left.
+    pub(crate) emptied: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(bytes_max: usize, notify: Arc<dyn Notify>) -> Self {
+        Self { bytes_max, notify, inner: Mutex::default() }
+    }
+
+    /// Adds events; without room the watcher falls behind. False then.
+    pub(crate) fn push_events(&self, id: WatchId, revision: Revision, events: Vec<Event>) -> bool {
+        let next = events.first().map_or(revision, |event| event.record.mod_revision());
+        let bytes = events_bytes(&events);
+        let pushed = self.push(bytes, WatchItem::Events { id, revision, events });
+        if !pushed {
+            self.inner.lock().fallen_behind.push((id, next));
+        }
+        pushed
+    }
+
+    /// Adds an answer to a progress request; without room there is none.
+    pub(crate) fn push_progress(&self, id: Option<WatchId>, revision: Revision) {
+        self.push(ITEM_BYTES, WatchItem::Progress { id, revision });
+    }
+
+    /// The last item.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.lock();
+        if !inner.closed {
+            inner.closed = true;
+            inner.items.push_back((ITEM_BYTES, WatchItem::Closed));
+        }
+        drop(inner);
+        self.tell();
+    }
+
+    /// An empty box takes one item of any size.
+    fn push(&self, bytes: usize, item: WatchItem) -> bool {
+        let mut inner = self.inner.lock();
+        let full = inner.bytes + bytes > self.bytes_max && !inner.items.is_empty();
+        if full || inner.closed {
+            return false;
+        }
+        inner.bytes += bytes;
+        inner.items.push_back((bytes, item));
+        drop(inner);
+        self.tell();
+        true
+    }
+
+    /// Lets the owner know that there is something to take, once.
+    pub(crate) fn tell(&self) {
+        let told = std::mem::replace(&mut self.inner.lock().told, true);
+        if !told {
+            self.notify.notify();
+        }
+    }
+
+    /// Lets the owner know whether or not he knows.
+    pub(crate) fn tell_again(&self) {
+        self.inner.lock().told = true;
+        self.notify.notify();
+    }
+
+    /// Takes about `bytes_max`, at least one item if there is one.
+    pub(crate) fn take(&self, bytes_max: usize) -> Taken {
+        let mut inner = self.inner.lock();
+        let mut taken = Taken::default();
+        while taken.items.is_empty() || taken.bytes < bytes_max {
+            let Some((bytes, item)) = inner.items.pop_front() else { break };
+            inner.bytes -= bytes.min(inner.bytes);
+            taken.bytes += bytes;
+            taken.items.push(item);
+        }
+        taken.fallen_behind = std::mem::take(&mut inner.fallen_behind);
+        taken.emptied = inner.items.is_empty();
+        taken
+    }
+
+    /// The owner found nothing and waits to be told; false if there is something after all.
+    pub(crate) fn wait_to_be_told(&self) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.items.is_empty() {
+            inner.told = false;
+        }
+        inner.items.is_empty()
+    }
+
+    /// Drops what waits for one watcher.
+    pub(crate) fn forget(&self, id: WatchId) {
+        let mut inner = self.inner.lock();
+        inner.items.retain(|(_, item)| match item {
+            WatchItem::Events { id: other, .. } | WatchItem::Compacted { id: other, .. } => {
+                *other != id
+            }
+            WatchItem::Progress { id: other, .. } => *other != Some(id),
+            WatchItem::Closed => true,
+        });
+        inner.bytes = inner.items.iter().map(|(bytes, _)| bytes).sum();
+        inner.fallen_behind.retain(|(other, _)| *other != id);
+    }
+}
+
+/// What events count against a queue's bound.
+pub(crate) fn events_bytes(events: &[Event]) -> usize {
+    let bytes = |event: &Event| {
+        let previous = event.previous.as_ref().map_or(0, |record| record.message().len());
+        event.record.message().len() + previous + ITEM_BYTES
+    };
+    ITEM_BYTES + events.iter().map(bytes).sum::<usize>()
+}

@@ -1,0 +1,173 @@
+//! Leases: granting, renewing, running out, and the keys that go with them.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use decube_engine::{
+    Command, Engine, Error, LeaseId, ManualClock, Options, Outcome, PutRequest, Revision, Storage,
+};
+use support::{delete, get, put, put_request};
+
+fn engine() -> (Engine, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new());
+    let mut options = Options::new(Storage::Memory);
+    options.clock = Arc::clone(&clock) as _;
+    (Engine::open(options).unwrap(), clock)
+}
+
+fn grant(engine: &Engine, id: i64, ttl_s: i64) -> Result<(LeaseId, i64), Error> {
+    match engine.execute(Command::LeaseGrant { id: LeaseId(id), ttl_s })? {
+        Outcome::LeaseGrant { id, ttl_s, .. } => Ok((id, ttl_s)),
+        other => panic!("a grant was answered by {other:?}"),
+    }
+}
+
+fn keep_alive(engine: &Engine, id: i64) -> i64 {
+    match engine.execute(Command::LeaseKeepAlive { id: LeaseId(id) }) {
+        Ok(Outcome::LeaseKeepAlive { ttl_s, .. }) => ttl_s,
+        other => panic!("a keep-alive was answered by {other:?}"),
+    }
+}
+
+fn put_leased(engine: &Engine, key: &str, lease: i64) {
+    let request = PutRequest { lease: LeaseId(lease), ..put_request(key, "x") };
+    engine.execute(Command::Put(request)).unwrap();
+}
+
+fn lease_keys(engine: &Engine, id: i64) -> Vec<String> {
+    let keys = engine.lease_status(LeaseId(id), true).unwrap().keys;
+    keys.iter().map(|key| String::from_utf8_lossy(key).into()).collect()
+}
+
+/// Waits until the writer has done what the lease thread asked it for.
+fn wait_until_gone(engine: &Engine, id: i64) {
+    for _ in 0..1_000_000 {
+        if engine.lease_status(LeaseId(id), false).is_err() {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("lease {id} did not run out: {:?}", engine.lease_status(LeaseId(id), true));
+}
+
+#[test]
+fn a_grant_raises_short_ttls_and_refuses_long_ones_before_duplicates() {
+    let (engine, _) = engine();
+    assert_eq!(grant(&engine, 7, -5).unwrap(), (LeaseId(7), 2));
+    assert_eq!(grant(&engine, -7, 60).unwrap(), (LeaseId(-7), 60));
+    assert!(matches!(grant(&engine, 7, 9_000_000_001), Err(Error::LeaseTtlTooLarge)));
+    assert!(matches!(grant(&engine, 7, 60), Err(Error::LeaseExists { id: LeaseId(7) })));
+    let (chosen, _) = grant(&engine, 0, 60).unwrap();
+    assert!(chosen.0 > 0);
+    assert_eq!(engine.leases(), [LeaseId(-7), LeaseId(7), chosen]);
+    assert_eq!(engine.revision(), Revision(1));
+}
+
+#[test]
+fn keys_move_with_their_last_put() {
+    let (engine, _) = engine();
+    grant(&engine, 1, 60).unwrap();
+    grant(&engine, 2, 60).unwrap();
+    put_leased(&engine, "a", 1);
+    put_leased(&engine, "b", 1);
+    put_leased(&engine, "c", 1);
+    assert_eq!(lease_keys(&engine, 1), ["a", "b", "c"]);
+    put_leased(&engine, "a", 2);
+    put(&engine, "b", "detached");
+    delete(&engine, "c");
+    assert_eq!(lease_keys(&engine, 1), [""; 0]);
+    assert_eq!(lease_keys(&engine, 2), ["a"]);
+}
+
+#[test]
+fn a_revoke_deletes_its_keys_in_one_revision() {
+    let (engine, _) = engine();
+    grant(&engine, 1, 60).unwrap();
+    put_leased(&engine, "b", 1);
+    put_leased(&engine, "a", 1);
+    let Ok(Outcome::LeaseRevoke { revision }) =
+        engine.execute(Command::LeaseRevoke { id: LeaseId(1) })
+    else {
+        panic!()
+    };
+    assert_eq!((revision, engine.revision()), (Revision(4), Revision(4)));
+    assert!(get(&engine, "a", 0).is_none() && get(&engine, "b", 0).is_none());
+    let again = engine.execute(Command::LeaseRevoke { id: LeaseId(1) });
+    assert!(matches!(again, Err(Error::LeaseNotFound)));
+    grant(&engine, 2, 60).unwrap();
+    engine.execute(Command::LeaseRevoke { id: LeaseId(2) }).unwrap();
+    assert_eq!(engine.revision(), Revision(4), "a lease without keys makes no revision");
+}
+
+#[test]
+fn an_identity_can_be_granted_again_in_the_batch_that_revoked_it() {
+    let (engine, _) = engine();
+    for _ in 0..50 {
+        grant(&engine, 1, 60).unwrap();
+        put_leased(&engine, "a", 1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| engine.execute(Command::LeaseRevoke { id: LeaseId(1) }).unwrap());
+            scope.spawn(|| while grant(&engine, 1, 60).is_err() {});
+        });
+        assert_eq!(lease_keys(&engine, 1), [""; 0]);
+        engine.execute(Command::LeaseRevoke { id: LeaseId(1) }).unwrap();
+    }
+}
+
+#[test]
+fn a_lease_runs_out_and_takes_its_keys_along() {
+    let (engine, clock) = engine();
+    grant(&engine, 1, 10).unwrap();
+    grant(&engine, 2, 60).unwrap();
+    put_leased(&engine, "b", 1);
+    put_leased(&engine, "a", 1);
+    put_leased(&engine, "c", 2);
+    clock.advance(Duration::from_millis(9_500));
+    assert_eq!(engine.lease_status(LeaseId(1), false).unwrap().remaining_ttl_s, 0);
+    clock.advance(Duration::from_millis(500));
+    wait_until_gone(&engine, 1);
+    assert_eq!(engine.revision(), Revision(5));
+    assert!(get(&engine, "a", 0).is_none() && get(&engine, "b", 0).is_none());
+    assert_eq!(lease_keys(&engine, 2), ["c"]);
+}
+
+#[test]
+fn a_renewed_lease_lives_on_and_a_dead_one_is_not_renewed() {
+    let (engine, clock) = engine();
+    grant(&engine, 1, 10).unwrap();
+    for _ in 0..5 {
+        clock.advance(Duration::from_secs(9));
+        assert_eq!(keep_alive(&engine, 1), 10);
+    }
+    assert_eq!(engine.lease_status(LeaseId(1), false).unwrap().remaining_ttl_s, 10);
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(keep_alive(&engine, 1), 0);
+    wait_until_gone(&engine, 1);
+    assert_eq!(keep_alive(&engine, 1), 0);
+}
+
+#[test]
+fn a_wall_clock_that_jumps_ends_no_lease() {
+    let (engine, clock) = engine();
+    grant(&engine, 1, 10).unwrap();
+    clock.jump_wall(Duration::from_secs(1_000_000));
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(engine.lease_status(LeaseId(1), false).unwrap().remaining_ttl_s, 5);
+}
+
+#[test]
+fn thousands_of_leases_run_out_together() {
+    let (engine, clock) = engine();
+    for id in 1..=3_000 {
+        grant(&engine, id, 10).unwrap();
+        put_leased(&engine, &format!("k{id}"), id);
+    }
+    clock.advance(Duration::from_secs(10));
+    for id in 1..=3_000 {
+        wait_until_gone(&engine, id);
+    }
+    assert_eq!((engine.status().keys, engine.status().leases), (0, 0));
+    assert_eq!(engine.revision(), Revision(1 + 2 * 3_000));
+}
