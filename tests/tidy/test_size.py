@@ -72,6 +72,9 @@ def rust_functions(text: str) -> list[tuple[int, int]]:
         opening = re.match(r"( *)(pub(\([a-z:]+\))? )?(async )?(const )?fn \w", line)
         if opening is None:
             continue
+        ended = next((ln for ln in lines[number:] if ln.endswith((";", "{", "}"))), ";")
+        if ended.endswith(";"):
+            continue  # a declaration in a trait
         closing = opening[1] + "}"
         end = next((n for n in range(number, len(lines)) if lines[n] == closing), number)
         found.append((number + 1, end - number + 1))
