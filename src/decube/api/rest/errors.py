@@ -7,7 +7,7 @@ media types, bodies) is a `Problem`. A defect of ours tells its request id and n
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
@@ -19,7 +19,6 @@ from decube.kit.errors import DecubeError, Unavailable, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
 _log = structlog.get_logger("decube.api.rest")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -38,7 +37,7 @@ class ErrorDetail(msgspec.Struct, frozen=True):
 
     code: str
     message: str
-    details: dict[str, object]
+    details: dict[str, Any]
 
 
 class ErrorBody(msgspec.Struct, frozen=True):

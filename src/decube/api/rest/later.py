@@ -12,6 +12,7 @@ from decube.kit.errors import Unimplemented
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
+_NOT_IMPLEMENTED = 501
 _ROUTES: tuple[tuple[str, tuple[Method, ...]], ...] = (
     ("/api/v1/snapshots", ("GET", "POST")),
     ("/api/v1/snapshots/{id:str}", ("GET", "DELETE")),
@@ -24,7 +25,10 @@ _ROUTES: tuple[tuple[str, tuple[Method, ...]], ...] = (
 
 def later_handlers() -> list[HTTPRouteHandler]:
     """Return what the application routes to."""
-    return [route(path, http_method=list(methods))(_unimplemented) for path, methods in _ROUTES]
+    return [
+        route(path, http_method=list(methods), status_code=_NOT_IMPLEMENTED)(_unimplemented)
+        for path, methods in _ROUTES
+    ]
 
 
 async def _unimplemented(scope: Scope) -> ASGIApp:

@@ -92,8 +92,8 @@ class PodChangeLine(msgspec.Struct, frozen=True):
 class BookmarkLine(msgspec.Struct, frozen=True):
     """A line of a watch: everything up to `resource_version` has been told."""
 
+    type: Literal["BOOKMARK"]
     resource_version: str
-    type: Literal["BOOKMARK"] = "BOOKMARK"
 
 
 class Health(msgspec.Struct, frozen=True):

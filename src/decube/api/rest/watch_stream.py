@@ -42,8 +42,8 @@ _DEFECT = Internal("a defect of ours: the server's log tells more")
 class ErrorLine(msgspec.Struct, frozen=True):
     """A line of a watch: why it ends here."""
 
+    type: Literal["ERROR"]
     error: ErrorDetail
-    type: Literal["ERROR"] = "ERROR"
 
 
 class WatchStream:
@@ -76,10 +76,10 @@ class WatchStream:
             try:
                 await self._stream(changes, ends, send)
             except DecubeError as error:
-                await self._write(send, [ErrorLine(error_detail(error))])
+                await self._write(send, [ErrorLine("ERROR", error_detail(error))])
             except Exception:  # noqa: BLE001 - the root of the stream, whose status is out
                 _log.exception("watch failed")
-                await self._write(send, [ErrorLine(error_detail(_DEFECT))])
+                await self._write(send, [ErrorLine("ERROR", error_detail(_DEFECT))])
             finally:
                 await _cancel(ends)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -119,13 +119,13 @@ class WatchStream:
         ends_present_state = self._told is None
         self._told = str(batch.resource_version)
         if ends_present_state:
-            return [*lines, BookmarkLine(self._told)]
+            return [*lines, BookmarkLine("BOOKMARK", self._told)]
         return lines or self._bookmark_if_due()
 
     def _bookmark_if_due(self) -> list[msgspec.Struct]:
         if self._told is None or _now_s() - self._wrote_s < self._interval_s:
             return []
-        return [BookmarkLine(self._told)]
+        return [BookmarkLine("BOOKMARK", self._told)]
 
     async def _write(self, send: Send, lines: list[msgspec.Struct]) -> None:
         self._wrote_s = _now_s()
