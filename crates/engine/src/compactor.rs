@@ -1,5 +1,7 @@
 //! The thread that drops what compactions made unreachable, slice by slice.
 
+use std::collections::VecDeque;
+
 use parking_lot::{Condvar, Mutex};
 
 use crate::state::Retired;
@@ -18,14 +20,15 @@ pub(crate) struct Compactor {
 
 #[derive(Debug, Default)]
 struct Inner {
-    wanted: Option<Revision>,
+    /// Published compactions that are not dropped yet, with the one before each.
+    waiting: VecDeque<(Revision, Revision)>,
     closed: bool,
 }
 
 impl Compactor {
-    /// A compaction is durable and published. A later one takes over what is left of it.
-    pub(crate) fn start(&self, through: Revision) {
-        self.inner.lock().wanted = Some(through);
+    /// A compaction through a revision is durable and published; `from` was the one before it.
+    pub(crate) fn start(&self, from: Revision, through: Revision) {
+        self.inner.lock().waiting.push_back((from, through));
         self.wake.notify_one();
     }
 
@@ -36,9 +39,11 @@ impl Compactor {
 
     /// The thread's body.
     pub(crate) fn run(&self, store: &Store) {
-        while let Some(through) = self.wait() {
+        while let Some((from, through)) = self.wait() {
+            store.checkpointer.wait_until_idle();
             // Synced watchers must not lose what they have not been handed yet.
             store.hub.drain(store);
+            store.hashes.remember(store, from, through);
             let mut progress = Retired::new(through);
             loop {
                 let pin = store.pin.write();
@@ -51,14 +56,14 @@ impl Compactor {
         }
     }
 
-    fn wait(&self) -> Option<Revision> {
+    fn wait(&self) -> Option<(Revision, Revision)> {
         let mut inner = self.inner.lock();
         loop {
             if inner.closed {
                 return None;
             }
-            if let Some(through) = inner.wanted.take() {
-                return Some(through);
+            if let Some(next) = inner.waiting.pop_front() {
+                return Some(next);
             }
             self.wake.wait(&mut inner);
         }

@@ -6,9 +6,11 @@ use std::thread::{self, JoinHandle};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, OpenError};
+use crate::hash_kv::hash_kv;
+use crate::log::{Log, Recovered};
 use crate::mailbox::{Answer, Mailbox};
 use crate::options::{Options, Storage};
-use crate::state::State;
+use crate::state::{Loader, State};
 use crate::store::{Identity, Store};
 use crate::txn::{check_txn, validate};
 use crate::types::{
@@ -27,6 +29,7 @@ pub struct Engine {
 /// Closes the store when the last handle goes. The threads hold the store, not this.
 struct Running {
     store: Arc<Store>,
+    recovered: Recovered,
     txn_operations_max: usize,
     watch_limits: Limits,
     /// The writer's is the first.
@@ -36,29 +39,20 @@ struct Running {
 impl Engine {
     /// Opens a store, recovering what its log holds, and starts its threads.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let Storage::Memory = &options.storage else { todo!() };
-        let store = Arc::new(Store::new(State::new(), Identity::random(), &options));
-        let running = Running {
-            store: Arc::clone(&store),
-            txn_operations_max: options.txn_operations_max,
-            watch_limits: Limits {
-                watchers_max: options.watchers_per_stream_max,
-                queue_bytes_max: options.watch_queue_bytes_max,
-            },
-            threads: Mutex::default(),
-        };
-        let writer = Writer::new(Arc::clone(&store), None, &options);
-        running.start("decube-writer", move || writer.run())?;
-        let of_clock = Arc::downgrade(&store);
-        store.clock.on_move(Box::new(move || {
-            of_clock.upgrade().iter().for_each(|store| store.expiry.look_again());
-        }));
-        let of_thread = Arc::clone(&store);
-        running.start("decube-leases", move || of_thread.expiry.run(&of_thread))?;
-        let of_thread = Arc::clone(&store);
-        running.start("decube-compact", move || of_thread.compactor.run(&of_thread))?;
-        let of_thread = Arc::clone(&store);
-        running.start("decube-watch", move || of_thread.hub.run(&of_thread))?;
+        let (state, log) = load(&options)?;
+        let identity = log.as_ref().map_or_else(Identity::random, Identity::of);
+        let upkeep = log.as_ref().map(Log::upkeep);
+        let recovered = log.as_ref().map(|log| log.recovered().clone()).unwrap_or_default();
+        let store = Arc::new(Store::new(state, identity, &options));
+        let writer = Writer::new(Arc::clone(&store), log, &options);
+        let running = Running::new(Arc::clone(&store), recovered, &options);
+        running.start("decube-writer", move |_| writer.run())?;
+        running.start("decube-leases", |store| store.expiry.run(store))?;
+        running.start("decube-compact", |store| store.compactor.run(store))?;
+        running.start("decube-watch", |store| store.hub.run(store))?;
+        if let Some(upkeep) = upkeep {
+            running.start("decube-storage", move |store| store.checkpointer.run(store, &upkeep))?;
+        }
         Ok(Self { running: Arc::new(running) })
     }
 
@@ -117,8 +111,8 @@ impl Engine {
 
     /// A checksum over the kept history up to `revision` (zero: the current one).
     pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, Error> {
-        let _ = revision;
-        todo!()
+        self.check_open()?;
+        hash_kv(&self.running.store, revision)
     }
 
     /// A lease as it stands, with its keys on request; [`Error::LeaseNotFound`] if there is none.
@@ -138,6 +132,12 @@ impl Engine {
         WatchStream::open(&self.running.store, notify, limits)
     }
 
+    /// What opening found and did; all zero for a memory store.
+    #[must_use]
+    pub fn recovered(&self) -> &Recovered {
+        &self.running.recovered
+    }
+
     /// Stops taking commands, makes what is queued durable, answers it, ends the watches and lets
     /// go of the lock file. Later calls fail with [`Error::Closed`]. Closing twice is fine.
     pub fn close(&self) {
@@ -153,13 +153,38 @@ impl Engine {
     }
 }
 
+/// The state, and the log that goes on from it.
+fn load(options: &Options) -> Result<(State, Option<Log>), OpenError> {
+    let Storage::Log(location) = &options.storage else { return Ok((State::new(), None)) };
+    let mut loader = Loader::new(&*options.clock);
+    let log = Log::open(options, location, &mut loader)?;
+    Ok((loader.finish(), Some(log)))
+}
+
 impl Running {
+    fn new(store: Arc<Store>, recovered: Recovered, options: &Options) -> Self {
+        for (id, deadline) in store.lease_deadlines() {
+            store.expiry.watch(id, deadline);
+        }
+        let of_clock = Arc::downgrade(&store);
+        store.clock.on_move(Box::new(move || {
+            of_clock.upgrade().iter().for_each(|store| store.expiry.look_again());
+        }));
+        let watch_limits = Limits {
+            watchers_max: options.watchers_per_stream_max,
+            queue_bytes_max: options.watch_queue_bytes_max,
+        };
+        let txn_operations_max = options.txn_operations_max;
+        Self { store, recovered, txn_operations_max, watch_limits, threads: Mutex::default() }
+    }
+
     fn start(
         &self,
         name: &'static str,
-        body: impl FnOnce() + Send + 'static,
+        body: impl FnOnce(&Store) + Send + 'static,
     ) -> Result<(), OpenError> {
-        let thread = thread::Builder::new().name(name.into()).spawn(body);
+        let store = Arc::clone(&self.store);
+        let thread = thread::Builder::new().name(name.into()).spawn(move || body(&store));
         let thread = thread.map_err(|source| OpenError::Thread { name, source })?;
         self.threads.lock().push(thread);
         Ok(())
@@ -176,6 +201,7 @@ impl Running {
         self.store.hub.close(&self.store);
         self.store.expiry.close();
         self.store.compactor.close();
+        self.store.checkpointer.close();
         threads.for_each(&mut join);
     }
 }

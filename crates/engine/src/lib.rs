@@ -6,11 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+mod checkpointer;
 mod clock;
 mod compactor;
 mod engine;
 mod entry;
 mod error;
+mod hash_kv;
 mod lease;
 pub mod log;
 mod mailbox;

@@ -3,13 +3,17 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::checkpointer::Checkpointer;
 use crate::clock::Clock;
 use crate::compactor::Compactor;
 use crate::error::Error;
+use crate::hash_kv::CompactionHashes;
 use crate::lease::Expiry;
+use crate::log::{self, Log};
 use crate::options::Options;
 use crate::state::{Scan, Span, State};
 use crate::txn::{Plan, View, check_range, read_only};
@@ -34,6 +38,8 @@ pub(crate) struct Store {
     pub(crate) queue: Queue,
     pub(crate) expiry: Expiry,
     pub(crate) compactor: Compactor,
+    pub(crate) checkpointer: Checkpointer,
+    pub(crate) hashes: CompactionHashes,
     pub(crate) hub: Hub,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Counters,
@@ -54,6 +60,11 @@ impl Identity {
         let random = RandomState::new();
         Self { cluster_id: random.hash_one(0) | 1, member_id: random.hash_one(1) | 1, term: 1 }
     }
+
+    pub(crate) fn of(log: &Log) -> Self {
+        let log::Identity { cluster_id, member_id } = log.identity();
+        Self { cluster_id, member_id, term: log.term() }
+    }
 }
 
 /// Since the store was opened.
@@ -73,6 +84,8 @@ impl Store {
             queue: Queue::new(options.queue_length_max),
             expiry: Expiry::default(),
             compactor: Compactor::default(),
+            checkpointer: Checkpointer::default(),
+            hashes: CompactionHashes::default(),
             hub: Hub::default(),
             clock: Arc::clone(&options.clock),
             counters: Counters::default(),
@@ -84,11 +97,13 @@ impl Store {
         Revision(self.revision.load(Ordering::SeqCst))
     }
 
-    /// Makes everything applied visible: it is durable.
-    pub(crate) fn publish(&self) {
+    /// Makes everything applied visible: it is durable. Returns the compaction before.
+    pub(crate) fn publish(&self) -> Revision {
         let mut state = self.state.write();
+        let compacted = state.published.compact_revision;
         state.publish();
         self.revision.store(state.published.revision.0, Ordering::SeqCst);
+        compacted
     }
 
     pub(crate) fn range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
@@ -132,14 +147,23 @@ impl Store {
         })
     }
 
+    pub(crate) fn lease_deadlines(&self) -> Vec<(LeaseId, Duration)> {
+        let state = self.state.read();
+        let leases = state.leases.all_published(state.published.sequence);
+        leases.map(|(id, lease)| (id, lease.deadline)).collect()
+    }
+
     pub(crate) fn leases(&self) -> Vec<LeaseId> {
         let state = self.state.read();
         state.leases.all_published(state.published.sequence).map(|(id, _)| id).collect()
     }
 
     pub(crate) fn status(&self) -> Status {
+        let (storage_failures, storage_failure) = self.checkpointer.failures();
         let state = self.state.read();
         Status {
+            storage_failures,
+            storage_failure,
             revision: state.published.revision,
             compact_revision: state.published.compact_revision,
             term: self.identity.term,

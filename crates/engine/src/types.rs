@@ -4,6 +4,8 @@
 //! many operations, the same key put twice) is refused by [`crate::Engine::submit`] before it
 //! reaches the writer; what depends on the state is decided by the writer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::record::Record;
@@ -324,6 +326,11 @@ pub struct Status {
     pub commands: u64,
     /// Bytes written to the log since the store was opened.
     pub log_bytes: u64,
+    /// Checkpoints and housekeeping of the log that failed since the store was opened. They are
+    /// tried again; until they succeed the log grows.
+    pub storage_failures: u64,
+    /// Why the last of them did.
+    pub storage_failure: Option<Arc<str>>,
 }
 
 /// A checksum over the kept history, equal to etcd's `HashKV` bit for bit.

@@ -106,10 +106,4 @@ impl History {
             self.changes.shrink_to(self.changes.len() * 2);
         }
     }
-
-    /// The changes of revisions from `from` on, in order.
-    pub(crate) fn since(&self, from: Revision) -> impl Iterator<Item = &Change> {
-        let start = self.changes.partition_point(|change| change.record.mod_revision() < from);
-        self.changes.range(start..)
-    }
 }

@@ -9,6 +9,7 @@ mod compaction;
 mod history;
 mod index;
 mod key_history;
+mod loader;
 mod read;
 
 pub(crate) use compaction::Retired;
@@ -16,6 +17,7 @@ pub(crate) use history::{Batch, Change};
 
 pub(crate) use index::Index;
 pub(crate) use key_history::KeyHistory;
+pub(crate) use loader::Loader;
 pub(crate) use read::{Scan, Span};
 
 use self::history::History;
@@ -114,6 +116,12 @@ impl State {
     }
 
     fn apply_at(&mut self, position: Position, record: Record) {
+        let change = self.index_record(position, record);
+        self.history.push(change);
+    }
+
+    /// Everything but the history.
+    fn index_record(&mut self, position: Position, record: Record) -> Change {
         let history = self.index.at(position);
         let replaced = history.and_then(|history| history.live());
         let (replaced_bytes, replaced_lease) =
@@ -121,8 +129,9 @@ impl State {
         let created = record.create_revision() == record.mod_revision();
         // Not simply the version before: a transaction may write a key twice, and then both events
         // have the state before the transaction as their previous one (as in etcd).
+        let known = !created && record.mod_revision() > self.compact_revision;
         let previous = history
-            .filter(|_| !created)
+            .filter(|_| known)
             .and_then(|history| history.at(Revision(record.mod_revision().0 - 1)))
             .cloned();
 
@@ -138,8 +147,8 @@ impl State {
             self.leases.detach_later(replaced_lease, record.key());
             self.leases.attach(record.lease(), record.key());
         }
-        self.history.push(Change { record: record.clone(), previous });
-        self.index.push_at(position, record);
+        self.index.push_at(position, record.clone());
+        Change { record, previous }
     }
 
     /// The revision that a read asks for: the latest one readers may see for zero or less.

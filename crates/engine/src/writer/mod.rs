@@ -19,10 +19,12 @@ use std::time::Duration;
 
 use self::answers::Answers;
 use self::evaluate::{Evaluated, Evaluator};
-use crate::entry::Entry;
+use crate::checkpointer;
+use crate::entry::{Entry, ImageHead, ImageItem};
 use crate::error::Error;
 use crate::log::Log;
 use crate::options::Options;
+use crate::state::{Published, State};
 use crate::store::Store;
 use crate::types::{LeaseId, Revision};
 
@@ -46,7 +48,7 @@ pub(crate) struct Writer {
 #[derive(Default)]
 struct Effects {
     commands: u64,
-    compaction: Option<Revision>,
+    compactions: Vec<Revision>,
     granted: Vec<(LeaseId, Duration)>,
     /// Expiries dealt with, with the new deadline of a lease that was renewed in time.
     expiries: Vec<(LeaseId, Option<Duration>)>,
@@ -95,6 +97,7 @@ impl Writer {
             self.publish();
             self.answers.deliver();
             self.store.hub.published();
+            self.start_checkpoint_if_due();
         }
         Ok(())
     }
@@ -130,16 +133,18 @@ impl Writer {
     }
 
     fn publish(&mut self) {
-        let Effects { commands, compaction, granted, expiries } = std::mem::take(&mut self.effects);
-        self.store.publish();
+        let Effects { commands, compactions, granted, expiries } =
+            std::mem::take(&mut self.effects);
+        let mut compacted = self.store.publish();
         let counters = &self.store.counters;
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.commands.fetch_add(commands, Ordering::Relaxed);
         if let Some(log) = &self.log {
             counters.log_bytes.store(log.bytes_written(), Ordering::Relaxed);
         }
-        if let Some(revision) = compaction {
-            self.store.compactor.start(revision);
+        for revision in compactions {
+            self.store.compactor.start(compacted, revision);
+            compacted = revision;
         }
         for (id, deadline) in granted {
             self.store.expiry.watch(id, deadline);
@@ -147,6 +152,22 @@ impl Writer {
         for (id, renewed) in expiries {
             self.store.expiry.done(id, renewed);
         }
+    }
+
+    fn start_checkpoint_if_due(&self) {
+        let Some(log) = self.log.as_ref().filter(|log| log.checkpoint_due()) else { return };
+        let state = self.store.state.read();
+        let Published { revision, compact_revision, sequence } = state.published;
+        let leases = state.leases.all_published(sequence).map(|(id, lease)| ImageItem::Lease {
+            id,
+            ttl_s: lease.ttl_s,
+            expires_at: lease.expires_at,
+        });
+        let leases = leases.collect();
+        drop(state);
+        let term = log.term();
+        let writer = log.begin_checkpoint(ImageHead { sequence, term, revision, compact_revision });
+        self.store.checkpointer.start(checkpointer::Job { writer, revision, leases });
     }
 
     /// Refuses what was evaluated but not published, what is taken and what is queued.
@@ -167,14 +188,14 @@ impl Writer {
 }
 
 impl Effects {
-    fn note(&mut self, work: &Work, entry: Option<&Entry>, state: &crate::state::State) {
+    fn note(&mut self, work: &Work, entry: Option<&Entry>, state: &State) {
         let deadline = |id| state.leases.live(id).map(|lease| lease.deadline);
         self.commands += u64::from(matches!(work, Work::Command(_)));
         if let Work::Expire(id) = work {
             self.expiries.push((*id, deadline(*id)));
         }
         match entry {
-            Some(Entry::Compact { revision }) => self.compaction = Some(*revision),
+            Some(Entry::Compact { revision }) => self.compactions.push(*revision),
             Some(Entry::LeaseGrant { id, .. }) => {
                 self.granted.extend(deadline(*id).map(|deadline| (*id, deadline)));
             }
