@@ -1,0 +1,82 @@
+"""Runs the gRPC API: binds, serves, and drains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from decube.api.grpc.pods import PodCalls
+from decube.api.grpc.service import SERVICE_NAME, service_handler
+from decube.kit.addresses import Address
+
+if TYPE_CHECKING:
+    from decube.api.grpc.dependencies import GrpcDependencies, GrpcOptions
+
+_MS = 1000
+
+
+class GrpcServer:
+    """The gRPC listener. `start`, then `stop` once; both on the same event loop."""
+
+    def __init__(self, dependencies: GrpcDependencies) -> None:
+        self._options = dependencies.options
+        self._address = dependencies.options.listen
+        self._handler = service_handler(PodCalls(dependencies.pods))
+        self._health = health.aio.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+
+    @property
+    def address(self) -> Address:
+        """Where it listens; the port is the real one once started."""
+        return self._address
+
+    async def start(self) -> Address:
+        """Listen and serve. Raises `OSError` when the address cannot be had."""
+        server = grpc.aio.server(
+            options=_channel_options(self._options), maximum_concurrent_rpcs=self._options.calls_max
+        )
+        server.add_generic_rpc_handlers((self._handler,))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        self._address = Address(self._address.host, self._bind(server))
+        await server.start()
+        await self._health.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
+        self._server = server
+        return self._address
+
+    async def stop(self, timeout_s: float = 10.0) -> None:
+        """Drain for at most `timeout_s`, then cut. Stopping what is not started is fine."""
+        if self._server is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace=timeout_s)
+        self._server = None
+
+    def _bind(self, server: grpc.aio.Server) -> int:
+        target = str(self._address)
+        try:
+            if self._options.credentials is None:
+                return server.add_insecure_port(target)
+            return server.add_secure_port(target, self._options.credentials)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {target} for gRPC: {error}") from error
+
+
+def _channel_options(options: GrpcOptions) -> list[tuple[str, int]]:
+    return [
+        # Without this two processes can listen on one port, and each gets some of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", options.message_bytes_max),
+        ("grpc.max_concurrent_streams", options.streams_per_connection_max),
+        ("grpc.keepalive_time_ms", round(options.keep_alive_interval_s * _MS)),
+        ("grpc.keepalive_timeout_ms", round(options.keep_alive_timeout_s * _MS)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        (
+            "grpc.http2.min_ping_interval_without_data_ms",
+            round(options.ping_interval_s_min * _MS),
+        ),
+    ]

@@ -1,0 +1,70 @@
+"""`proto.DeCubeService`: which function answers which call.
+
+Made from the service's descriptor, so that every call of the contract has an answer: calls that are
+not built yet say so (UNIMPLEMENTED).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+
+from decube.api.grpc.errors import fail
+from decube.kit.errors import Unimplemented, require
+from decube.pb.decube.decube_pb2 import DESCRIPTOR
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from google.protobuf.descriptor import MethodDescriptor
+    from grpc.aio import ServicerContext
+
+    from decube.api.grpc.pods import PodCalls
+
+    Call = Callable[[Any], Awaitable[Any]]
+
+_DESCRIPTOR = DESCRIPTOR.services_by_name["DeCubeService"]
+SERVICE_NAME = _DESCRIPTOR.full_name
+
+
+def service_handler(pods: PodCalls) -> grpc.GenericRpcHandler:
+    """Return what the server asks for the function behind a call."""
+    built: Mapping[str, Call] = {
+        "CreatePod": pods.create_pod,
+        "GetPod": pods.get_pod,
+        "ListPods": pods.list_pods,
+        "UpdatePod": pods.update_pod,
+        "DeletePod": pods.delete_pod,
+    }
+    names = {method.name for method in _DESCRIPTOR.methods}
+    require(built.keys() <= names, "every call that is built is one of the contract")
+    return grpc.method_handlers_generic_handler(
+        SERVICE_NAME,
+        {
+            method.name: _handler(method, built.get(method.name) or _unbuilt(method.name))
+            for method in _DESCRIPTOR.methods
+        },
+    )
+
+
+def _handler(method: MethodDescriptor, call: Call) -> grpc.RpcMethodHandler[Any, Any]:
+    async def serve(request: Any, context: ServicerContext[Any, Any]) -> Any:  # noqa: ANN401 - any message
+        try:
+            return await call(request)
+        except Exception as error:  # noqa: BLE001 - the root of the call: every error ends it
+            await fail(context, error)
+
+    return grpc.unary_unary_rpc_method_handler(
+        serve,
+        request_deserializer=GetMessageClass(method.input_type).FromString,
+        response_serializer=GetMessageClass(method.output_type).SerializeToString,
+    )
+
+
+def _unbuilt(name: str) -> Call:
+    async def call(_request: Any) -> Any:  # noqa: ANN401 - any message
+        raise Unimplemented(f"{name} is not built yet; the pod calls are")
+
+    return call
