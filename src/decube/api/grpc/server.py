@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import grpc
@@ -10,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from decube.api.grpc.pods import PodCalls
 from decube.api.grpc.service import SERVICE_NAME, service_handler
+from decube.api.listening import listen_on
 from decube.kit.addresses import Address
 
 if TYPE_CHECKING:
@@ -57,13 +59,16 @@ class GrpcServer:
         self._server = None
 
     def _bind(self, server: grpc.aio.Server) -> int:
+        if self._address.port:
+            # gRPC's own error says only that it failed.
+            listen_on(self._address).close()
         target = str(self._address)
         try:
             if self._options.credentials is None:
                 return server.add_insecure_port(target)
             return server.add_secure_port(target, self._options.credentials)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {target} for gRPC: {error}") from error
+            raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {target}") from error
 
 
 def _channel_options(options: GrpcOptions) -> list[tuple[str, int]]:

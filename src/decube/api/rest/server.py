@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
 
+from decube.api.listening import BACKLOG, listen_on
 from decube.api.rest.app import create_app
 from decube.api.rest.drain import Drain
 from decube.api.rest.front import Front
@@ -20,11 +20,10 @@ from decube.api.rest.protocol import BoundedHttpProtocol, Bounds
 from decube.kit.addresses import Address
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from decube.api.rest.dependencies import RestDependencies
-
-BACKLOG = 2048
 
 
 class RestServer:
@@ -45,7 +44,7 @@ class RestServer:
     async def start(self) -> Address:
         """Listen and serve. Raises `OSError` when the address cannot be had."""
         options = self._dependencies.options
-        listener = _bind(options.listen)
+        listener = listen_on(options.listen)
         host, port = listener.getsockname()[:2]
         self._address = Address(options.listen.host or host, port)
         app = Front(create_app(self._dependencies, self._drain), self._dependencies)
@@ -107,22 +106,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _bind(address: Address) -> socket.socket:
-    """Bind and listen, so that a taken port is told at once."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    if family == socket.AF_INET and address.host:
-        family = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0][0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address.host, address.port))
-        listener.listen(BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    listener.setblocking(False)  # noqa: FBT003 - its only parameter
-    return listener
