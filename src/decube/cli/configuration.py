@@ -86,17 +86,6 @@ def schema() -> None:
     print_object(describe.schema(), "json")
 
 
-@app.command
-def reference() -> None:
-    """Print all keys as a page of Markdown: docs/configuration.md.
-
-    For example:
-
-        decube config reference > docs/configuration.md
-    """
-    print(describe.reference(), end="")
-
-
 def load_from(
     config: Path | None,
     assignments: tuple[str, ...],

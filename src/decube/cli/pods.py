@@ -70,7 +70,12 @@ def create(
     /,
     *,
     file: Annotated[
-        Path | None, Parameter(name=["--file", "-f"], help="YAML or JSON; - is standard input.")
+        Path | None,
+        Parameter(
+            name=["--file", "-f"],
+            allow_leading_hyphen=True,
+            help="YAML or JSON; - is standard input.",
+        ),
     ] = None,
     scope: Scope | None = None,
     fields: Fields = Fields(),

@@ -1,12 +1,11 @@
 """`decube version`."""
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from decube.cli.output import OutputFormat, print_object
+from decube.kit.version import product_version
 
 app = App(name="version", version_flags=[])
 
@@ -21,16 +20,8 @@ def version(
 
         decube version -o json
     """
-    own = own_version()
+    own = product_version()
     if output in ("table", "name"):
         print(f"decube {own}")
     else:
         print_object({"version": own}, output)
-
-
-def own_version() -> str:
-    """Return the installed version."""
-    try:
-        return installed_version("decube")
-    except PackageNotFoundError:
-        return "unknown"

@@ -33,7 +33,7 @@ _TYPE_NAMES: Final = {
 _HEAD: Final = """\
 # Configuration
 
-<!-- Generated from src/decube/config/settings.py by `decube config reference`; do not edit. -->
+<!-- Generated from src/decube/config/settings.py by tools/gendocs.py; do not edit. -->
 
 `decube up` takes its settings from, each overriding the one before:
 

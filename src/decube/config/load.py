@@ -29,6 +29,7 @@ _REMOTE_SCHEMES: Final = ("http://", "https://")
 _ABOVE_ZERO: Final = frozenset(
     {
         "api.rest.timeout",
+        "etcd.watch_progress_notify_interval",
         "node.shutdown_timeout",
         "store.connect_timeout",
         "store.leader_ttl",

@@ -57,6 +57,13 @@ class NodeSettings(Section, frozen=True, kw_only=True):
     listen_address: Annotated[
         Address, Meta(description="Where the etcd v3 API listens (backend `embedded` only).")
     ] = Address("127.0.0.1", 2379)
+    advertise_host: Annotated[
+        str,
+        Meta(
+            description="Host name or address by which others reach this node. Empty: the one a "
+            "listener is bound to; for one on all interfaces, that of the default route."
+        ),
+    ] = ""
     peer_addresses: Annotated[
         tuple[Address, ...], _later("Replication addresses of the peers.", _NO_REPLICATION)
     ] = ()
@@ -144,9 +151,10 @@ class EtcdSettings(Section, frozen=True, kw_only=True):
     max_txn_ops: Annotated[
         int, _count("Most compares, and operations of either branch, in a transaction.")
     ] = 128
-    max_concurrent_streams: Annotated[
-        int, _count("Most calls under way on one connection of an etcd client.")
-    ] = 16_384
+    max_connections: Annotated[int, _count("Most open connections of etcd clients.")] = 20_000
+    watch_progress_notify_interval: Annotated[
+        Duration, Meta(description="How often idle watches that want it hear of progress.")
+    ] = parse_duration("10m")
 
 
 class RestSettings(Section, frozen=True, kw_only=True):
@@ -174,6 +182,7 @@ class GrpcSettings(Section, frozen=True, kw_only=True):
 
     enabled: Annotated[bool, Meta(description="Whether the gRPC API is served.")] = True
     address: Annotated[Address, Meta(description="Where it listens.")] = Address("127.0.0.1", 9090)
+    max_message_bytes: Annotated[int, _count("Largest message of a client.")] = _MIB
 
 
 class ApiSettings(Section, frozen=True, kw_only=True):

@@ -212,7 +212,7 @@ def test_the_file_of_defaults_changes_nothing(write: Callable[[str], Path]) -> N
 
 def test_the_reference_page_is_the_generated_one() -> None:
     page = ORIGINAL.parents[1] / "docs" / "configuration.md"
-    assert page.read_text() == describe.reference(), "run `decube config reference > docs/...`"
+    assert page.read_text() == describe.reference(), "run `python tools/gendocs.py`"
 
 
 def test_the_schema_knows_every_key() -> None:

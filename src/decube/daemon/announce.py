@@ -1,0 +1,90 @@
+"""What a node says when it starts: what to be careful about, and that it is ready."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from decube.config.load import Loaded
+    from decube.config.settings import Settings
+    from decube.services.node import NodeInfo
+
+_log = structlog.get_logger("decube.daemon")
+
+
+def warn_about(loaded: Loaded) -> None:
+    """Log what somebody set and gets nothing of, and what is dangerous."""
+    settings = loaded.settings
+    by_reason: dict[str, list[str]] = {}
+    for key in loaded.without_effect():
+        by_reason.setdefault(str(key.no_effect), []).append(key.path)
+    if by_reason:
+        _log.warning("these settings have no effect yet", settings=by_reason)
+    if exposed := _exposed(settings):
+        _log.warning(
+            "listening beyond this machine without TLS or authentication: "
+            "whoever reaches these addresses may read and change everything",
+            listeners=exposed,
+        )
+    if settings.api.rest.enabled and "*" in settings.api.rest.cors_origins:
+        _log.warning(
+            "any web page that a user of this network opens may call the REST API",
+            setting="api.rest.cors_origins",
+        )
+    if settings.store.backend == "etcd":
+        _log.warning(
+            "on the backend etcd this node serves no etcd API of its own: use the endpoints",
+            endpoints=list(settings.store.endpoints),
+        )
+
+
+def tell_ready(info: NodeInfo, data_directory: Path, store: str) -> None:
+    """Say where everything is: on a terminal as a text, else as an event of the log."""
+    if not sys.stdout.isatty():
+        _log.info(
+            "ready",
+            node=info.node_id,
+            version=info.version,
+            rest=info.address,
+            grpc=info.grpc_address,
+            etcd=info.etcd_address,
+            data_dir=str(data_directory),
+            store=store,
+            pid=os.getpid(),
+            try_this=_first_command(info),
+        )
+        return
+    rows = [
+        ("REST", f"http://{info.address}   (try it: /docs)" if info.address else "off"),
+        ("gRPC", info.grpc_address or "off"),
+        ("etcd", info.etcd_address or "off"),
+        ("data", f"{data_directory}   ({store})"),
+    ]
+    lines = [f"DeCube {info.version}, node {info.node_id}, is ready."]
+    lines += [f"  {name}   {value}" for name, value in rows]
+    lines += [f"Try:  {_first_command(info)}", "Stop: Ctrl-C", ""]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _exposed(settings: Settings) -> dict[str, str]:
+    listeners = {}
+    if settings.store.backend == "embedded":
+        listeners["node.listen_address"] = settings.node.listen_address
+    if settings.api.rest.enabled:
+        listeners["api.rest.address"] = settings.api.rest.address
+    if settings.api.grpc.enabled:
+        listeners["api.grpc.address"] = settings.api.grpc.address
+    return {key: str(address) for key, address in listeners.items() if not address.is_loopback}
+
+
+def _first_command(info: NodeInfo) -> str:
+    if info.address:
+        return f"curl http://{info.address}/health"
+    return f"etcdctl --endpoints={info.etcd_address} endpoint status"

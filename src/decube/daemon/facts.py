@@ -1,0 +1,70 @@
+"""What the node tells of itself: filled in as its listeners open, read at every request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from decube.daemon.addresses import advertised
+from decube.kit.version import product_version
+from decube.services.node import NodeInfo
+
+if TYPE_CHECKING:
+    from decube.config.settings import Settings
+    from decube.kit.addresses import Address
+
+
+class LeadershipSource(Protocol):
+    """Who knows who leads."""
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this node leads, as of now."""
+        ...
+
+    @property
+    def leader_address(self) -> str:
+        """The leader's REST address, "" while there is none."""
+        ...
+
+
+class SoleLeader:
+    """An embedded store has one node: it leads."""
+
+    is_leader = True
+
+    def __init__(self, facts: NodeFacts) -> None:
+        self._facts = facts
+
+    @property
+    def leader_address(self) -> str:
+        """This node's REST address."""
+        return self._facts.rest_address
+
+
+class NodeFacts:
+    """The `NodeInfoSource` of the APIs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._version = product_version()
+        self.leadership: LeadershipSource = SoleLeader(self)
+        self.rest_address = ""
+        self.grpc_address = ""
+        # On the backend `etcd` that is where its API is.
+        self.etcd_address = ",".join(settings.store.endpoints)
+
+    def told(self, bound: Address) -> str:
+        """Return the address by which others reach a bound one."""
+        return str(advertised(bound, self._settings.node.advertise_host))
+
+    def node_info(self) -> NodeInfo:
+        """Tell the present facts."""
+        return NodeInfo(
+            node_id=self._settings.node.id,
+            version=self._version,
+            is_leader=self.leadership.is_leader,
+            leader_addr=self.leadership.leader_address,
+            address=self.rest_address,
+            etcd_address=self.etcd_address,
+            grpc_address=self.grpc_address,
+        )

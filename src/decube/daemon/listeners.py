@@ -1,0 +1,98 @@
+"""The listeners of a node: opened one by one, drained together.
+
+Opening tells which one could not listen, where, and which key moves it. Draining lets what is under
+way end within `node.shutdown_timeout` and cuts the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from decube.daemon.addresses import cannot_listen, check_free
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
+
+    from prometheus_client import CollectorRegistry
+
+    from decube.config.settings import Settings
+    from decube.daemon.facts import NodeFacts
+    from decube.kit.addresses import Address
+    from decube.services.pods import PodService
+
+    Drain = Callable[[float], Coroutine[Any, Any, None]]
+
+
+Bound = TypeVar("Bound")
+
+
+class Listeners:
+    """What is open. Used on one event loop."""
+
+    def __init__(self, settings: Settings, facts: NodeFacts) -> None:
+        self._settings = settings
+        self._facts = facts
+        self._drains: dict[str, Drain] = {}
+
+    async def open_rest(self, pods: PodService, metrics: CollectorRegistry) -> None:
+        """Serve REST, if it is enabled. Raises `StartFailure`."""
+        from decube.api.rest import (  # noqa: PLC0415 - after the etcd port is up
+            RestDependencies,
+            RestOptions,
+            RestServer,
+        )
+
+        rest = self._settings.api.rest
+        if not rest.enabled:
+            return
+        options = RestOptions(
+            listen=rest.address,
+            cors_origins=rest.cors_origins,
+            body_bytes_max=rest.max_body_bytes,
+            connections_max=rest.max_connections,
+            timeout_s=rest.timeout.seconds,
+        )
+        server = RestServer(
+            RestDependencies(pods=pods, node=self._facts, options=options, metrics=metrics)
+        )
+        bound = await self._listen("REST", "api.rest.address", rest.address, server.start())
+        self._facts.rest_address = self._facts.told(bound)
+        self._drains["rest"] = server.stop
+
+    async def open_grpc(self, pods: PodService) -> None:
+        """Serve gRPC, if it is enabled. Raises `StartFailure`."""
+        from decube.api.grpc import (  # noqa: PLC0415 - after the etcd port is up
+            GrpcDependencies,
+            GrpcOptions,
+            GrpcServer,
+        )
+
+        grpc = self._settings.api.grpc
+        if not grpc.enabled:
+            return
+        options = GrpcOptions(listen=grpc.address, message_bytes_max=grpc.max_message_bytes)
+        server = GrpcServer(GrpcDependencies(pods=pods, options=options))
+        what = ("gRPC", "api.grpc.address", grpc.address)
+        # gRPC says on stderr, and not in its error, why it could not bind: so try it first.
+        await self._listen(*what, asyncio.to_thread(check_free, grpc.address))
+        bound = await self._listen(*what, server.start())
+        self._facts.grpc_address = self._facts.told(bound)
+        self._drains["grpc"] = server.stop
+
+    async def drain(self) -> None:
+        """Close all of them, letting what is under way end. Draining again is fine."""
+        drains, self._drains = self._drains, {}
+        timeout_s = self._settings.node.shutdown_timeout.seconds
+        async with asyncio.TaskGroup() as tasks:
+            for name, drain in drains.items():
+                tasks.create_task(drain(timeout_s), name=f"drain-{name}")
+
+    async def _listen(
+        self, what: str, key: str, address: Address, starting: Awaitable[Bound]
+    ) -> Bound:
+        try:
+            return await starting
+        except OSError as error:
+            raise cannot_listen(what, key, address, error) from error

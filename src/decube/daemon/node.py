@@ -1,0 +1,121 @@
+"""One node: what it is made of, in which order it starts, and how it stops.
+
+Order: the store and the etcd port first, from Rust, while a thread imports the REST and gRPC stacks
+(they cost about a second); then the servers; then it is ready. Stopping goes the other way: the
+listeners drain together, then the background tasks end, then the store closes, which makes durable
+whatever it acknowledged long before. A background task that fails stops the node the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import os
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from decube.daemon.facts import NodeFacts
+from decube.daemon.listeners import Listeners
+from decube.daemon.service_manager import notify
+from decube.daemon.store import open_embedded, open_remote
+
+if TYPE_CHECKING:
+    from decube.config.load import Loaded
+    from decube.config.settings import Settings
+    from decube.daemon.data_directory import DataDirectory
+    from decube.store.protocol import Store
+
+
+async def run_node(
+    loaded: Loaded, directory: DataDirectory, ready: asyncio.Event, stop: asyncio.Event
+) -> None:
+    """Run a node until `stop`; sets `ready` when all listens.
+
+    Raises `StartFailure` and other `DecubeError`s, and what a background task failed with as an
+    exception group.
+    """
+    settings = loaded.settings
+    facts = NodeFacts(settings)
+    async with AsyncExitStack() as resources:
+        importing = asyncio.create_task(
+            asyncio.to_thread(_import_servers, settings), name="import-servers"
+        )
+        listeners = Listeners(settings, facts)
+        store = await _open_store(settings, directory, listeners, resources)
+        await importing
+        _configure_logs(settings)
+        async with asyncio.TaskGroup():
+            await _open_apis(listeners, store)
+            await _tell(loaded, directory, facts, store)
+            ready.set()
+            await stop.wait()
+            await listeners.drain()
+
+
+async def _open_store(
+    settings: Settings, directory: DataDirectory, listeners: Listeners, resources: AsyncExitStack
+) -> Store:
+    """Open the store, and the etcd port on it if it is ours."""
+    if settings.store.backend == "etcd":
+        remote = await open_remote(settings)
+        resources.push_async_callback(remote.close)
+        resources.push_async_callback(listeners.drain)
+        return remote
+    embedded = await open_embedded(settings, directory.path)
+    resources.push_async_callback(embedded.close)
+    resources.push_async_callback(listeners.drain)
+    await listeners.open_etcd(embedded)
+    return embedded
+
+
+async def _open_apis(listeners: Listeners, store: Store) -> None:
+    """Serve the APIs, on services over the store."""
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415 - imported by the thread
+
+    from decube.registry.unreadable import UnreadableRows  # noqa: PLC0415
+    from decube.services.pods import PodService  # noqa: PLC0415
+
+    metrics = CollectorRegistry()
+    pods = PodService(store, UnreadableRows(metrics))
+    await listeners.open_rest(pods, metrics)
+    await listeners.open_grpc(pods)
+
+
+def _import_servers(settings: Settings) -> None:
+    """Import what takes long, beside the store's opening."""
+    modules = ["decube.daemon.announce", "decube.kit.logging", "decube.services.pods"]
+    modules += ["decube.api.rest"] if settings.api.rest.enabled else []
+    modules += ["decube.api.grpc"] if settings.api.grpc.enabled else []
+    for module in modules:
+        importlib.import_module(module)
+
+
+def _configure_logs(settings: Settings) -> None:
+    from decube.kit import logging  # noqa: PLC0415 - imported by the thread
+
+    wanted = settings.logging
+    logging.configure(level=wanted.level, form=wanted.format, output=wanted.output)
+
+
+async def _tell(loaded: Loaded, directory: DataDirectory, facts: NodeFacts, store: Store) -> None:
+    """Let people, programs and the service manager know that the node is ready."""
+    from decube.daemon.announce import tell_ready, warn_about  # noqa: PLC0415 - by the thread
+
+    warn_about(loaded)
+    info = facts.node_info()
+    directory.publish(
+        {
+            "pid": os.getpid(),
+            "node_id": info.node_id,
+            "version": info.version,
+            "rest_address": info.address,
+            "grpc_address": info.grpc_address,
+            "etcd_address": info.etcd_address,
+        }
+    )
+    # All modules and routes live as long as the process: let collections leave them alone.
+    gc.collect()
+    gc.freeze()
+    tell_ready(info, directory.path, (await store.status()).backend)
+    notify(f"READY=1\nMAINPID={os.getpid()}")
