@@ -1,0 +1,92 @@
+//! The HTTP endpoints, over plain HTTP/1.1.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::served::{Served, serve};
+
+/// Status line and body of an answer.
+fn request(served: &Served, method: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(served.server.local_address()).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        .expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
+fn check(served: &Served, path: &str, status: u16, body: &str) {
+    let (line, answered) = request(served, "GET", path);
+    assert!(line.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {line}");
+    assert_eq!(answered, body, "{path}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_endpoints_answer_as_etcds_do() {
+    let served = serve();
+    check(&served, "/health", 200, r#"{"health":"true","reason":""}"#);
+    check(&served, "/livez", 200, "ok\n");
+    check(&served, "/livez/serializable_read", 200, "ok\n");
+    check(&served, "/livez?verbose", 200, "[+]serializable_read ok\nok\n");
+    check(&served, "/readyz", 200, "ok\n");
+    let checks = "data_corruption,serializable_read,linearizable_read,non_learner";
+    let verbose: String = checks.split(',').map(|check| format!("[+]{check} ok\n")).collect();
+    check(&served, "/readyz?verbose", 200, &format!("{verbose}ok\n"));
+    let without = verbose.replace("[+]non_learner ok\n", "");
+    check(&served, "/readyz?verbose&exclude=non_learner", 200, &format!("{without}ok\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_store_is_unhealthy_and_not_ready() {
+    let served = serve();
+    served.engine.close();
+    let reason = "RANGE ERROR:the store is closed";
+    let body = format!("{{\"health\":\"false\",\"reason\":\"{reason}\"}}\n");
+    check(&served, "/health", 503, &body);
+    check(&served, "/livez", 503, &format!("[-]serializable_read failed: {reason}\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn version_tells_etcds_and_our_own() {
+    let served = serve();
+    let body = format!(
+        r#"{{"etcdserver":"3.7.1","etcdcluster":"3.7.0","storage":"3.7.0","decube":"{}"}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    check(&served, "/version", 200, &body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_unknown_is_404_and_what_is_not_get_is_405() {
+    let served = serve();
+    check(&served, "/", 404, "404 page not found\n");
+    check(&served, "/v3/kv/range", 404, "404 page not found\n");
+    check(&served, "/readyz/nothing", 404, "404 page not found\n");
+    assert!(request(&served, "POST", "/health").0.starts_with("HTTP/1.1 405 "));
+    check(&served, "/etcdserverpb.KV/Range", 415, "this is gRPC\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_what_was_served() {
+    let served = serve();
+    served.put("a", "1").await;
+    served.get("a").await;
+    let refused = served.kv().put(decube_etcd_api::wire::etcdserverpb::PutRequest::default()).await;
+    refused.expect_err("an empty key is refused");
+    let (_, page) = request(&served, "GET", "/metrics");
+    for line in [
+        r#"etcd_server_version{server_version="3.7.1"} 1"#,
+        "etcd_server_has_leader 1",
+        "etcd_debugging_mvcc_current_revision 2",
+        "etcd_debugging_mvcc_keys_total 1",
+        r#"grpc_server_started_total{grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put"} 2"#,
+        r#"grpc_server_handled_total{grpc_code="OK",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"} 1"#,
+        r#"grpc_server_handled_total{grpc_code="InvalidArgument",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"} 1"#,
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} is missing in:\n{page}");
+    }
+    assert!(page.contains("process_resident_memory_bytes "), "{page}");
+}
