@@ -133,7 +133,9 @@ class Registry(Generic[T]):
             if result.succeeded:
                 return stamped(item, ResourceVersion(result.revision))
             row = _row_in(result)
-            await backoff.pause()
+            if expected is None:
+                await backoff.pause()
+                row = await self._read(namespace, name)
         raise self._too_busy("update", namespace, name, row)
 
     async def delete(
@@ -156,7 +158,9 @@ class Registry(Generic[T]):
             if result.succeeded:
                 return item and stamped(item, ResourceVersion(result.revision))
             row = _row_in(result)
-            await backoff.pause()
+            if expected is None:
+                await backoff.pause()
+                row = await self._read(namespace, name)
         raise self._too_busy("delete", namespace, name, row)
 
     async def _read(self, namespace: str, name: str) -> KeyValue | None:
