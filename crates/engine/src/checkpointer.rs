@@ -90,6 +90,8 @@ impl Checkpointer {
             inner.running = false;
             self.changed.notify_all();
         }
+        // A job that nobody will do must not keep the log's files.
+        inner.waiting = None;
     }
 
     fn note(&self, result: Result<(), IoFailure>) {
