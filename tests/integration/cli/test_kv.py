@@ -1,0 +1,96 @@
+"""`decube kv` against a running node, found by its REST address alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.cli import Cli
+
+
+def test_a_keys_life(cli: Cli) -> None:
+    assert cli("kv", "put", "life", "one").stdout == "OK\n"
+    assert cli("kv", "put", "life", "--", "-2", "--prev-kv").returncode == 2
+    assert cli("kv", "put", "life", "two", "--prev-kv").stdout == "OK\nlife\none\n"
+    assert cli("kv", "get", "life").stdout == "life\ntwo\n"
+    (kv,) = json.loads(cli("kv", "get", "life", "-o", "json").stdout)["kvs"]
+    assert (kv["key"], kv["value"], kv["version"]) == ("life", "two", 2)
+    old = cli("kv", "get", "life", "--rev", str(kv["create_revision"]))
+    assert old.stdout == "life\none\n"
+    assert cli("kv", "del", "life").stdout == "1\n"
+    assert cli("kv", "get", "life").returncode == 3
+    assert cli("kv", "del", "life").stdout == "0\n"
+
+
+def test_a_value_comes_from_standard_input(cli: Cli) -> None:
+    cli("kv", "put", "typed", typed="three\nlines\n")
+    assert cli("kv", "get", "typed").stdout == "typed\nthree\nlines\n\n"
+
+
+def test_ranges_are_read_by_prefix_end_and_limit(cli: Cli) -> None:
+    for name in ("r/a", "r/b", "r/c"):
+        cli("kv", "put", name, "x")
+    assert cli("kv", "get", "--prefix", "r/", "--keys-only").stdout == "r/a\nr/b\nr/c\n"
+    assert cli("kv", "get", "r/a", "r/c", "-o", "name").stdout == "r/a\nr/b\n"
+    assert cli("kv", "get", "--prefix", "r/", "--limit", "2", "-o", "name").stdout == "r/a\nr/b\n"
+    assert cli("kv", "get", "--prefix", "r/", "--count-only").stdout == "3\n"
+    assert cli("kv", "get", "--prefix", "none/").returncode == 0
+    assert cli("kv", "del", "--prefix", "r/").stdout == "3\n"
+
+
+def test_a_key_goes_with_its_lease(cli: Cli) -> None:
+    lease = json.loads(cli("kv", "lease", "grant", "10m", "-o", "json").stdout)
+    assert lease["ttl_s"] == 600
+    cli("kv", "put", "leased", "x", "--lease", lease["lease"])
+    told = json.loads(cli("kv", "lease", "ttl", lease["lease"], "--keys", "-o", "json").stdout)
+    assert told["keys"] == ["leased"]
+    assert 0 < told["remaining_ttl_s"] <= told["granted_ttl_s"] == 600
+    assert lease["lease"] in cli("kv", "lease", "list").stdout
+    assert cli("kv", "lease", "keep-alive", lease["lease"], "--once").returncode == 0
+    assert cli("kv", "lease", "revoke", lease["lease"]).returncode == 0
+    assert cli("kv", "get", "leased").returncode == 3
+    assert cli("kv", "lease", "ttl", lease["lease"]).returncode == 3
+
+
+def test_a_watch_prints_changes_until_ctrl_c(cli: Cli) -> None:
+    put = json.loads(cli("kv", "put", "watched", "1", "-o", "json").stdout)
+    with cli.start("kv", "watch", "watched", "--rev", str(put["revision"])) as watch:
+        cli("kv", "del", "watched")
+        assert watch.stdout is not None
+        assert [watch.stdout.readline() for _ in range(5)] == [
+            "PUT\n",
+            "watched\n",
+            "1\n",
+            "DELETE\n",
+            "watched\n",
+        ]
+        watch.send_signal(signal.SIGINT)
+        _, told = watch.communicate(timeout=20)
+        assert (watch.returncode, told) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "told"),
+    [
+        (["kv", "get", "a", "b", "--prefix"], 2, "exclude each other"),
+        (["kv", "get", ""], 2, "the key is empty"),
+        (["kv", "put", "a", "x", "--lease", "zz"], 2, "is not a lease"),
+        (["kv", "put", "a", "x", "--lease", "7"], 3, "lease"),
+        (["kv", "get", "a", "--rev", "99999999"], 2, "future revision"),
+        (["kv", "get", "a", "--endpoints", "127.0.0.1:1", "--timeout", "300ms"], 7, "127.0.0.1:1"),
+        (["kv", "get", "a", "--address", "127.0.0.1:1"], 7, "--endpoints"),
+        (["kv", "lease", "grant", "soon"], 2, "is not a duration"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_failures_are_told_on_stderr_with_an_exit_code(
+    cli: Cli, typed: list[str], code: int, told: str
+) -> None:
+    done = cli(*typed)
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

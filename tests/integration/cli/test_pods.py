@@ -1,0 +1,104 @@
+"""`decube pods` against a running node: what it does, prints, and ends with."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from tests.support.cli import Cli
+
+
+def test_a_pods_life(cli: Cli) -> None:
+    created = cli("pods", "create", "web", "--label", "app=nginx", "--status", "pending")
+    assert (created.returncode, created.stdout) == (0, "pod/web created\n")
+    updated = cli("pods", "update", "web", "--status", "running", "-L", "tier=front", "-L", "app-")
+    assert updated.stdout == "pod/web updated\n"
+    pod = json.loads(cli("pods", "get", "web", "-o", "json").stdout)
+    assert (pod["status"], pod["labels"]) == ("running", {"tier": "front"})
+    assert cli("pods", "delete", "web").stdout == "pod/web deleted\n"
+    assert cli("pods", "get", "web").returncode == 3
+
+
+def test_lists_are_tables_for_people_and_names_for_scripts(cli: Cli) -> None:
+    for name, app in (("list-a", "x"), ("list-b", "y")):
+        cli("pods", "create", name, "-n", "lists", "--label", f"app={app}")
+    table = cli("pods", "list", "-n", "lists").stdout.splitlines()
+    assert table[0].split()[:3] == ["NAMESPACE", "NAME", "STATUS"]
+    assert [line.split()[:2] for line in table[1:]] == [["lists", "list-a"], ["lists", "list-b"]]
+    assert cli("pods", "list", "-n", "lists", "-l", "app=y", "-o", "name").stdout == "pod/list-b\n"
+    told = json.loads(cli("pods", "list", "-A", "--limit", "1", "-o", "json").stdout)
+    assert told["count"] == len(told["pods"]) == 1
+    told = yaml.safe_load(cli("pods", "list", "-n", "nowhere", "-o", "yaml").stdout)
+    assert told == {"pods": [], "count": 0}
+
+
+def test_pods_are_created_from_a_file_or_standard_input(cli: Cli) -> None:
+    text = "name: in-a\nlabels: {x: y}\n---\n{name: in-b, namespace: other}\n"
+    created = cli("pods", "create", "-f", "-", typed=text)
+    assert created.stdout == "pod/in-a created\npod/in-b created\n", created.stderr
+    assert cli("pods", "get", "in-b", "-n", "other", "-o", "name").stdout == "pod/in-b\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "told"),
+    [
+        (["pods", "get", "absent"], 3, "not found"),
+        (["pods", "delete", "absent"], 3, "no such pod in namespace default: absent"),
+        (["pods", "update", "absent", "--status", "x"], 3, "not found"),
+        (["pods", "update", "absent"], 2, "nothing to change"),
+        (["pods", "create", "Bad_Name"], 2, "DNS-1123"),
+        (["pods", "create"], 2, "either a name or --file"),
+        (["pods", "create", "a", "--label", "x"], 2, "neither KEY=VALUE nor KEY-"),
+        (["pods", "create", "-f", "/absent.yaml"], 2, "cannot read /absent.yaml"),
+        (["pods", "list", "-l", "a in b"], 2, "selector"),
+        (["pods", "get"], 2, "requires an argument"),
+        (["pods", "fetch"], 2, 'unknown command "fetch"'),
+        (["pods", "list", "-o", "xml"], 2, "--output"),
+        (["pods", "list", "--timeout", "5"], 2, "lacks a unit: write 5s"),
+        (["pods", "list", "--address", "nonsense://x"], 2, "is not an address"),
+        (["pods", "list", "--address", "http://127.0.0.1:1"], 7, "connection refused"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_failures_are_told_on_stderr_with_an_exit_code(
+    cli: Cli, typed: list[str], code: int, told: str
+) -> None:
+    done = cli(*typed)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("decube: ")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_exists_is_not_created_again(cli: Cli) -> None:
+    cli("pods", "create", "twice")
+    again = cli("pods", "create", "twice")
+    assert again.returncode == 4
+    assert "exists" in again.stderr
+
+
+def test_an_update_of_an_old_version_is_refused(cli: Cli) -> None:
+    cli("pods", "create", "versioned")
+    pod = json.loads(cli("pods", "get", "versioned", "-o", "json").stdout)
+    version = pod["resource_version"]
+    first = cli("pods", "update", "versioned", "--status", "a", "--resource-version", version)
+    assert first.returncode == 0
+    second = cli("pods", "update", "versioned", "--status", "b", "--resource-version", version)
+    assert second.returncode == 5
+    assert "read it again" in second.stderr
+
+
+def test_an_absent_pod_may_be_ignored(cli: Cli) -> None:
+    assert cli("pods", "delete", "absent", "--ignore-not-found").returncode == 0
+
+
+def test_status_tells_the_node(cli: Cli) -> None:
+    told = json.loads(cli("status", "-o", "json").stdout)
+    assert told["node_id"] == "node-1"
+    assert told["health"]["status"] == "healthy"
+    assert cli("status").stdout.splitlines()[0].split() == ["WHAT", "VALUE"]

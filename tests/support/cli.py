@@ -1,0 +1,49 @@
+"""Types commands of `decube`, as a user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.support.node import DECUBE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND_SECONDS_MAX = 30
+
+
+@dataclass
+class Cli:
+    """Types commands; `environment` chooses the node."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def program() -> Path:
+        """Where the command is."""
+        return DECUBE
+
+    def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [DECUBE, *arguments],
+            input=typed,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS_MAX,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command that goes on."""
+        return subprocess.Popen(
+            [DECUBE, *arguments],
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )

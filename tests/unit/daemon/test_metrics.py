@@ -1,0 +1,29 @@
+"""The metrics of the process and of the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import generate_latest
+
+from decube.daemon.metrics import process_metrics
+from decube.kit.errors import Closed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def test_the_stores_figures_are_told_by_their_names() -> None:
+    figures = {"revision": 7, "db_size_bytes": 4096, "cluster_id": 2**63}
+    text = generate_latest(process_metrics(lambda: figures)).decode()
+    assert "decube_store_revision 7.0" in text
+    assert "decube_store_db_size_bytes 4096.0" in text
+    assert "cluster_id" not in text
+    assert "process_resident_memory_bytes" in text
+
+
+def test_a_closed_store_takes_nothing_else_away() -> None:
+    def closed() -> Mapping[str, int]:
+        raise Closed("the store is closed")
+
+    assert "process_cpu_seconds_total" in generate_latest(process_metrics(closed)).decode()
