@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from decube.cli.output import print_object, print_table
 from decube.config import describe
 from decube.config.load import DEFAULT, Loaded, load
+from decube.kit.errors import Invalid
 
 app = App(name="config", help="Show, check and explain the settings.", version_flags=[])
 
@@ -99,5 +100,5 @@ def load_from(
 def _split(assignment: str) -> tuple[str, str]:
     key, equals, value = assignment.partition("=")
     if not equals:
-        raise ValueError(f'"{assignment}" is not KEY=VALUE')
+        raise Invalid(f'--set "{assignment}" is not KEY=VALUE', field="set")
     return key.strip(), value

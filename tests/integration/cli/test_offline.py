@@ -1,0 +1,91 @@
+"""Commands that need no node: version, configuration, completion, help."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.support.cli import Cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def cli() -> Cli:
+    return Cli()
+
+
+def test_version_is_one_line_or_json(cli: Cli) -> None:
+    (line,) = cli("version").stdout.splitlines()
+    assert line.split()[0] == "decube"
+    assert json.loads(cli("version", "-o", "json").stdout) == {"version": line.split()[1]}
+
+
+def test_config_show_tells_each_value_and_where_it_came_from(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("node:\n  id: from-file\n")
+    cli = Cli({"DECUBE_CONFIG": str(file), "DECUBE_ETCD_NAME": "from-env"})
+    shown = cli("config", "show", "--set", "api.rest.address=127.0.0.1:7", "--changed").stdout
+    rows = [line.split() for line in shown.splitlines()[1:]]
+    assert rows == [
+        ["node.id", '"from-file"', f"{file}:2"],
+        ["etcd.name", '"from-env"', "DECUBE_ETCD_NAME"],
+        ["api.rest.address", '"127.0.0.1:7"', "--set"],
+    ]
+    told = yaml.safe_load(cli("config", "show", "-o", "yaml").stdout)
+    assert told["node"]["id"] == "from-file"
+    assert told["api"]["grpc"]["address"] == "127.0.0.1:9090"
+
+
+def test_what_config_default_prints_is_accepted(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(cli("config", "default").stdout)
+    assert cli("config", "check", "--config", str(file)).returncode == 0
+    assert json.loads(cli("config", "schema").stdout)["title"] == "DeCube configuration"
+
+
+def test_config_check_tells_what_is_wrong_by_file_and_line(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("node:\n  ide: x\napi:\n  rest: {enabled: maybe}\n")
+    done = cli("config", "check", "--config", str(file))
+    assert done.returncode == 2
+    assert f"node.ide: no such setting ({file}:2); did you mean node.id?" in done.stderr
+    assert f"api.rest.enabled: expected bool, got str ({file}:4)" in done.stderr
+    done = cli("config", "check", "--set", "node.id")
+    assert (done.returncode, "KEY=VALUE" in done.stderr) == (2, True)
+
+
+def test_the_completion_script_completes_in_a_shell(cli: Cli) -> None:
+    script = cli("completion", "print", "bash").stdout
+    typed = (
+        "COMP_WORDS=(decube po); COMP_CWORD=1; COMP_LINE='decube po'; COMP_POINT=9\n"
+        "$(complete -p decube | sed 's/.*-F \\([^ ]*\\).*/\\1/'); echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{script}\n{typed}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["pods"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "up",
+        "status",
+        "pods create",
+        "pods watch",
+        "kv get",
+        "kv lease grant",
+        "config show",
+        "completion install",
+        "version",
+    ],
+)
+def test_every_help_has_an_example(cli: Cli, command: str) -> None:
+    told = cli(*command.split(), "--help").stdout
+    assert "For example:" in told
+    assert f"decube {command}" in told
