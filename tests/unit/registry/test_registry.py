@@ -2,23 +2,35 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import pytest
 from tests.unit.registry.conftest import Scene, pod
 
+from decube.kit.clock import SystemClock
 from decube.kit.errors import AlreadyExists, Conflict, Corrupt, Invalid, NotFound
+from decube.kit.ids import SequentialIds
 from decube.model.metadata import ResourceVersion
 from decube.model.pod import Pod, PodSpec, PodStatus
+from decube.registry.registry import ATTEMPTS_MAX, Registry
+from decube.registry.unreadable import UnreadableRows
+from decube.services.pods.service import PODS
 from decube.store.types import KeyRange, RangeRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+
+    from decube.store.protocol import Store
+    from decube.store.types import Txn, TxnResult
 
 
 def phased(phase: str) -> Callable[[Pod], Pod]:
     return lambda current: msgspec.structs.replace(current, status=PodStatus(phase))
+
+
+def moved_to(node_name: str) -> Callable[[Pod], Pod]:
+    return lambda current: msgspec.structs.replace(current, spec=PodSpec(node_name))
 
 
 def finalized(*finalizers: str) -> Callable[[Pod], Pod]:
@@ -102,12 +114,9 @@ async def test_generation_rises_with_the_spec_only(scene: Scene) -> None:
     await scene.pods.create(pod("a"))
     updated = await scene.pods.update("default", "a", phased("running"))
     assert updated.metadata.generation == 1
-
-    def moved(current: Pod) -> Pod:
-        return msgspec.structs.replace(current, spec=PodSpec("n2"))
-
-    assert (await scene.pods.update("default", "a", moved)).metadata.generation == 2
-    assert (await scene.pods.update("default", "a", moved)).metadata.generation == 2
+    for _ in range(2):
+        updated = await scene.pods.update("default", "a", moved_to("n2"))
+        assert updated.metadata.generation == 2
 
 
 async def test_update_of_another_version_is_a_conflict_that_tells_the_present(
@@ -133,29 +142,57 @@ async def test_of_many_conditional_updates_of_one_version_one_wins(scene: Scene)
     assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 9
 
 
+class OvertakenStore:
+    """A store on which something happens just before each of the next transactions."""
+
+    def __init__(self, store: Store, *overtakers: Callable[[], Awaitable[object]]) -> None:
+        self._store = store
+        self._overtakers = list(overtakers)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def txn(self, request: Txn) -> TxnResult:
+        if self._overtakers:
+            await self._overtakers.pop(0)()
+        return await self._store.txn(request)
+
+
+def overtaken(scene: Scene, *overtakers: Callable[[], Awaitable[object]]) -> Registry[Pod]:
+    store = cast("Store", OvertakenStore(scene.store, *overtakers))
+    return Registry(store, PODS, UnreadableRows(), clock=SystemClock(), ids=SequentialIds())
+
+
 async def test_an_update_that_was_overtaken_is_applied_to_what_overtook_it(scene: Scene) -> None:
     await scene.pods.create(pod("a"))
-    overtakers = ["once"]
+    pods = overtaken(scene, lambda: scene.pods.update("default", "a", moved_to("n2")))
+    updated = await pods.update("default", "a", phased("running"))
+    assert (updated.spec.node_name, updated.status.phase) == ("n2", "running")
+    assert await scene.pods.get("default", "a") == updated
 
-    def change(current: Pod) -> Pod:
-        if overtakers:
-            overtakers.pop()
-            overtaking.append(
-                asyncio.ensure_future(
-                    scene.pods.update(
-                        "default", "a", lambda now: msgspec.structs.replace(now, spec=PodSpec("n2"))
-                    )
-                )
-            )
-        return msgspec.structs.replace(current, status=PodStatus("running"))
 
-    overtaking: list[asyncio.Future[Pod]] = []
-    updating = asyncio.ensure_future(scene.pods.update("default", "a", change))
-    while not updating.done():
-        await scene.clock.advance(1)
-    await asyncio.gather(*overtaking)
-    final = await scene.pods.get("default", "a")
-    assert (final.spec.node_name, final.status.phase) == ("n2", "running")
+async def test_a_conditional_update_that_was_overtaken_is_a_conflict(scene: Scene) -> None:
+    seen = (await scene.pods.create(pod("a"))).metadata.resource_version
+    pods = overtaken(scene, lambda: scene.pods.update("default", "a", moved_to("n2")))
+    with pytest.raises(Conflict):
+        await pods.update("default", "a", phased("running"), expected=seen)
+    assert (await scene.pods.get("default", "a")).status.phase == ""
+
+
+async def test_an_update_gives_up_when_it_is_overtaken_again_and_again(scene: Scene) -> None:
+    await scene.pods.create(pod("a"))
+    always = [lambda: scene.pods.update("default", "a", phased("x"))] * ATTEMPTS_MAX
+    with pytest.raises(Conflict, match=f"{ATTEMPTS_MAX} times"):
+        await overtaken(scene, *always).update("default", "a", moved_to("n2"))
+    with pytest.raises(Conflict, match=f"{ATTEMPTS_MAX} times"):
+        await overtaken(scene, *always).delete("default", "a")
+
+
+async def test_an_update_that_a_deletion_overtook_finds_nothing(scene: Scene) -> None:
+    await scene.pods.create(pod("a"))
+    pods = overtaken(scene, lambda: scene.pods.delete("default", "a"))
+    with pytest.raises(NotFound):
+        await pods.update("default", "a", phased("x"))
 
 
 async def test_update_and_delete_of_an_absent_object(scene: Scene) -> None:
