@@ -42,7 +42,8 @@ impl<'a> Window<'a> {
 
     fn load(&mut self, offset: u64, length: usize) -> io::Result<()> {
         self.start = offset;
-        self.bytes.resize(length, 0);
+        let left = self.file.len()?.saturating_sub(offset);
+        self.bytes.resize(length.min(usize::try_from(left).unwrap_or(length)), 0);
         let mut filled = 0;
         while let Some(rest) = self.bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             let result = self.file.read_at(offset + filled as u64, rest);

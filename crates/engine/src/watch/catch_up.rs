@@ -22,26 +22,25 @@ pub(crate) fn read(store: &Store, interest: &Interest, next: Revision) -> Batche
     if next < compact_revision {
         return Batched::Compacted(compact_revision);
     }
-    let (changes, through) = match Span::of(&interest.range) {
+    let (mut changes, through) = match Span::of(&interest.range) {
         Span::Key(key) => match state.index.get(key) {
-            Some(history) => read_key(history, next, published, compact_revision),
+            Some(history) => read_key(history, next, published),
             None => (Vec::new(), published),
         },
         Span::Interval(..) => state.history.read(next, published, |record| interest.wants(record)),
     };
     drop(state);
+    // At the compacted revision itself the state before may not have been dropped yet.
+    for change in changes.iter_mut().take_while(|c| c.record.mod_revision() <= compact_revision) {
+        change.previous = None;
+    }
     let wanted = changes.iter().filter(|change| interest.wants_kind(&change.record));
     let events = wanted.map(|change| interest.event(change)).collect();
     Batched::Events { events, through, published }
 }
 
 /// The changes of one key are its kept versions: no need to look at everybody else's.
-fn read_key(
-    history: &KeyHistory,
-    next: Revision,
-    published: Revision,
-    compact_revision: Revision,
-) -> (Vec<Change>, Revision) {
+fn read_key(history: &KeyHistory, next: Revision, published: Revision) -> (Vec<Change>, Revision) {
     let mut batch = Batch::default();
     let mut last = Revision(next.0 - 1);
     for record in history.versions_from(next) {
@@ -54,9 +53,8 @@ fn read_key(
         }
         last = revision;
         let created = record.create_revision() == revision;
-        let known = !created && revision > compact_revision;
         let before = Revision(revision.0 - 1);
-        let previous = history.at(before).filter(|_| known).cloned();
+        let previous = history.at(before).filter(|_| !created).cloned();
         batch.push(Change { record: record.clone(), previous });
     }
     (batch.changes, published.max(last))
