@@ -5,7 +5,12 @@
 //! not read from). What it does not give is gRPC's `too_many_pings`: pings are never counted.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -14,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::coalesce::Coalesced;
 use crate::options::ServeOptions;
 use crate::router::Router;
 
@@ -67,16 +73,34 @@ pub(crate) async fn serve(
         let router = Arc::clone(&router);
         async move { Ok::<_, Infallible>(router.answer(request).await) }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let served = tokio::select! {
-        served = &mut connection => served,
-        () = draining.cancelled() => {
+    let stream = Coalesced::new(stream);
+    let connection = builder.serve_connection(TokioIo::new(stream.clone()), service);
+    let mut connection = pin!(connection);
+    let mut leaving = pin!(draining.cancelled_owned());
+    let mut is_leaving = false;
+    let served = poll_fn(|context| {
+        if !is_leaving && leaving.as_mut().poll(context).is_ready() {
+            is_leaving = true;
             connection.as_mut().graceful_shutdown();
-            connection.await
         }
+        let served = connection.as_mut().poll(context);
+        // Not until here is anything written: all that this poll brought forth, at once.
+        match (stream.poll_drain(context), served) {
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error.into())),
+            (_, served) => served,
+        }
+    });
+    let served = match served.await {
+        Ok(()) => drain(&stream, options.ping_timeout).await.map_err(Into::into),
+        Err(error) => Err(error),
     };
     if let Err(error) = served {
         tracing::debug!(%error, "connection ended");
     }
+}
+
+/// Sends what is left of an ended connection, to a client that still reads.
+async fn drain(stream: &Coalesced, bound: Duration) -> io::Result<()> {
+    let drained = timeout(bound, poll_fn(|context| stream.poll_drain(context)));
+    drained.await.unwrap_or_else(|_too_slow| Err(io::ErrorKind::TimedOut.into()))
 }

@@ -15,6 +15,7 @@
 //! and reflection go through tonic.
 
 mod answers;
+mod coalesce;
 mod connection;
 mod convert;
 mod grpc;
