@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.support.node import DECUBE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 COMMAND_SECONDS_MAX = 30
@@ -38,12 +40,17 @@ class Cli:
             timeout=COMMAND_SECONDS_MAX,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command that goes on."""
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Start a command that goes on; it ends with the block at the latest."""
+        with subprocess.Popen(
             [DECUBE, *arguments],
             env={**os.environ, **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()

@@ -57,7 +57,7 @@ def test_pods_are_created_from_a_file_or_standard_input(cli: Cli) -> None:
         (["pods", "list", "-l", "a in b"], 2, "selector"),
         (["pods", "get"], 2, "requires an argument"),
         (["pods", "fetch"], 2, 'unknown command "fetch"'),
-        (["pods", "list", "-o", "xml"], 2, "--output"),
+        (["pods", "list", "-o", "xml"], 2, "Choose from"),
         (["pods", "list", "--timeout", "5"], 2, "lacks a unit: write 5s"),
         (["pods", "list", "--address", "nonsense://x"], 2, "is not an address"),
         (["pods", "list", "--address", "http://127.0.0.1:1"], 7, "connection refused"),
