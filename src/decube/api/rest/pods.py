@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from litestar import delete, get, post, put
+from litestar.params import RawBody
 from litestar.types import ASGIApp, Scope
 from msgspec import UNSET, UnsetType
 
@@ -95,7 +96,7 @@ class PodRoutes:
             ),
         )
 
-    async def create_pod(self, scope: Scope, body: bytes) -> ASGIApp:
+    async def create_pod(self, scope: Scope, body: RawBody) -> ASGIApp:
         """Create a pod."""
         read_query(scope, ())
         creation = _creations.read(scope, body)
@@ -117,7 +118,7 @@ class PodRoutes:
         view = view_of(await self._pods.create(draft))
         return json_answer(_CREATED, PodStored(view), _etag(view))
 
-    async def update_pod(self, scope: Scope, body: bytes) -> ASGIApp:
+    async def update_pod(self, scope: Scope, body: RawBody) -> ASGIApp:
         """Merge fields into a pod."""
         parameters = read_query(scope, CHANGE_PARAMETERS)
         namespace = parameters.get("namespace") or NAMESPACE_DEFAULT

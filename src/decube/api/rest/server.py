@@ -44,9 +44,6 @@ class RestServer:
     async def start(self) -> Address:
         """Listen and serve. Raises `OSError` when the address cannot be had."""
         options = self._dependencies.options
-        listener = listen_on(options.listen)
-        host, port = listener.getsockname()[:2]
-        self._address = Address(options.listen.host or host, port)
         app = Front(create_app(self._dependencies, self._drain), self._dependencies)
         bounds = Bounds(
             timeout_s=options.timeout_s,
@@ -67,6 +64,8 @@ class RestServer:
         )
         config.load()
         config.ssl = options.tls
+        listener = listen_on(options.listen)
+        self._address = Address(options.listen.host, listener.getsockname()[1])
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve([listener]), name="rest-server")
         await self._server.wait_until_started(self._serving)
