@@ -61,9 +61,10 @@ class Following:
 
     def changes(self, *, only_changes: bool) -> Iterator[Change]:
         """Yield the changes, for ever. Raises `Unavailable` only if the first connection fails."""
-        from decube.kit.backoff import Backoff
+        from decube.kit.backoff import Backoff, BackoffPolicy
 
-        backoff = Backoff()
+        # Somebody sits before it and waits for the server to come back.
+        backoff = Backoff(BackoffPolicy(max_s=2.0))
         while True:
             try:
                 for change in self._one_stream():
