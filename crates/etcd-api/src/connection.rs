@@ -4,7 +4,6 @@
 //! headers, on frames buffered, one answer at a time to pings (a client that does not read them is
 //! not read from). What it does not give is gRPC's `too_many_pings`: pings are never counted.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -69,10 +68,7 @@ pub(crate) async fn serve(
         ready = first_byte => if !matches!(ready, Ok(Ok(()))) { return },
         () = draining.cancelled() => return,
     }
-    let service = service_fn(move |request| {
-        let router = Arc::clone(&router);
-        async move { Ok::<_, Infallible>(router.answer(request).await) }
-    });
+    let service = service_fn(move |request| router.answer(request));
     let stream = Coalesced::new(stream);
     let connection = builder.serve_connection(TokioIo::new(stream.clone()), service);
     let mut connection = pin!(connection);

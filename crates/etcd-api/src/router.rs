@@ -1,7 +1,7 @@
 //! From a request's path to who answers it.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -19,6 +19,10 @@ use crate::store::Store;
 use crate::wire::etcdserverpb as pb;
 
 type TonicFuture = Pin<Box<dyn Future<Output = Response<tonic::body::Body>> + Send>>;
+
+/// The answer to one request.
+pub(crate) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<ReplyBody>, Infallible>> + Send>>;
 
 /// A service that tonic generated, whatever its type.
 type TonicService = Arc<dyn Fn(Request<Incoming>) -> TonicFuture + Send + Sync>;
@@ -78,81 +82,94 @@ impl Router {
         })
     }
 
-    /// Answers one request of any kind.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+    /// Answers one request of any kind. Boxed here, while it is small: the transport moves it
+    /// several times before it polls it.
+    pub(crate) fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answering {
         let path = request.uri().path();
         let Some(method) = Method::find(path) else {
-            if grpc::is_grpc(request.headers()) {
-                return grpc::error_response(status::unimplemented(path));
-            }
-            return self.pages.answer(request.method(), request.uri(), &self.counters);
+            let response = if grpc::is_grpc(request.headers()) {
+                grpc::error_response(status::unimplemented(path))
+            } else {
+                self.pages.answer(request.method(), request.uri(), &self.counters)
+            };
+            return Box::pin(ready(Ok(response)));
         };
         if !grpc::is_grpc(request.headers()) {
-            return unsupported_media_type();
+            return Box::pin(ready(Ok(unsupported_media_type())));
         }
         self.counters.start(method);
-        if method.kind() == "unary" {
-            let response = self.unary(method, request).await;
-            self.counters.handle(method, code(response.headers()));
-            return response;
+        let router = Arc::clone(self);
+        if let Some(service) = self.stream(method) {
+            let answer = service(request);
+            return Box::pin(async move {
+                let response = answer.await.map(ReplyBody::Tonic);
+                // Of the two that stay open for long, the end is counted where they end.
+                if !matches!(method, Method::Watch | Method::LeaseKeepAlive) {
+                    router.counters.handle(method, code(response.headers()));
+                }
+                Ok(response)
+            });
         }
-        self.stream(method, request).await
+        let body = request.into_body();
+        Box::pin(async move {
+            let response = router.unary(method, body).await;
+            router.counters.handle(method, code(response.headers()));
+            Ok(response)
+        })
     }
 
-    async fn unary(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
+    async fn unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {
         let store = &*self.store;
         match method {
-            Method::Range => self.call(request, async |r| service::range(store, r)).await,
-            Method::Put => self.call(request, async |r| service::put(store, r).await).await,
-            Method::Txn => self.call(request, async |r| service::txn(store, r).await).await,
+            Method::Range => self.call(body, async |r| service::range(store, r)).await,
+            Method::Put => self.call(body, async |r| service::put(store, r).await).await,
+            Method::Txn => self.call(body, async |r| service::txn(store, r).await).await,
             // The rest is rare: boxed, so that its state does not swell that of every call.
-            _ => Box::pin(self.rare_unary(method, request)).await,
+            _ => Box::pin(self.rare_unary(method, body)).await,
         }
     }
 
-    async fn rare_unary(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
+    async fn rare_unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {
         let store = &*self.store;
         match method {
             Method::DeleteRange => {
-                self.call(request, async |r| service::delete_range(store, r).await).await
+                self.call(body, async |r| service::delete_range(store, r).await).await
             }
-            Method::Compact => self.call(request, async |r| service::compact(store, r).await).await,
+            Method::Compact => self.call(body, async |r| service::compact(store, r).await).await,
             Method::LeaseGrant => {
-                self.call(request, async |r| service::lease_grant(store, r).await).await
+                self.call(body, async |r| service::lease_grant(store, r).await).await
             }
             Method::LeaseRevoke => {
-                self.call(request, async |r| service::lease_revoke(store, r).await).await
+                self.call(body, async |r| service::lease_revoke(store, r).await).await
             }
             Method::LeaseTimeToLive => {
-                self.call(request, async |r| service::lease_time_to_live(store, &r)).await
+                self.call(body, async |r| service::lease_time_to_live(store, &r)).await
             }
             Method::LeaseLeases => {
                 let answer = async |_: pb::LeaseLeasesRequest| Ok(service::lease_leases(store));
-                self.call(request, answer).await
+                self.call(body, answer).await
             }
             Method::MemberList => {
                 let answer = async |_: pb::MemberListRequest| Ok(service::member_list(store));
-                self.call(request, answer).await
+                self.call(body, answer).await
             }
-            Method::Alarm => self.call(request, async |r| service::alarm(store, &r)).await,
+            Method::Alarm => self.call(body, async |r| service::alarm(store, &r)).await,
             Method::Status => {
                 let answer = async |_: pb::StatusRequest| Ok(service::member_status(store));
-                self.call(request, answer).await
+                self.call(body, answer).await
             }
             Method::Defragment => {
-                self.call(request, async |_: pb::DefragmentRequest| Ok(service::defragment())).await
+                self.call(body, async |_: pb::DefragmentRequest| Ok(service::defragment())).await
             }
-            Method::Hash => {
-                self.call(request, async |_: pb::HashRequest| service::hash(store)).await
-            }
-            Method::HashKv => self.call(request, async |r| service::hash_kv(store, r)).await,
-            _ => self.stream(method, request).await,
+            Method::Hash => self.call(body, async |_: pb::HashRequest| service::hash(store)).await,
+            Method::HashKv => self.call(body, async |r| service::hash_kv(store, r)).await,
+            _ => grpc::error_response(status::unimplemented(method.name())),
         }
     }
 
     async fn call<Message, Reply>(
         &self,
-        request: Request<Incoming>,
+        body: Incoming,
         handler: impl AsyncFnOnce(Message) -> Result<Reply, Status>,
     ) -> Response<ReplyBody>
     where
@@ -160,18 +177,19 @@ impl Router {
         Reply: prost::Message,
     {
         let limit = self.store.options.message_bytes_max();
-        grpc::unary(request.into_body(), limit, &self.counters, handler).await
+        grpc::unary(body, limit, &self.counters, handler).await
     }
 
-    async fn stream(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
-        let service = match method {
-            Method::Watch => &self.watch,
-            Method::LeaseKeepAlive => &self.lease,
-            Method::Reflection => &self.reflection,
-            Method::ReflectionAlpha => &self.reflection_alpha,
-            _ => &self.health,
-        };
-        service(request).await.map(ReplyBody::Tonic)
+    /// The service of a method that tonic serves.
+    fn stream(&self, method: Method) -> Option<&TonicService> {
+        match method {
+            Method::Watch => Some(&self.watch),
+            Method::LeaseKeepAlive => Some(&self.lease),
+            Method::HealthCheck | Method::HealthList | Method::HealthWatch => Some(&self.health),
+            Method::Reflection => Some(&self.reflection),
+            Method::ReflectionAlpha => Some(&self.reflection_alpha),
+            _ => None,
+        }
     }
 }
 

@@ -18,9 +18,9 @@ fn all_keys() -> RangeRequest {
 #[tokio::test]
 async fn every_header_tells_who_answered_and_the_current_revision() {
     let served = serve();
-    assert_eq!(revision(&served.get("absent").await.header), 1, "a fresh store");
+    assert_eq!(revision(served.get("absent").await.header.as_ref()), 1, "a fresh store");
     let put = served.put("a", "1").await;
-    assert_eq!(revision(&put.header), 2);
+    assert_eq!(revision(put.header.as_ref()), 2);
     served.put("b", "2").await;
     let read_back = RangeRequest { key: owned("a"), revision: 2, ..RangeRequest::default() };
     let read = served.kv().range(read_back).await.expect("an old revision").into_inner();
@@ -28,7 +28,11 @@ async fn every_header_tells_who_answered_and_the_current_revision() {
     assert_eq!(header.revision, 3, "the current revision, not the one read");
     assert!(header.cluster_id != 0 && header.member_id != 0 && header.raft_term != 0);
     assert_eq!(served.delete("absent").await, 0);
-    assert_eq!(revision(&served.get("a").await.header), 3, "deleting nothing is no revision");
+    assert_eq!(
+        revision(served.get("a").await.header.as_ref()),
+        3,
+        "deleting nothing is no revision"
+    );
 }
 
 #[tokio::test]
@@ -54,7 +58,7 @@ async fn keys_only_leaves_value_and_lease_out_unless_sorted_by_value() {
     served.lease().lease_grant(grant).await.expect("a lease");
     let put = PutRequest { key: owned("a"), value: owned("1"), lease: 7, ..Default::default() };
     served.kv().put(put).await.expect("a put with a lease");
-    let mut check = async |sort_target: SortTarget, lease: i64| {
+    let check = async |sort_target: SortTarget, lease: i64| {
         let request = RangeRequest {
             keys_only: true,
             sort_target: sort_target as i32,
@@ -93,7 +97,7 @@ async fn deleting_a_range_is_one_revision_and_tells_what_was_deleted() {
     let request = DeleteRangeRequest { key: owned("a"), range_end: owned("c"), prev_kv: true };
     let deleted = served.kv().delete_range(request).await.expect("a delete").into_inner();
     let values: Vec<_> = deleted.prev_kvs.iter().map(|kv| kv.value().to_vec()).collect();
-    assert_eq!((revision(&deleted.header), deleted.deleted), (5, 2));
+    assert_eq!((revision(deleted.header.as_ref()), deleted.deleted), (5, 2));
     assert_eq!(values, [b"a", b"b"]);
 }
 
@@ -138,7 +142,7 @@ async fn writes_are_refused_in_etcds_words_and_change_nothing() {
     let text = "etcdserver: key is not provided";
     let answer = served.kv().delete_range(DeleteRangeRequest::default()).await;
     check_refused(answer, Code::InvalidArgument, text);
-    assert_eq!(revision(&served.get("k").await.header), 1);
+    assert_eq!(revision(served.get("k").await.header.as_ref()), 1);
 }
 
 #[tokio::test]
@@ -149,7 +153,7 @@ async fn what_is_compacted_is_refused_and_compaction_too() {
     let mut kv = served.kv();
     let compact = |revision| CompactionRequest { revision, physical: true };
     let done = kv.compact(compact(3)).await.expect("a compaction").into_inner();
-    assert_eq!(revision(&done.header), 3);
+    assert_eq!(revision(done.header.as_ref()), 3);
     check_refused(kv.compact(compact(3)).await, Code::OutOfRange, COMPACTED);
     check_refused(kv.compact(compact(9)).await, Code::OutOfRange, FUTURE);
     let at = |revision| RangeRequest { key: owned("a"), revision, ..Default::default() };

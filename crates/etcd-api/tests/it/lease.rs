@@ -17,7 +17,7 @@ async fn a_lease_takes_its_keys_with_it_in_one_revision() {
     let served = serve();
     let mut lease = served.lease();
     let granted = lease.lease_grant(grant(0, 60)).await.expect("a lease").into_inner();
-    assert!(granted.id != 0 && granted.ttl == 60 && revision(&granted.header) == 1);
+    assert!(granted.id != 0 && granted.ttl == 60 && revision(granted.header.as_ref()) == 1);
     for key in ["a", "b"] {
         let put = PutRequest { key: owned(key), lease: granted.id, ..Default::default() };
         served.kv().put(put).await.expect("a put with a lease");
@@ -30,7 +30,7 @@ async fn a_lease_takes_its_keys_with_it_in_one_revision() {
     assert_eq!(all.leases.iter().map(|lease| lease.id).collect::<Vec<_>>(), [granted.id]);
     let revoke = LeaseRevokeRequest { id: granted.id };
     let revoked = lease.lease_revoke(revoke).await.expect("a revocation").into_inner();
-    assert_eq!(revision(&revoked.header), 4);
+    assert_eq!(revision(revoked.header.as_ref()), 4);
     assert!(served.get("a").await.kvs.is_empty() && served.get("b").await.kvs.is_empty());
 }
 
@@ -64,7 +64,7 @@ async fn an_unknown_lease_is_no_error_to_ask_about_or_to_renew() {
         let answer = within("a renewal", renewed.message()).await.expect("the stream goes on");
         let answer = answer.expect("one answer for each request");
         assert_eq!((answer.id, answer.ttl), expected);
-        assert_eq!(revision(&answer.header), 1);
+        assert_eq!(revision(answer.header.as_ref()), 1);
     }
     let end = within("the end", renewed.message()).await.expect("a clean end");
     assert!(end.is_none());

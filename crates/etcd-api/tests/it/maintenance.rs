@@ -37,7 +37,7 @@ async fn members_tell_where_clients_connect() {
     let list = list.into_inner();
     let address = format!("http://{}", served.server.local_address());
     assert_eq!(list.members[0].client_ur_ls, [address]);
-    assert_eq!(revision(&list.header), 0, "as in etcd");
+    assert_eq!(revision(list.header.as_ref()), 0, "as in etcd");
     let served = serve_with(|options| options.advertise_client_urls = vec!["http://db:1".into()]);
     let mut cluster = ClusterClient::new(served.channel.clone());
     let list = cluster.member_list(MemberListRequest::default()).await.expect("a list");
@@ -59,7 +59,7 @@ async fn hashes_cover_the_history_up_to_a_revision() {
     assert_ne!(hash(0).await.hash, before.hash);
     let again = hash(2).await;
     assert_eq!((again.hash, again.hash_revision), (before.hash, 2));
-    assert_eq!(revision(&again.header), 3);
+    assert_eq!(revision(again.header.as_ref()), 3);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn alarms_are_listed_and_defragmenting_does_nothing() {
     let served = serve();
     let mut maintenance = served.maintenance();
     let alarms = maintenance.alarm(AlarmRequest::default()).await.expect("a list").into_inner();
-    assert_eq!((alarms.alarms.len(), revision(&alarms.header)), (0, 1));
+    assert_eq!((alarms.alarms.len(), revision(alarms.header.as_ref())), (0, 1));
     let done = maintenance.defragment(DefragmentRequest {}).await.expect("done").into_inner();
     assert_eq!(done.header, None, "as in etcd");
 }

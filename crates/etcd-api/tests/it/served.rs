@@ -17,24 +17,24 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
 
 /// A running server with a store in memory, and a connection to it.
-pub struct Served {
-    pub server: EtcdServer,
-    pub engine: Engine,
-    pub channel: Channel,
+pub(crate) struct Served {
+    pub(crate) server: EtcdServer,
+    pub(crate) engine: Engine,
+    pub(crate) channel: Channel,
 }
 
 /// Any free port of this machine.
-pub fn any_port() -> SocketAddr {
+pub(crate) fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
 /// Starts a server with the default settings.
-pub fn serve() -> Served {
+pub(crate) fn serve() -> Served {
     serve_with(|_| {})
 }
 
 /// Starts a server with changed settings.
-pub fn serve_with(change: impl FnOnce(&mut ServeOptions)) -> Served {
+pub(crate) fn serve_with(change: impl FnOnce(&mut ServeOptions)) -> Served {
     let engine = Engine::open(Options::new(Storage::Memory)).expect("a store in memory opens");
     let mut options = ServeOptions::new(any_port());
     change(&mut options);
@@ -44,55 +44,55 @@ pub fn serve_with(change: impl FnOnce(&mut ServeOptions)) -> Served {
 }
 
 /// A connection that is made when it is first used.
-pub fn connect(address: SocketAddr) -> Channel {
+pub(crate) fn connect(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).expect("an address is a URL").connect_lazy()
 }
 
 impl Served {
-    pub fn kv(&self) -> KvClient<Channel> {
+    pub(crate) fn kv(&self) -> KvClient<Channel> {
         KvClient::new(self.channel.clone())
     }
 
-    pub fn watch(&self) -> WatchClient<Channel> {
+    pub(crate) fn watch(&self) -> WatchClient<Channel> {
         WatchClient::new(self.channel.clone())
     }
 
-    pub fn lease(&self) -> LeaseClient<Channel> {
+    pub(crate) fn lease(&self) -> LeaseClient<Channel> {
         LeaseClient::new(self.channel.clone())
     }
 
-    pub fn maintenance(&self) -> MaintenanceClient<Channel> {
+    pub(crate) fn maintenance(&self) -> MaintenanceClient<Channel> {
         MaintenanceClient::new(self.channel.clone())
     }
 
-    pub async fn put(&self, key: &str, value: &str) -> PutResponse {
+    pub(crate) async fn put(&self, key: &str, value: &str) -> PutResponse {
         let request = PutRequest { key: owned(key), value: owned(value), ..PutRequest::default() };
         self.kv().put(request).await.expect("a put succeeds").into_inner()
     }
 
-    pub async fn delete(&self, key: &str) -> i64 {
+    pub(crate) async fn delete(&self, key: &str) -> i64 {
         let request = DeleteRangeRequest { key: owned(key), ..DeleteRangeRequest::default() };
         self.kv().delete_range(request).await.expect("a delete succeeds").into_inner().deleted
     }
 
-    pub async fn get(&self, key: &str) -> RangeResponse {
+    pub(crate) async fn get(&self, key: &str) -> RangeResponse {
         let request = RangeRequest { key: owned(key), ..RangeRequest::default() };
         self.kv().range(request).await.expect("a read succeeds").into_inner()
     }
 }
 
 /// The bytes of a text.
-pub fn owned(text: &str) -> bytes::Bytes {
+pub(crate) fn owned(text: &str) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(text.as_bytes())
 }
 
 /// The revision a response tells.
-pub fn revision(header: &Option<ResponseHeader>) -> i64 {
-    header.as_ref().expect("every response has a header").revision
+pub(crate) fn revision(header: Option<&ResponseHeader>) -> i64 {
+    header.expect("every response has a header").revision
 }
 
 /// The answer is this error, to the letter.
-pub fn check_refused<T: std::fmt::Debug>(
+pub(crate) fn check_refused<T: std::fmt::Debug>(
     answer: Result<Response<T>, Status>,
     code: Code,
     text: &str,
@@ -102,7 +102,7 @@ pub fn check_refused<T: std::fmt::Debug>(
 }
 
 /// Waits, but not forever.
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     let bound = Duration::from_secs(20);
     tokio::time::timeout(bound, future).await.unwrap_or_else(|_| panic!("{what}: not in {bound:?}"))
 }

@@ -53,9 +53,9 @@ async fn create_if_absent_happens_once() {
         failure: vec![range("a")],
     };
     let first = run(&served, create.clone()).await;
-    assert_eq!((first.succeeded, revision(&first.header)), (true, 2));
+    assert_eq!((first.succeeded, revision(first.header.as_ref())), (true, 2));
     let second = run(&served, create).await;
-    assert_eq!((second.succeeded, revision(&second.header)), (false, 2));
+    assert_eq!((second.succeeded, revision(second.header.as_ref())), (false, 2));
     match second.responses[0].response.as_ref() {
         Some(Response::ResponseRange(read)) => assert_eq!(read.kvs[0].value(), b"1"),
         other => panic!("not a read: {other:?}"),
@@ -72,7 +72,7 @@ async fn operations_share_a_revision_and_see_each_other() {
         ..Default::default()
     };
     let done = run(&served, txn).await;
-    assert_eq!(revision(&done.header), 3);
+    assert_eq!(revision(done.header.as_ref()), 3);
     let headers = done.responses.iter().map(|response| match &response.response {
         Some(Response::ResponsePut(put)) => put.header,
         Some(Response::ResponseDeleteRange(delete)) => delete.header,
@@ -130,13 +130,13 @@ async fn malformed_transactions_are_refused_in_the_order_etcd_checks() {
     check(vec![bad_sort.clone(), nothing], "etcdserver: invalid sort option").await;
     check(vec![put("", ""), bad_sort.clone()], "etcdserver: key is not provided").await;
     check(vec![bad_sort, put("", "")], "etcdserver: invalid sort option").await;
-    assert_eq!(revision(&served.get("a").await.header), 1);
+    assert_eq!(revision(served.get("a").await.header.as_ref()), 1);
 }
 
 #[tokio::test]
 async fn a_compare_target_that_does_not_exist_counts_as_equal() {
     let served = serve();
-    let mut check = async |result: i32, holds: bool| {
+    let check = async |result: i32, holds: bool| {
         let compare = Compare { key: owned("k"), result, target: 99, ..Default::default() };
         let done = run(&served, TxnRequest { compare: vec![compare], ..Default::default() }).await;
         assert_eq!(done.succeeded, holds, "operator {result}");

@@ -81,7 +81,7 @@ async fn a_watcher_gets_what_happens_after_it_was_created() {
     served.put("a", "before").await;
     let mut watching = Watching::open(&served).await;
     let created = watching.create(prefix("a", "b")).await;
-    assert_eq!((created.watch_id, revision(&created.header)), (0, 2));
+    assert_eq!((created.watch_id, revision(created.header.as_ref())), (0, 2));
     served.put("a", "1").await;
     assert_eq!(watching.events().await, [put("a", "1", 3)]);
     served.put("b", "elsewhere").await;
@@ -130,7 +130,7 @@ async fn impossible_watchers_are_refused_in_etcds_words() {
     let mut check = async |request: WatchCreateRequest, text: &str| {
         let refused = watching.create(request).await;
         assert_eq!((refused.watch_id, refused.canceled, refused.compact_revision), (-1, true, 0));
-        assert_eq!((refused.cancel_reason.as_str(), revision(&refused.header)), (text, 1));
+        assert_eq!((refused.cancel_reason.as_str(), revision(refused.header.as_ref())), (text, 1));
     };
     check(prefix("b", "a"), "mvcc: watcher range is empty").await;
     let negative = WatchCreateRequest { start_revision: -1, ..key("a") };
@@ -177,7 +177,7 @@ async fn a_compacted_start_is_created_then_cancelled_with_the_compact_revision()
     assert_eq!(watching.create(request).await.watch_id, 0);
     let cancelled = watching.next().await;
     assert_eq!((cancelled.watch_id, cancelled.canceled, cancelled.compact_revision), (0, true, 3));
-    assert_eq!((cancelled.cancel_reason.as_str(), revision(&cancelled.header)), ("", 0));
+    assert_eq!((cancelled.cancel_reason.as_str(), revision(cancelled.header.as_ref())), ("", 0));
     watching.ask(RequestUnion::CancelRequest(WatchCancelRequest { watch_id: 0 })).await;
     let again = watching.next().await;
     assert_eq!((again.watch_id, again.canceled, again.compact_revision), (0, true, 0));
@@ -194,7 +194,7 @@ async fn progress_of_the_whole_stream_is_told_on_request() {
     watching.ask(RequestUnion::ProgressRequest(WatchProgressRequest {})).await;
     let progress = watching.next().await;
     assert_eq!((progress.watch_id, progress.events.len()), (-1, 0));
-    assert_eq!(revision(&progress.header), 3);
+    assert_eq!(revision(progress.header.as_ref()), 3);
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn an_idle_watcher_hears_of_progress_from_time_to_time() {
     watching.create(WatchCreateRequest { progress_notify: true, ..key("a") }).await;
     let progress = watching.next().await;
     assert_eq!((progress.watch_id, progress.events.len()), (0, 0));
-    assert_eq!(revision(&progress.header), 2);
+    assert_eq!(revision(progress.header.as_ref()), 2);
 }
 
 #[tokio::test]
@@ -215,7 +215,10 @@ async fn fragments_of_one_revision_join_to_its_events() {
     let value = "v".repeat(1 << 20);
     let mut watching = Watching::open(&served).await;
     for revision in 2..7 {
-        assert_eq!(crate::served::revision(&served.put("a", &value).await.header), revision);
+        assert_eq!(
+            crate::served::revision(served.put("a", &value).await.header.as_ref()),
+            revision
+        );
     }
     let request = WatchCreateRequest { start_revision: 2, fragment: true, ..key("a") };
     watching.create(request).await;
