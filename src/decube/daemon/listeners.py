@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from decube.daemon.addresses import cannot_listen, check_free
+from decube.daemon.addresses import cannot_listen, check_free, resolved
+from decube.kit.addresses import parse_address
+from decube.kit.version import product_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from decube.daemon.facts import NodeFacts
     from decube.kit.addresses import Address
     from decube.services.pods import PodService
+    from decube.store.embedded import EmbeddedStore
 
     Drain = Callable[[float], Coroutine[Any, Any, None]]
 
@@ -35,6 +38,29 @@ class Listeners:
         self._settings = settings
         self._facts = facts
         self._drains: dict[str, Drain] = {}
+
+    async def open_etcd(self, store: EmbeddedStore) -> None:
+        """Serve etcd's API on the store, from Rust. Raises `StartFailure`."""
+        from decube.store.embedded import EtcdListenerOptions  # noqa: PLC0415 - not on `etcd`
+
+        etcd, address = self._settings.etcd, self._settings.node.listen_address
+        what = ("etcd", "node.listen_address", address)
+        exact = await self._listen(*what, asyncio.to_thread(resolved, address))
+        # The core says in one error that it cannot listen; the system's own reason is clearer.
+        await self._listen(*what, asyncio.to_thread(check_free, exact))
+        options = EtcdListenerOptions(
+            address=str(exact),
+            # With port 0 there is nothing to tell yet; the core then tells where it listens.
+            advertise_client_urls=(f"http://{self._facts.told(exact)}",) if exact.port else (),
+            member_name=etcd.name,
+            product_version=product_version(),
+            request_bytes_max=etcd.max_request_bytes,
+            connections_max=etcd.max_connections,
+            watch_progress_notify_interval_s=etcd.watch_progress_notify_interval.seconds,
+        )
+        listener = await store.serve_etcd(options)
+        self._facts.etcd_address = self._facts.told(parse_address(listener.address))
+        self._drains["etcd"] = listener.stop
 
     async def open_rest(self, pods: PodService, metrics: CollectorRegistry) -> None:
         """Serve REST, if it is enabled. Raises `StartFailure`."""

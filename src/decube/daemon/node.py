@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from decube.config.load import Loaded
     from decube.config.settings import Settings
     from decube.daemon.data_directory import DataDirectory
+    from decube.daemon.metrics import Statistics
     from decube.store.protocol import Store
 
 
@@ -42,11 +43,11 @@ async def run_node(
             asyncio.to_thread(_import_servers, settings), name="import-servers"
         )
         listeners = Listeners(settings, facts)
-        store = await _open_store(settings, directory, listeners, resources)
+        store, statistics = await _open_store(settings, directory, listeners, resources)
         await importing
         _configure_logs(settings)
         async with asyncio.TaskGroup():
-            await _open_apis(listeners, store)
+            await _open_apis(listeners, store, statistics)
             await _tell(loaded, directory, facts, store)
             ready.set()
             await stop.wait()
@@ -55,28 +56,27 @@ async def run_node(
 
 async def _open_store(
     settings: Settings, directory: DataDirectory, listeners: Listeners, resources: AsyncExitStack
-) -> Store:
-    """Open the store, and the etcd port on it if it is ours."""
+) -> tuple[Store, Statistics | None]:
+    """Open the store, and the etcd port on it if it is ours; also return its figures' source."""
     if settings.store.backend == "etcd":
         remote = await open_remote(settings)
         resources.push_async_callback(remote.close)
         resources.push_async_callback(listeners.drain)
-        return remote
+        return remote, None
     embedded = await open_embedded(settings, directory.path)
     resources.push_async_callback(embedded.close)
     resources.push_async_callback(listeners.drain)
     await listeners.open_etcd(embedded)
-    return embedded
+    return embedded, embedded.statistics
 
 
-async def _open_apis(listeners: Listeners, store: Store) -> None:
+async def _open_apis(listeners: Listeners, store: Store, statistics: Statistics | None) -> None:
     """Serve the APIs, on services over the store."""
-    from prometheus_client import CollectorRegistry  # noqa: PLC0415 - imported by the thread
-
+    from decube.daemon.metrics import process_metrics  # noqa: PLC0415 - imported by the thread
     from decube.registry.unreadable import UnreadableRows  # noqa: PLC0415
     from decube.services.pods import PodService  # noqa: PLC0415
 
-    metrics = CollectorRegistry()
+    metrics = process_metrics(statistics)
     pods = PodService(store, UnreadableRows(metrics))
     await listeners.open_rest(pods, metrics)
     await listeners.open_grpc(pods)
@@ -84,7 +84,8 @@ async def _open_apis(listeners: Listeners, store: Store) -> None:
 
 def _import_servers(settings: Settings) -> None:
     """Import what takes long, beside the store's opening."""
-    modules = ["decube.daemon.announce", "decube.kit.logging", "decube.services.pods"]
+    modules = ["decube.daemon.announce", "decube.daemon.metrics", "decube.kit.logging"]
+    modules += ["decube.services.pods"]
     modules += ["decube.api.rest"] if settings.api.rest.enabled else []
     modules += ["decube.api.grpc"] if settings.api.grpc.enabled else []
     for module in modules:
