@@ -14,6 +14,16 @@ not open the engine and `closed` after `close`. A `TypeError` means a defect in 
 from os import PathLike
 from typing import Literal, Protocol, TypeAlias, final
 
+__all__ = [
+    "Engine",
+    "EtcdListener",
+    "LogQueue",
+    "RangeAnswer",
+    "StoreError",
+    "Watch",
+    "__version__",
+]
+
 __version__: str
 
 class StoreError(Exception):

@@ -67,13 +67,18 @@ def _encode_compare(compare: Compare) -> _native._Compare:
 
 def decode_txn(answer: _native._TxnAnswer) -> TxnResult:
     """Read a transaction's answer, nested ones included."""
-    revision, succeeded, results = answer
+    return _decode_txn(answer, Revision(answer[0]))
+
+
+def _decode_txn(answer: _native._TxnAnswer, revision: Revision) -> TxnResult:
+    # The engine leaves a nested answer's revision empty, as etcd does: it is the outermost one's.
+    _, succeeded, results = answer
     return TxnResult(
-        Revision(revision), succeeded, tuple([_decode_result(result) for result in results])
+        revision, succeeded, tuple([_decode_result(result, revision) for result in results])
     )
 
 
-def _decode_result(result: _native._OperationAnswer) -> OperationResult:
+def _decode_result(result: _native._OperationAnswer, outermost: Revision) -> OperationResult:
     match result:
         case ("put", revision, previous):
             return PutResult(Revision(revision), previous and decode_key_value(previous))
@@ -82,7 +87,7 @@ def _decode_result(result: _native._OperationAnswer) -> OperationResult:
         case ("delete", revision, deleted, previous):
             return DeleteResult(Revision(revision), deleted, decode_key_values(previous))
         case ("txn", revision, succeeded, results):
-            return decode_txn((revision, succeeded, results))
+            return _decode_txn((revision, succeeded, results), outermost)
 
 
 def decode_key_value(record: _native._KeyValue) -> KeyValue:
