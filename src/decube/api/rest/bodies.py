@@ -107,6 +107,9 @@ def _bad_json(text: str, body: bytes) -> Problem:
 
 def _key_with_wrong_value(path: str, body: bytes) -> str:
     """Name the entry of a map of texts that is none; msgspec says only in which map."""
-    entries = msgspec.json.decode(body).get(path, {})
+    try:
+        entries = msgspec.json.decode(body)[path]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return path  # what follows that value is worse still
     wrong = next((key for key, value in entries.items() if not isinstance(value, str)), "")
     return f"{path}.{wrong}"

@@ -1,0 +1,46 @@
+"""The OpenAPI document says what the routes do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tests.support.api import ANY_PORT, NODE
+
+from decube.api.rest import RestDependencies, RestOptions, create_app
+from decube.services.pods import PodService
+
+if TYPE_CHECKING:
+    from tests.support.api import RestApi
+
+    from decube.store.protocol import Store
+
+NOT_DESCRIBED = re.compile(r"/docs.*|/openapi\.json|/api/v1/(snapshots|leases).*")
+
+
+async def test_every_built_route_is_described_and_no_other(api: RestApi) -> None:
+    store: Store = api.store
+    app = create_app(
+        RestDependencies(pods=PodService(store), node=NODE, options=RestOptions(listen=ANY_PORT))
+    )
+    routed = {
+        (re.sub(r":str}", "}", route.path), method.lower())
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method != "OPTIONS" and not NOT_DESCRIBED.fullmatch(route.path)
+    }
+    document = (await api.client.get("/openapi.json")).json()
+    described = {(path, method) for path, item in document["paths"].items() for method in item}
+    assert described == routed
+
+
+async def test_every_reference_leads_somewhere(api: RestApi) -> None:
+    answer = await api.client.get("/openapi.json")
+    schemas = answer.json()["components"]["schemas"]
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', answer.text))
+    assert references <= schemas.keys()
+
+
+async def test_the_documents_version_is_the_products(api: RestApi) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    assert document["info"]["version"] == NODE.info.version
