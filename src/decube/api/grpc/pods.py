@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from decube.api.grpc.errors import TOLD, told
 from decube.kit.errors import Invalid
+from decube.model.labels import check_labels
 from decube.model.names import shown
 from decube.model.selector import EVERYTHING, Selector
 from decube.model.selector_text import parse_selector
@@ -146,5 +147,6 @@ def _selector_of(request: pb.ListPodsRequest) -> Selector:
     """Return what both `labels` and `label_selector` select."""
     if not request.labels and not request.label_selector:
         return EVERYTHING
+    check_labels(request.labels)
     equal = Selector.equal_to(request.labels)
     return Selector(equal.requirements + parse_selector(request.label_selector).requirements)

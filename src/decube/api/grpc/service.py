@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from decube.api.grpc.errors import fail
-from decube.kit.errors import Unimplemented, require
+from decube.kit.errors import Invalid, Unimplemented, require
 from decube.pb.decube.decube_pb2 import DESCRIPTOR
 
 if TYPE_CHECKING:
@@ -50,16 +51,19 @@ def service_handler(pods: PodCalls) -> grpc.GenericRpcHandler:
 
 
 def _handler(method: MethodDescriptor, call: Call) -> grpc.RpcMethodHandler[Any, Any]:
-    async def serve(request: Any, context: ServicerContext[Any, Any]) -> Any:  # noqa: ANN401 - any message
+    parse = GetMessageClass(method.input_type).FromString
+
+    # Parsed in here, because grpcio tells bytes that are no message as UNKNOWN, with a traceback.
+    async def serve(request: bytes, context: ServicerContext[Any, Any]) -> Any:  # noqa: ANN401
         try:
-            return await call(request)
+            return await call(parse(request))
+        except DecodeError:
+            await fail(context, Invalid(f"the request is not a {method.input_type.full_name}"))
         except Exception as error:  # noqa: BLE001 - the root of the call: every error ends it
             await fail(context, error)
 
     return grpc.unary_unary_rpc_method_handler(
-        serve,
-        request_deserializer=GetMessageClass(method.input_type).FromString,
-        response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        serve, response_serializer=GetMessageClass(method.output_type).SerializeToString
     )
 
 
