@@ -38,6 +38,7 @@ struct Running {
 
 impl Engine {
     /// Opens a store, recovering what its log holds, and starts its threads.
+    #[expect(clippy::needless_pass_by_value, reason = "the store keeps parts of them")]
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let (state, log) = load(&options)?;
         let identity = log.as_ref().map_or_else(Identity::random, Identity::of);

@@ -20,6 +20,10 @@ use crate::types::Revision;
 #[derive(Debug)]
 pub(crate) struct KeyHistory {
     latest: Record,
+    #[expect(
+        clippy::box_collection,
+        reason = "8 bytes instead of 32, of which most keys need none"
+    )]
     older: Option<Box<VecDeque<Record>>>,
 }
 

@@ -32,7 +32,7 @@ impl Loader {
         self.state
     }
 
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: &Record) {
         let state = &mut self.state;
         let compacted = state.compact_revision;
         let at = record.mod_revision();
@@ -42,10 +42,10 @@ impl Loader {
         }
         // An image may be taken while a compaction drops: what it did not get to goes here.
         if at <= compacted {
-            state.drop_superseded_by(&record);
+            state.drop_superseded_by(record);
         }
         if at < compacted && record.is_tombstone() {
-            state.drop_tombstone(&record);
+            state.drop_tombstone(record);
         }
     }
 
@@ -127,7 +127,7 @@ impl Replay for Loader {
             }
             ImageItem::Lease { id, ttl_s, expires_at } => self.lease(id, ttl_s, expires_at),
             ImageItem::Record(record) => {
-                self.record(record);
+                self.record(&record);
                 Ok(())
             }
         }

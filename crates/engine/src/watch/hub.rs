@@ -287,7 +287,9 @@ impl Inner {
             }
         }
         let count = left.len();
-        left.into_iter().for_each(|key| self.remove(key));
+        for key in left {
+            self.remove(key);
+        }
         count
     }
 }

@@ -1,7 +1,9 @@
 //! The answers of one group commit, held back until it is durable.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use super::queue::Reply;
 use crate::error::Error;
@@ -26,8 +28,9 @@ impl Answers {
         }
     }
 
-    /// Hands all out, one delivery a mailbox.
-    pub(crate) fn deliver(&mut self) {
+    /// Hands all out, one delivery a mailbox. A mailbox that panics keeps nobody else from his
+    /// answers; the first such panic is returned.
+    pub(crate) fn deliver(&mut self) -> thread::Result<()> {
         let mut groups: Vec<(Arc<dyn Mailbox>, Vec<Answer>)> = Vec::new();
         let mut group_of: HashMap<*const (), usize> = HashMap::new();
         for ((mailbox, ticket), result) in self.pending.drain(..) {
@@ -38,8 +41,11 @@ impl Answers {
                 None => groups.push((mailbox, vec![answer])),
             }
         }
+        let mut result = Ok(());
         for (mailbox, answers) in groups {
-            mailbox.deliver(answers);
+            let delivered = catch_unwind(AssertUnwindSafe(|| mailbox.deliver(answers)));
+            result = result.and(delivered);
         }
+        result
     }
 }

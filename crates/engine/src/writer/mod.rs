@@ -95,8 +95,8 @@ impl Writer {
                 log.commit()?;
             }
             self.publish();
-            self.answers.deliver();
             self.store.hub.published();
+            self.answers.deliver().map_err(|panic| latched_by(&*panic))?;
             self.start_checkpoint_if_due();
         }
         Ok(())
@@ -178,7 +178,8 @@ impl Writer {
             for job in jobs.drain(..) {
                 self.answers.push(job.reply, Err(error.clone()));
             }
-            self.answers.deliver();
+            // Whoever panics over this has been told.
+            drop(self.answers.deliver());
             self.store.queue.take(jobs, usize::MAX);
             if jobs.is_empty() {
                 return;

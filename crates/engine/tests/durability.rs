@@ -1,0 +1,152 @@
+//! What readers may see when, and what happens when the log fails.
+
+mod support;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use decube_engine::vfs::{Errno, Fault, Faulty};
+use decube_engine::{
+    Answer, Command, Engine, Error, LogLocation, Mailbox, Operation, Options, RangeRequest,
+    Revision, Storage,
+};
+use parking_lot::{Condvar, Mutex};
+use support::{engine, get, put, put_request, range_to, txn};
+
+fn on(disk: &Faulty) -> Options {
+    let dir = PathBuf::from("/store");
+    let vfs = Arc::new(disk.clone());
+    Options::new(Storage::Log(LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs }))
+}
+
+#[test]
+fn readers_never_see_half_a_transaction() {
+    let engine = engine();
+    let write = |number: i64| {
+        let value = number.to_string();
+        let puts = ["a", "b", "c"].map(|key| Operation::Put(put_request(key, &value)));
+        Command::Txn(txn(&[], puts.to_vec()))
+    };
+    engine.execute(write(0)).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let range = range_to("a", "d").into_range();
+                let request = RangeRequest { range, ..RangeRequest::default() };
+                while !done.load(Ordering::Relaxed) {
+                    let before = engine.revision();
+                    let result = engine.range(&request).unwrap();
+                    let values: Vec<&[u8]> = result.records.iter().map(|r| r.value()).collect();
+                    assert!(values.len() == 3 && values.iter().all(|value| *value == values[0]));
+                    assert!(before <= result.revision && result.revision <= engine.revision());
+                }
+            });
+        }
+        for number in 1..1_000 {
+            engine.execute(write(number)).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_failed_sync_stops_all_writes_and_no_reads() {
+    let disk = Faulty::new(3);
+    let engine = Engine::open(on(&disk)).unwrap();
+    put(&engine, "a", "1");
+    for call in 1..=2 {
+        disk.inject(disk.calls() + call, Fault::Fail(Errno::Io));
+    }
+    let failed = engine.execute(Command::Put(put_request("a", "2"))).unwrap_err();
+    let Error::Latched { reason } = &failed else { panic!("got {failed}") };
+    assert!(reason.contains("/store"), "{reason}");
+    let later = engine.execute(Command::Put(put_request("a", "3"))).unwrap_err();
+    assert!(matches!(later, Error::Latched { .. }), "{later}");
+    assert_eq!(get(&engine, "a", 0).unwrap().value(), b"1");
+    assert_eq!(engine.revision(), Revision(2));
+    engine.close();
+}
+
+#[test]
+fn a_closed_store_refuses_and_opens_again_with_everything() {
+    let disk = Faulty::new(5);
+    let engine = Engine::open(on(&disk)).unwrap();
+    for number in 0..100 {
+        put(&engine, &format!("k{number}"), "x");
+    }
+    let second = Engine::open(on(&disk));
+    assert!(second.is_err(), "a second opening is refused");
+    engine.close();
+    engine.close();
+    assert!(matches!(engine.execute(Command::Put(put_request("a", "1"))), Err(Error::Closed)));
+    assert!(matches!(engine.range(&support::range_request("a")), Err(Error::Closed)));
+    let again = Engine::open(on(&disk)).unwrap();
+    assert_eq!(again.revision(), Revision(101));
+    assert_eq!(again.status().keys, 100);
+    assert_eq!(
+        (again.status().cluster_id, again.status().member_id),
+        (engine.status().cluster_id, engine.status().member_id)
+    );
+}
+
+/// Collects answers; can be made to hold up the writer.
+#[derive(Default)]
+struct Collector {
+    batches: Mutex<Vec<Vec<u64>>>,
+    held: Mutex<bool>,
+    released: Condvar,
+}
+
+impl Mailbox for Collector {
+    fn deliver(&self, answers: Vec<Answer>) {
+        let mut held = self.held.lock();
+        while *held {
+            self.released.wait(&mut held);
+        }
+        self.batches.lock().push(answers.iter().map(|answer| answer.ticket).collect());
+    }
+}
+
+#[test]
+fn commands_that_wait_are_committed_together_and_a_full_queue_refuses() {
+    let mut options = Options::new(Storage::Memory);
+    options.queue_length_max = 10;
+    let engine = Engine::open(options).unwrap();
+    let collector = Arc::new(Collector::default());
+    let mailbox = Arc::clone(&collector) as Arc<dyn Mailbox>;
+    let submit = |ticket| engine.submit(Command::Put(put_request("a", "1")), &mailbox, ticket);
+    *collector.held.lock() = true;
+    submit(0).unwrap();
+    while engine.revision() < Revision(2) {
+        std::thread::yield_now(); // The writer has published and hangs in the delivery.
+    }
+    for ticket in 1..=10 {
+        submit(ticket).unwrap();
+    }
+    assert!(matches!(submit(11), Err(Error::TooManyRequests)));
+    *collector.held.lock() = false;
+    collector.released.notify_all();
+    engine.close();
+    let expected: Vec<Vec<u64>> = vec![vec![0], (1..=10).collect()];
+    assert_eq!(*collector.batches.lock(), expected);
+}
+
+#[test]
+fn a_panic_in_the_writer_is_answered_and_stops_all_writes() {
+    struct Panics;
+    impl Mailbox for Panics {
+        fn deliver(&self, _: Vec<Answer>) {
+            panic!("a mailbox broke");
+        }
+    }
+    let engine = engine();
+    let mailbox: Arc<dyn Mailbox> = Arc::new(Panics);
+    engine.submit(Command::Put(put_request("a", "1")), &mailbox, 0).unwrap();
+    let after = || engine.execute(Command::Put(put_request("b", "1")));
+    let refused = after().and_then(|_in_the_same_group| after());
+    let Err(Error::Latched { reason }) = refused else { panic!("got {refused:?}") };
+    assert!(reason.contains("a mailbox broke"), "{reason}");
+    assert_eq!(get(&engine, "a", 0).unwrap().value(), b"1");
+}
