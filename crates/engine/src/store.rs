@@ -23,6 +23,10 @@ use crate::types::{
 use crate::watch::Hub;
 use crate::writer::Queue;
 
+/// What an image of no keys takes, a page for its head. `etcdctl endpoint status` divides by the
+/// size, so it must not be zero.
+const IMAGE_BYTES_MIN: u64 = 4_096;
+
 /// Keys that a read looks at before it lets the writer in.
 const SLICE_KEYS: usize = 2_048;
 
@@ -168,8 +172,8 @@ impl Store {
             compact_revision: state.published.compact_revision,
             term: self.identity.term,
             log_sequence: state.published.sequence,
-            db_size_bytes: state.size.bytes as u64,
-            db_size_in_use_bytes: state.size.bytes_in_use as u64,
+            db_size_bytes: IMAGE_BYTES_MIN + state.size.bytes as u64,
+            db_size_in_use_bytes: IMAGE_BYTES_MIN + state.size.bytes_in_use as u64,
             keys: state.size.keys as u64,
             leases: state.leases.all_published(state.published.sequence).count() as u64,
             watchers: self.hub.watchers.load(Ordering::Relaxed) as u64,
