@@ -155,6 +155,10 @@ class Follower:
             finally:
                 stream.cancel()
 
+    def seen_through(self, revision: int) -> list[tuple[int, bytes]]:
+        """Return the events up to and including a revision."""
+        return [event for event in self.seen if event[0] <= revision]
+
     def take(self, answer: rpc_pb2.WatchResponse) -> None:
         """Keep the events of one answer; a cancelled watch would be a loss."""
         require(not answer.canceled, f"the watch was cancelled: {answer.cancel_reason!r}")

@@ -55,6 +55,14 @@ class Typist:
             self.lease = granted[1]
         return self.told(arguments, done.returncode, done.stdout, done.stderr)
 
+    def prints(self, arguments: list[str]) -> str:
+        """Type a command that must succeed; what it prints, unmasked."""
+        done = subprocess.run(
+            self.line(arguments), capture_output=True, text=True, check=False, timeout=20
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def line(self, arguments: list[str]) -> list[str]:
         filled = [self.lease if a == "$LEASE" else a for a in arguments]
         return [self.program, f"--endpoints={self.endpoint}", *filled]
@@ -85,14 +93,10 @@ def test_etcdctl_sees_the_same_as_from_a_real_etcd(
 def test_etcdctl_tells_members_and_status(version: str, fresh_decube: Callable[[], str]) -> None:
     endpoint = fresh_decube()
     typist = Typist(etcdctl_of(version), endpoint)
-    members = subprocess.run(
-        typist.line(["member", "list"]), capture_output=True, text=True, check=True
-    ).stdout
+    members = typist.prints(["member", "list"])
     assert f"http://{endpoint}" in members
     assert ", started, " in members
-    status = subprocess.run(
-        typist.line(["endpoint", "status"]), capture_output=True, text=True, check=True
-    ).stdout
+    status = typist.prints(["endpoint", "status"])
     assert status.startswith(f"{endpoint}, ")
     assert ", 3.7.1, " in status
     assert ", true, false, " in status, "a single node leads and is no learner"

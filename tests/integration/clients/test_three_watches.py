@@ -55,6 +55,8 @@ class Lines:
         self.process.terminate()
         self.process.wait()
         self.reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 def test_rest_cli_and_etcdctl_see_the_same_create_update_delete(node: NodeProcess) -> None:
