@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from decube.cli.commands import app
 from decube.cli.failures import INTERRUPTED, PIPE_CLOSED
-from decube.cli.main import app
 from decube.config import describe
 from decube.daemon.exits import MEANINGS
 from decube.kit.errors import ANSWERS

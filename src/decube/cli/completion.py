@@ -20,7 +20,7 @@ def print_script(shell: Shell | None = None, /) -> None:
 
         decube completion print bash > /etc/bash_completion.d/decube
     """
-    from decube.cli.main import app as root
+    from decube.cli.commands import app as root
 
     print(root.generate_completion(shell=_known(shell)))
 
@@ -38,7 +38,7 @@ def install(
 
         decube completion install zsh --no-startup
     """
-    from decube.cli.main import app as root
+    from decube.cli.commands import app as root
 
     known = _known(shell)
     path: Path = root.install_completion(shell=known, add_to_startup=startup)

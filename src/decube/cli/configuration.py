@@ -1,16 +1,15 @@
 """`decube config`: what the settings are, where they come from, and whether they are right."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from decube.cli.output import print_object, print_table
+from decube.cli.start import Given
 from decube.config import describe
-from decube.config.load import DEFAULT, Loaded, load
-from decube.kit.errors import Invalid
+from decube.config.load import DEFAULT
 
 app = App(name="config", help="Show, check and explain the settings.", version_flags=[])
 
@@ -39,7 +38,7 @@ def show(
 
         DECUBE_NODE_ID=a decube config show --config config/config.yaml --changed
     """
-    loaded = load_from(config, assignments)
+    loaded = Given(config, assignments=assignments).loaded()
     if output != "table":
         print_object(describe.nested(loaded, changed_only=changed), output)
         return
@@ -59,7 +58,7 @@ def check(*, config: ConfigFile = None, assignments: Assignments = ()) -> None:
 
         decube config check --config config/config.yaml
     """
-    idle = load_from(config, assignments).without_effect()
+    idle = Given(config, assignments=assignments).loaded().without_effect()
     print("the configuration is fine")
     for key in idle:
         print(f"  {key.path} has no effect yet: {key.no_effect}")
@@ -85,20 +84,3 @@ def schema() -> None:
         decube config schema > decube.schema.json
     """
     print_object(describe.schema(), "json")
-
-
-def load_from(
-    config: Path | None,
-    assignments: tuple[str, ...],
-    flags: tuple[tuple[str, str, str], ...] = (),
-) -> Loaded:
-    """Load the settings from the process's environment and what a command was given."""
-    given = [(*_split(text), "--set") for text in assignments]
-    return load(file=config, environment=os.environ, flags=[*given, *flags])
-
-
-def _split(assignment: str) -> tuple[str, str]:
-    key, equals, value = assignment.partition("=")
-    if not equals:
-        raise Invalid(f'--set "{assignment}" is not KEY=VALUE', field="set")
-    return key.strip(), value

@@ -1,43 +1,11 @@
-"""The command `decube`: which commands there are, and how they end.
-
-Commands are loaded when they are typed: `decube version` imports neither a server nor a client, and
-no client command imports anything of the server. A test holds that.
-"""
+"""The entry point of the command `decube`, and how every command ends."""
 
 import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
-
-from decube.cli.failures import BAD_USAGE, INTERRUPTED, PIPE_CLOSED, tell, tell_error
+from decube.cli.failures import INTERRUPTED, PIPE_CLOSED, tell_error
 from decube.kit.errors import DecubeError
-
-_COMMANDS = ("up", "status", "pods", "kv", "config", "completion", "version")
-# `config` is a package of its own below.
-_MODULES = {"config": "configuration"}
-
-app = App(
-    name="decube",
-    help="""A control plane in one process: an etcd-compatible store with REST and gRPC on it.
-
-For example:
-
-    decube up                                  start a node on this machine
-    decube status                              ask it how it is
-    decube pods create web --label app=nginx   create a pod
-    decube kv put greeting hello               write to the store itself
-    decube completion install                  complete commands by Tab
-
-`decube --config FILE` is short for `decube up --config FILE`.
-""",
-    help_format="plaintext",
-    version_flags=[],
-    suppress_keyboard_interrupt=False,
-)
-# Without a help text here, so that a command's own docstring, examples included, is its help.
-for _name in _COMMANDS:
-    app.command(f"decube.cli.{_MODULES.get(_name, _name)}:app", name=_name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,18 +17,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are told on stderr."""
     if arguments and arguments[0].partition("=")[0] == "--config":
         arguments = ["up", *arguments]  # as the original is started
-    if not arguments or arguments[0] in app.help_flags:
-        for name in _COMMANDS:
-            app[name]  # loads it, so that the list of commands says what they do
     try:
-        result = app(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        code = _dispatch(arguments)
         sys.stdout.flush()
-    except CycloptsError as error:
-        command = " ".join(["decube", *(error.command_chain or ())])
-        tell(_first_lower(str(error)), f"`{command} --help` tells what there is")
-        return BAD_USAGE
     except DecubeError as error:
         return tell_error(error)
     except KeyboardInterrupt:
@@ -69,8 +28,33 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read our output has enough. Python would complain about it once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    return result if isinstance(result, int) else 0
+    return code
 
 
-def _first_lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _import_msgspec() -> None:
+    """Import msgspec without typing_extensions.
+
+    It takes three names from there if it can, else from typing, where since Python 3.11 they are the
+    same; but importing that package is a sixth of all that is done until the etcd port is open.
+    """
+    absent = "typing_extensions" not in sys.modules
+    if absent:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment] - makes imports fail
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        if absent:
+            del sys.modules["typing_extensions"]
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "up":
+        _import_msgspec()
+        from decube.cli.start import read_plainly, start
+
+        given = read_plainly(arguments[1:])
+        if given is not None:
+            return start(given)
+    from decube.cli.commands import run_command
+
+    return run_command(arguments)

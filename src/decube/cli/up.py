@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from decube.cli.configuration import Assignments, ConfigFile, load_from
+from decube.cli.configuration import Assignments, ConfigFile
+from decube.cli.start import Given, start
 
 app = App(name="up", version_flags=[])
-
-_DATA_DIRECTORIES = ("etcd.data_dir", "etcd.wal_dir")
 
 
 @app.default
@@ -45,23 +44,13 @@ def up(
         decube up --endpoints 127.0.0.1:2379 --set logging.format=console
         decube --config config/config.yaml
     """
-    flags = [
-        (key, value, flag)
-        for key, value, flag in (
-            ("api.rest.address", rest_address, "--rest-address"),
-            ("api.grpc.address", grpc_address, "--grpc-address"),
-            ("node.listen_address", etcd_address, "--etcd-address"),
-            ("logging.level", log_level, "--log-level"),
-            ("store.endpoints", endpoints, "--endpoints"),
-            ("store.backend", "etcd" if endpoints else None, "--endpoints"),
-        )
-        if value is not None
-    ]
-    if data_dir is not None:
-        # Whatever the file says of their places: all that is durable shall go here.
-        flags += [(key, "", "--data-dir") for key in _DATA_DIRECTORIES]
-        flags.append(("node.data_dir", str(data_dir), "--data-dir"))
-    loaded = load_from(config, assignments, tuple(flags))
-    from decube.daemon.main import run
-
-    return run(loaded)
+    options = {
+        "--data-dir": data_dir,
+        "--rest-address": rest_address,
+        "--grpc-address": grpc_address,
+        "--etcd-address": etcd_address,
+        "--endpoints": endpoints,
+        "--log-level": log_level,
+    }
+    typed = tuple((name, str(value)) for name, value in options.items() if value is not None)
+    return start(Given(config, typed, assignments))

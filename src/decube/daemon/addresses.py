@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
@@ -14,9 +15,11 @@ from decube.kit.addresses import Address
 _ELSEWHERE: Final = ("192.0.2.1", 9)
 
 
-def resolved(address: Address) -> Address:
+async def resolved(address: Address) -> Address:
     """Return the address with its host as an IP address. Raises `OSError`."""
-    found = socket.getaddrinfo(
+    if address.is_ip:
+        return address
+    found = await asyncio.get_running_loop().getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     # `localhost` is mostly both: clients try IPv4 everywhere.
@@ -24,9 +27,8 @@ def resolved(address: Address) -> Address:
     return Address(str(found[0][4][0]), address.port)
 
 
-def check_free(address: Address) -> None:
-    """Raise `OSError` if nobody could listen there now."""
-    exact = resolved(address)
+async def check_free(exact: Address) -> None:
+    """Raise `OSError` if nobody could listen at a resolved address now."""
     family = socket.AF_INET6 if ":" in exact.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -46,7 +46,6 @@ class NodeFacts:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._version = product_version()
         self.leadership: LeadershipSource = SoleLeader(self)
         self.rest_address = ""
         self.grpc_address = ""
@@ -61,7 +60,7 @@ class NodeFacts:
         """Tell the present facts."""
         return NodeInfo(
             node_id=self._settings.node.id,
-            version=self._version,
+            version=product_version(),
             is_leader=self.leadership.is_leader,
             leader_addr=self.leadership.leader_address,
             address=self.rest_address,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from decube.daemon.addresses import cannot_listen, check_free, resolved
 from decube.kit.addresses import parse_address
-from decube.kit.version import product_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -45,15 +44,14 @@ class Listeners:
 
         etcd, address = self._settings.etcd, self._settings.node.listen_address
         what = ("etcd", "node.listen_address", address)
-        exact = await self._listen(*what, asyncio.to_thread(resolved, address))
+        exact = await self._listen(*what, resolved(address))
         # The core says in one error that it cannot listen; the system's own reason is clearer.
-        await self._listen(*what, asyncio.to_thread(check_free, exact))
+        await self._listen(*what, check_free(exact))
         options = EtcdListenerOptions(
             address=str(exact),
             # With port 0 there is nothing to tell yet; the core then tells where it listens.
             advertise_client_urls=(f"http://{self._facts.told(exact)}",) if exact.port else (),
             member_name=etcd.name,
-            product_version=product_version(),
             request_bytes_max=etcd.max_request_bytes,
             connections_max=etcd.max_connections,
             watch_progress_notify_interval_s=etcd.watch_progress_notify_interval.seconds,
@@ -102,7 +100,7 @@ class Listeners:
         server = GrpcServer(GrpcDependencies(pods=pods, options=options))
         what = ("gRPC", "api.grpc.address", grpc.address)
         # gRPC says on stderr, and not in its error, why it could not bind: so try it first.
-        await self._listen(*what, asyncio.to_thread(check_free, grpc.address))
+        await self._listen(*what, check_free(await self._listen(*what, resolved(grpc.address))))
         bound = await self._listen(*what, server.start())
         self._facts.grpc_address = self._facts.told(bound)
         self._drains["grpc"] = server.stop

@@ -1,6 +1,6 @@
 """One node: what it is made of, in which order it starts, and how it stops.
 
-Order: the store and the etcd port first, from Rust, while a thread imports the REST and gRPC stacks
+Order: the store and the etcd port first, from Rust; then a thread imports the REST and gRPC stacks
 (they cost about a second); then the servers; then it is ready. Stopping goes the other way: the
 listeners drain together, then the background tasks end, then the store closes, which makes durable
 whatever it acknowledged long before. A background task that fails stops the node the same way.
@@ -9,6 +9,7 @@ whatever it acknowledged long before. A background task that fails stops the nod
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import os
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from decube.daemon.metrics import Statistics
     from decube.store.protocol import Store
 
+_SMALL_STORE_S = 0.25
+
 
 async def run_node(
     loaded: Loaded, directory: DataDirectory, ready: asyncio.Event, stop: asyncio.Event
@@ -39,11 +42,12 @@ async def run_node(
     settings = loaded.settings
     facts = NodeFacts(settings)
     async with AsyncExitStack() as resources:
-        importing = asyncio.create_task(
-            asyncio.to_thread(_import_servers, settings), name="import-servers"
-        )
         listeners = Listeners(settings, facts)
+        opened = asyncio.Event()
+        importing = asyncio.create_task(_import_after(opened, settings), name="import-servers")
+        resources.callback(importing.cancel)
         store, statistics = await _open_store(settings, directory, listeners, resources)
+        opened.set()
         await importing
         _configure_logs(settings)
         async with asyncio.TaskGroup():
@@ -82,6 +86,18 @@ async def _open_apis(listeners: Listeners, store: Store, statistics: Statistics 
     await listeners.open_grpc(pods)
 
 
+async def _import_after(opened: asyncio.Event, settings: Settings) -> None:
+    """Import in a thread, but let the store have the interpreter first.
+
+    A small store is open at once, and importing would only be in its way; a large one recovers for
+    a while, without the interpreter.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SMALL_STORE_S):
+            await opened.wait()
+    await asyncio.to_thread(_import_servers, settings)
+
+
 def _import_servers(settings: Settings) -> None:
     """Import what takes long, beside the store's opening."""
     modules = ["decube.daemon.announce", "decube.daemon.metrics", "decube.kit.logging"]
@@ -118,5 +134,6 @@ async def _tell(loaded: Loaded, directory: DataDirectory, facts: NodeFacts, stor
     # All modules and routes live as long as the process: let collections leave them alone.
     gc.collect()
     gc.freeze()
+    gc.enable()
     tell_ready(info, directory.path, (await store.status()).backend)
     notify(f"READY=1\nMAINPID={os.getpid()}")

@@ -55,6 +55,15 @@ class Address:
             return False
 
     @property
+    def is_ip(self) -> bool:
+        """Whether the host is an IP address, not a name."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @property
     def is_any(self) -> bool:
         """Whether it stands for all addresses of the machine."""
         try:

@@ -1,0 +1,57 @@
+"""The commands there are, loaded when they are typed.
+
+`decube version` imports neither a server nor a client, and no client command imports anything of
+the server. A test holds that.
+"""
+
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from decube.cli.failures import BAD_USAGE, tell
+
+_COMMANDS = ("up", "status", "pods", "kv", "config", "completion", "version")
+# `config` is a package of its own below.
+_MODULES = {"config": "configuration"}
+
+app = App(
+    name="decube",
+    help="""A control plane in one process: an etcd-compatible store with REST and gRPC on it.
+
+For example:
+
+    decube up                                  start a node on this machine
+    decube status                              ask it how it is
+    decube pods create web --label app=nginx   create a pod
+    decube kv put greeting hello               write to the store itself
+    decube completion install                  complete commands by Tab
+
+`decube --config FILE` is short for `decube up --config FILE`.
+""",
+    help_format="plaintext",
+    version_flags=[],
+    suppress_keyboard_interrupt=False,
+)
+# Without a help text here, so that a command's own docstring, examples included, is its help.
+for _name in _COMMANDS:
+    app.command(f"decube.cli.{_MODULES.get(_name, _name)}:app", name=_name)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Parse and run a command; return its exit code. Raises `DecubeError`."""
+    if not arguments or arguments[0] in app.help_flags:
+        for name in _COMMANDS:
+            app[name]  # loads it, so that the list of commands says what they do
+    try:
+        result = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        command = " ".join(["decube", *(error.command_chain or ())])
+        tell(_first_lower(str(error)), f"`{command} --help` tells what there is")
+        return BAD_USAGE
+    return result if isinstance(result, int) else 0
+
+
+def _first_lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
