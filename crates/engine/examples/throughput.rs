@@ -83,6 +83,7 @@ fn get_all(engine: &Engine, gets: u64, keys: u64) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "measures the machine")]
 fn measure(name: &str, operations: u64, run: impl FnOnce()) {
     let (wall, cpu) = (Instant::now(), cpu_time());
     run();

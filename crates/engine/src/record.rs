@@ -1,24 +1,36 @@
 //! One version of one key: immutable, reference-counted, already encoded.
 //!
-//! A record is a single allocation that holds a fixed header and, behind it, the version as
-//! etcd's `mvccpb.KeyValue` message. The same message goes to the wire, into the log, into a
-//! checkpoint and under the hash, so that nothing on the data path is encoded twice:
+//! A record is a single allocation that holds what the message does not tell at once and, behind
+//! it, the version as etcd's `mvccpb.KeyValue` message. The same message goes to the wire, into the
+//! log, into a checkpoint and under the hash, so that nothing on the data path is encoded twice:
 //!
 //! ```text
-//! 0        8         16        24        32       36         40            44             48
-//! | mod i64 | create i64 | version i64 | lease i64 | sub u32 | key len u32 | value at u32 | value len u32 | message
-//! message = KeyValue { 1 key, 2 create, 3 mod, 4 version, 5 value, 6 lease }
+//! 0        8         12        16
+//! | mod i64 | sub u32 | tail u32 | message = KeyValue { 1 key, 2 create, 3 mod, 4 version, tail }
+//!                                   tail = { 5 value, 6 lease }
 //! ```
 //!
-//! A tombstone's version is 0 and its message is what etcd stores for one: the key alone.
+//! A tombstone has no tail, and its message is what etcd stores for one: the key alone.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::types::{LeaseId, Revision};
 use crate::wire;
 
-const HEADER: usize = 48;
+const HEADER: usize = 16;
+
+/// A long value's scratch space is given back.
+const SCRATCH_BYTES_KEPT: usize = 64 << 10;
+
+thread_local! {
+    /// Where a record is put together before its one allocation is made, at its exact size.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Where a tombstone's tail is.
+const NO_TAIL: u32 = 0;
 
 /// A version of a key, or the tombstone that ends a generation. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,35 +60,25 @@ impl Record {
     /// forbids long before.
     #[must_use]
     pub fn put(version: &Version<'_>) -> Self {
-        let mut bytes = Vec::with_capacity(HEADER + version.key.len() + version.value.len() + 56);
-        bytes.resize(HEADER, 0);
-        wire::put_bytes(&mut bytes, 1, version.key);
-        wire::put_varint(&mut bytes, 2, version.create_revision.0);
-        wire::put_varint(&mut bytes, 3, version.mod_revision.0);
-        wire::put_varint(&mut bytes, 4, version.version);
-        wire::put_bytes(&mut bytes, 5, version.value);
-        let value_end = bytes.len();
-        wire::put_varint(&mut bytes, 6, version.lease.0);
-        Self::seal(bytes, version, value_end)
+        Self::encode(version.mod_revision, version.sub_revision, |bytes| {
+            wire::put_bytes(bytes, 1, version.key);
+            wire::put_varint(bytes, 2, version.create_revision.0);
+            wire::put_varint(bytes, 3, version.mod_revision.0);
+            wire::put_varint(bytes, 4, version.version);
+            let tail = length(bytes.len());
+            wire::put_bytes(bytes, 5, version.value);
+            wire::put_varint(bytes, 6, version.lease.0);
+            tail
+        })
     }
 
     /// Encodes the end of a generation.
     #[must_use]
     pub fn tombstone(key: &[u8], mod_revision: Revision, sub_revision: u32) -> Self {
-        let mut bytes = Vec::with_capacity(HEADER + key.len() + 6);
-        bytes.resize(HEADER, 0);
-        wire::put_bytes(&mut bytes, 1, key);
-        let version = Version {
-            key,
-            value: &[],
-            create_revision: Revision(0),
-            mod_revision,
-            sub_revision,
-            version: 0,
-            lease: LeaseId::NONE,
-        };
-        let value_end = bytes.len();
-        Self::seal(bytes, &version, value_end)
+        Self::encode(mod_revision, sub_revision, |bytes| {
+            wire::put_bytes(bytes, 1, key);
+            NO_TAIL
+        })
     }
 
     /// Rebuilds a record from its revision and its message, as a log or a checkpoint keeps them.
@@ -108,51 +110,55 @@ impl Record {
     /// The key.
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        let length = self.word(36);
-        let start = HEADER + 1 + wire::varint_length(u64::from(length));
-        self.slice(start, length)
+        wire::take_bytes(&mut self.message(), 1)
     }
 
     /// The value; empty for a tombstone.
     #[must_use]
     pub fn value(&self) -> &[u8] {
-        self.slice(self.word(40) as usize, self.word(44))
+        wire::take_bytes(&mut self.tail(), 5)
     }
 
     /// The revision of this write.
     #[must_use]
     pub fn mod_revision(&self) -> Revision {
-        Revision(self.number(0))
+        Revision(i64::from_le_bytes(self.field(0)))
     }
 
     /// The order of this write within its revision, from 0.
     #[must_use]
     pub fn sub_revision(&self) -> u32 {
-        self.word(32)
+        u32::from_le_bytes(self.field(8))
     }
 
     /// The revision that created this generation; 0 for a tombstone.
     #[must_use]
     pub fn create_revision(&self) -> Revision {
-        Revision(self.number(8))
+        let mut rest = self.behind_key();
+        Revision(wire::take_varint(&mut rest, 2))
     }
 
     /// Writes since creation, from 1; 0 for a tombstone.
     #[must_use]
     pub fn version(&self) -> i64 {
-        self.number(16)
+        let mut rest = self.behind_key();
+        wire::take_varint(&mut rest, 2);
+        wire::take_varint(&mut rest, 3);
+        wire::take_varint(&mut rest, 4)
     }
 
     /// The attached lease.
     #[must_use]
     pub fn lease(&self) -> LeaseId {
-        LeaseId(self.number(24))
+        let mut rest = self.tail();
+        wire::take_bytes(&mut rest, 5);
+        LeaseId(wire::take_varint(&mut rest, 6))
     }
 
     /// Whether this ends a generation.
     #[must_use]
     pub fn is_tombstone(&self) -> bool {
-        self.version() == 0
+        self.tail_at() == NO_TAIL
     }
 
     /// The version as an `mvccpb.KeyValue` message; of a tombstone, the key alone.
@@ -173,34 +179,47 @@ impl Record {
         self.0.len()
     }
 
-    fn seal(mut bytes: Vec<u8>, version: &Version<'_>, value_end: usize) -> Self {
-        let value_at = value_end - version.value.len();
-        let header = [
-            version.mod_revision.0.to_le_bytes(),
-            version.create_revision.0.to_le_bytes(),
-            version.version.to_le_bytes(),
-            version.lease.0.to_le_bytes(),
-            pair(version.sub_revision, length(version.key.len())),
-            pair(length(value_at), length(version.value.len())),
-        ];
-        for (slot, field) in bytes.chunks_exact_mut(8).zip(header) {
-            slot.copy_from_slice(&field);
+    /// `message` appends the message and returns where its tail is.
+    fn encode(
+        mod_revision: Revision,
+        sub_revision: u32,
+        message: impl FnOnce(&mut Vec<u8>) -> u32,
+    ) -> Self {
+        SCRATCH.with_borrow_mut(|bytes| {
+            bytes.clear();
+            bytes.resize(HEADER, 0);
+            let tail = message(bytes);
+            let order = u64::from(sub_revision) | u64::from(tail) << 32;
+            let header = [mod_revision.0.to_le_bytes(), order.to_le_bytes()];
+            for (slot, field) in bytes.chunks_exact_mut(8).zip(header) {
+                slot.copy_from_slice(&field);
+            }
+            let record = Self(Arc::from(bytes.as_slice()));
+            bytes.shrink_to(SCRATCH_BYTES_KEPT);
+            record
+        })
+    }
+
+    fn behind_key(&self) -> &[u8] {
+        let mut rest = self.message();
+        wire::take_bytes(&mut rest, 1);
+        rest
+    }
+
+    fn tail(&self) -> &[u8] {
+        match self.tail_at() {
+            NO_TAIL => &[],
+            at => self.0.get(at as usize..).unwrap_or_default(),
         }
-        Self(bytes.into())
     }
 
-    fn number(&self, at: usize) -> i64 {
-        let bytes = self.0.get(at..at + 8).and_then(|field| field.try_into().ok());
-        i64::from_le_bytes(bytes.unwrap_or_default())
+    fn tail_at(&self) -> u32 {
+        u32::from_le_bytes(self.field(12))
     }
 
-    fn word(&self, at: usize) -> u32 {
-        let bytes = self.0.get(at..at + 4).and_then(|field| field.try_into().ok());
-        u32::from_le_bytes(bytes.unwrap_or_default())
-    }
-
-    fn slice(&self, at: usize, length: u32) -> &[u8] {
-        self.0.get(at..at + length as usize).unwrap_or_default()
+    fn field<const BYTES: usize>(&self, at: usize) -> [u8; BYTES] {
+        let bytes = self.0.get(at..at + BYTES).and_then(|field| field.try_into().ok());
+        bytes.unwrap_or([0; BYTES])
     }
 }
 
@@ -221,8 +240,4 @@ impl fmt::Debug for Record {
 
 fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a record is far below 4 GiB: the request limit holds it there")
-}
-
-fn pair(low: u32, high: u32) -> [u8; 8] {
-    (u64::from(low) | u64::from(high) << 32).to_le_bytes()
 }

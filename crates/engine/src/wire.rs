@@ -20,11 +20,6 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, field: u8, number: i64) {
     }
 }
 
-/// Bytes that a varint takes.
-pub(crate) fn varint_length(number: u64) -> usize {
-    (70 - (number | 1).leading_zeros() as usize) / 7
-}
-
 /// Appends a varint.
 pub(crate) fn write_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -78,6 +73,26 @@ pub(crate) fn read_varint(input: &mut &[u8]) -> Option<u64> {
         }
     }
     None
+}
+
+/// Takes a length-delimited field off the front; empty, and nothing taken, if another is there.
+pub(crate) fn take_bytes<'a>(input: &mut &'a [u8], field: u8) -> &'a [u8] {
+    let mut rest = *input;
+    let found = take_tag(&mut rest, field << 3 | 2).and_then(|()| read_bytes(&mut rest));
+    found.inspect(|_| *input = rest).unwrap_or_default()
+}
+
+/// Takes a varint field off the front; zero, and nothing taken, if another is there.
+pub(crate) fn take_varint(input: &mut &[u8], field: u8) -> i64 {
+    let mut rest = *input;
+    let found = take_tag(&mut rest, field << 3).and_then(|()| read_varint(&mut rest));
+    found.inspect(|_| *input = rest).unwrap_or_default().cast_signed()
+}
+
+fn take_tag(input: &mut &[u8], tag: u8) -> Option<()> {
+    let (&first, rest) = input.split_first()?;
+    *input = rest;
+    (first == tag).then_some(())
 }
 
 fn read_bytes<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {

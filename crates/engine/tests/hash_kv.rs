@@ -9,13 +9,13 @@ use support::{delete, engine, put, put_request, range, range_to, txn};
 
 /// Hash, revision hashed, and the compaction it starts from.
 fn hash(engine: &Engine, revision: i64) -> (u32, i64, i64) {
-    let result = engine.hash_kv(Revision(revision)).unwrap();
+    let result = engine.hash_kv(Revision(revision)).expect("a readable revision");
     assert_eq!(result.revision, engine.revision());
     (result.hash, result.hash_revision.0, result.compact_revision.0)
 }
 
 fn compact(engine: &Engine, revision: i64) {
-    engine.execute(Command::Compact(Revision(revision))).unwrap();
+    engine.execute(Command::Compact(Revision(revision))).expect("a compaction");
 }
 
 /// Waits until the compaction's own hash is there; it answers with the compaction before.
@@ -93,5 +93,5 @@ fn write_three_keys_at_once(engine: &Engine) {
         Operation::Put(put_request("e", "2")),
         Operation::DeleteRange(range("b").into_delete()),
     ];
-    engine.execute(Command::Txn(txn(&[absent], operations))).unwrap();
+    engine.execute(Command::Txn(txn(&[absent], operations))).expect("a transaction");
 }

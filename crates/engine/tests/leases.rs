@@ -14,7 +14,7 @@ fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new());
     let mut options = Options::new(Storage::Memory);
     options.clock = Arc::clone(&clock) as _;
-    (Engine::open(options).unwrap(), clock)
+    (Engine::open(options).expect("a memory store opens"), clock)
 }
 
 fn grant(engine: &Engine, id: i64, ttl_s: i64) -> Result<(LeaseId, i64), Error> {
@@ -33,11 +33,11 @@ fn keep_alive(engine: &Engine, id: i64) -> i64 {
 
 fn put_leased(engine: &Engine, key: &str, lease: i64) {
     let request = PutRequest { lease: LeaseId(lease), ..put_request(key, "x") };
-    engine.execute(Command::Put(request)).unwrap();
+    engine.execute(Command::Put(request)).expect("a put with a lease");
 }
 
 fn lease_keys(engine: &Engine, id: i64) -> Vec<String> {
-    let keys = engine.lease_status(LeaseId(id), true).unwrap().keys;
+    let keys = engine.lease_status(LeaseId(id), true).expect("a live lease").keys;
     keys.iter().map(|key| String::from_utf8_lossy(key).into()).collect()
 }
 

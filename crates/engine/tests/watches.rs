@@ -37,7 +37,8 @@ struct Client {
 impl Client {
     fn of(engine: &Engine) -> Self {
         let bell = Arc::new(Bell::default());
-        let stream = engine.watch_stream(Arc::clone(&bell) as Arc<dyn Notify>).unwrap();
+        let stream = engine.watch_stream(Arc::clone(&bell) as Arc<dyn Notify>);
+        let stream = stream.expect("an open store");
         Self { stream, bell }
     }
 
@@ -48,7 +49,7 @@ impl Client {
             prev_kv: true,
             ..WatchRequest::default()
         };
-        self.stream.create(request).unwrap().0
+        self.stream.create(request).expect("a watcher").0
     }
 
     /// Takes what there is, waiting for it.

@@ -6,6 +6,7 @@
 //! made durable is never seen.
 
 mod compaction;
+mod entries;
 mod history;
 mod index;
 mod key_history;

@@ -11,39 +11,39 @@ use decube_engine::{
 
 /// What happened to a key; without a value it was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happened {
-    pub key: Vec<u8>,
-    pub at: i64,
-    pub sub: usize,
-    pub create: i64,
-    pub version: i64,
-    pub lease: i64,
-    pub value: Option<Vec<u8>>,
+pub(crate) struct Happened {
+    pub(crate) key: Vec<u8>,
+    pub(crate) at: i64,
+    pub(crate) sub: usize,
+    pub(crate) create: i64,
+    pub(crate) version: i64,
+    pub(crate) lease: i64,
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Lease {
-    pub ttl_s: i64,
-    pub deadline_s: i64,
+pub(crate) struct Lease {
+    pub(crate) ttl_s: i64,
+    pub(crate) deadline_s: i64,
 }
 
 #[derive(Clone, Debug)]
-pub struct Reference {
-    pub revision: i64,
-    pub compacted: i64,
-    pub now_s: i64,
-    pub happened: Vec<Happened>,
-    pub leases: BTreeMap<i64, Lease>,
+pub(crate) struct Reference {
+    pub(crate) revision: i64,
+    pub(crate) compacted: i64,
+    pub(crate) now_s: i64,
+    pub(crate) happened: Vec<Happened>,
+    pub(crate) leases: BTreeMap<i64, Lease>,
 }
 
 type Refused = &'static str;
 
 impl Reference {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { revision: 1, compacted: -1, now_s: 0, happened: Vec::new(), leases: BTreeMap::new() }
     }
 
-    pub fn command(&mut self, command: &Command) -> String {
+    pub(crate) fn command(&mut self, command: &Command) -> String {
         let result = match command {
             Command::Put(put) => self.put_alone(put),
             Command::DeleteRange(delete) => {
@@ -62,7 +62,7 @@ impl Reference {
     }
 
     /// Time passes; leases run out in the order of their ends.
-    pub fn wait(&mut self, seconds: i64) {
+    pub(crate) fn wait(&mut self, seconds: i64) {
         self.now_s += seconds;
         while let Some(id) = self.next_expired() {
             self.revoke(id).expect("a lease that is there");
@@ -74,12 +74,12 @@ impl Reference {
         over.min_by_key(|(id, lease)| (lease.deadline_s, **id)).map(|(id, _)| *id)
     }
 
-    pub fn at(&self, key: &[u8], revision: i64) -> Option<&Happened> {
+    pub(crate) fn at(&self, key: &[u8], revision: i64) -> Option<&Happened> {
         let last = self.happened.iter().rev().find(|h| h.key == key && h.at <= revision);
         last.filter(|happened| happened.value.is_some())
     }
 
-    pub fn range(&self, range: &KeyRange, revision: i64) -> Vec<&Happened> {
+    pub(crate) fn range(&self, range: &KeyRange, revision: i64) -> Vec<&Happened> {
         let mut keys: Vec<&Vec<u8>> = self.happened.iter().map(|h| &h.key).collect();
         keys.sort();
         keys.dedup();
@@ -87,7 +87,7 @@ impl Reference {
         inside.filter_map(|key| self.at(key, revision)).collect()
     }
 
-    pub fn read(&self, request: &RangeRequest) -> String {
+    pub(crate) fn read(&self, request: &RangeRequest) -> String {
         let wanted = request.revision.0;
         if wanted > self.revision {
             return "refused FutureRevision".into();
@@ -325,7 +325,7 @@ impl Reference {
         format!("keep {id} {ttl_s} @{}", self.revision)
     }
 
-    pub fn lease_keys(&self, id: i64) -> Vec<Vec<u8>> {
+    pub(crate) fn lease_keys(&self, id: i64) -> Vec<Vec<u8>> {
         let all = KeyRange { key: "\0".into(), end: "\0".into() };
         let now = self.range(&all, self.revision + 1);
         now.into_iter().filter(|h| h.lease == id).map(|h| h.key.clone()).collect()
@@ -345,7 +345,7 @@ impl Writing {
 }
 
 impl Happened {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let key = String::from_utf8_lossy(&self.key);
         match &self.value {
             Some(value) => format!(
@@ -362,7 +362,7 @@ impl Happened {
     }
 }
 
-pub fn contains(range: &KeyRange, key: &[u8]) -> bool {
+pub(crate) fn contains(range: &KeyRange, key: &[u8]) -> bool {
     match range.end.as_ref() {
         [] => key == range.key,
         [0] => key >= range.key.as_ref(),

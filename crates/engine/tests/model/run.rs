@@ -16,14 +16,14 @@ use crate::steps::{Back, Step};
 
 /// When the store is closed and opened again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reopening {
+pub(crate) enum Reopening {
     Never,
     WhenToldTo,
     AfterEveryStep,
 }
 
 /// A store on a disk in memory, with segments and checkpoints so small that they come often.
-pub fn disk() -> Storage {
+pub(crate) fn disk() -> Storage {
     let dir = PathBuf::from("/store");
     let vfs = Arc::new(Faulty::new(1));
     Storage::Log(LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs })
@@ -46,7 +46,7 @@ struct Run {
     handed: usize,
 }
 
-pub fn run(storage: &Storage, steps: &[Step], reopening: Reopening) {
+pub(crate) fn run(storage: &Storage, steps: &[Step], reopening: Reopening) {
     let mut run = Run::new(storage);
     for step in steps {
         run.step(step, reopening);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 /// One step of a run.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Command(Command),
     /// With the revision relative to the current one, if it is not absolute.
     Range(RangeRequest, Back),
@@ -24,9 +24,9 @@ pub enum Step {
 
 /// A revision so far behind the current one; negative ones are ahead.
 #[derive(Clone, Copy, Debug)]
-pub struct Back(pub i64);
+pub(crate) struct Back(pub(crate) i64);
 
-pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step(), 1..60)
 }
 

@@ -7,45 +7,45 @@ use decube_engine::{
     PutRequest, RangeRequest, Record, Revision, Storage, TxnRequest,
 };
 
-pub fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::open(Options::new(Storage::Memory)).expect("a memory store opens")
 }
 
-pub fn bytes(text: &str) -> Bytes {
+pub(crate) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
 /// Keys, to be made into what needs them.
 #[derive(Clone)]
-pub struct Keys(KeyRange);
+pub(crate) struct Keys(KeyRange);
 
-pub fn range(key: &str) -> Keys {
+pub(crate) fn range(key: &str) -> Keys {
     Keys(KeyRange { key: bytes(key), end: Bytes::new() })
 }
 
-pub fn range_to(key: &str, end: &str) -> Keys {
+pub(crate) fn range_to(key: &str, end: &str) -> Keys {
     Keys(KeyRange { key: bytes(key), end: bytes(end) })
 }
 
 impl Keys {
-    pub fn into_range(self) -> KeyRange {
+    pub(crate) fn into_range(self) -> KeyRange {
         self.0
     }
 
-    pub fn into_delete(self) -> DeleteRangeRequest {
+    pub(crate) fn into_delete(self) -> DeleteRangeRequest {
         DeleteRangeRequest { range: self.0, prev_kv: false }
     }
 }
 
-pub fn put_request(key: &str, value: &str) -> PutRequest {
+pub(crate) fn put_request(key: &str, value: &str) -> PutRequest {
     PutRequest { key: bytes(key), value: bytes(value), ..PutRequest::default() }
 }
 
-pub fn range_request(key: &str) -> RangeRequest {
+pub(crate) fn range_request(key: &str) -> RangeRequest {
     range_at(key, 0)
 }
 
-pub fn range_at(key: &str, revision: i64) -> RangeRequest {
+pub(crate) fn range_at(key: &str, revision: i64) -> RangeRequest {
     RangeRequest {
         range: range(key).into_range(),
         revision: Revision(revision),
@@ -53,12 +53,12 @@ pub fn range_at(key: &str, revision: i64) -> RangeRequest {
     }
 }
 
-pub fn txn(compares: &[Compare], success: Vec<Operation>) -> TxnRequest {
+pub(crate) fn txn(compares: &[Compare], success: Vec<Operation>) -> TxnRequest {
     TxnRequest { compares: compares.to_vec(), success, failure: Vec::new() }
 }
 
 /// Puts and returns the revision.
-pub fn put(engine: &Engine, key: &str, value: &str) -> i64 {
+pub(crate) fn put(engine: &Engine, key: &str, value: &str) -> i64 {
     match engine.execute(Command::Put(put_request(key, value))) {
         Ok(Outcome::Put(result)) => result.revision.0,
         other => panic!("a put was answered by {other:?}"),
@@ -66,19 +66,19 @@ pub fn put(engine: &Engine, key: &str, value: &str) -> i64 {
 }
 
 /// Deletes a key and returns how many there were, and the revision.
-pub fn delete(engine: &Engine, key: &str) -> (i64, i64) {
+pub(crate) fn delete(engine: &Engine, key: &str) -> (i64, i64) {
     match engine.execute(Command::DeleteRange(range(key).into_delete())) {
         Ok(Outcome::DeleteRange(result)) => (result.deleted, result.revision.0),
         other => panic!("a delete was answered by {other:?}"),
     }
 }
 
-pub fn get(engine: &Engine, key: &str, revision: i64) -> Option<Record> {
+pub(crate) fn get(engine: &Engine, key: &str, revision: i64) -> Option<Record> {
     let result = engine.range(&range_at(key, revision)).expect("a readable revision");
     result.records.into_iter().next()
 }
 
-pub fn keys(engine: &Engine, key: &str, end: &str) -> Vec<String> {
+pub(crate) fn keys(engine: &Engine, key: &str, end: &str) -> Vec<String> {
     let request =
         RangeRequest { range: range_to(key, end).into_range(), ..RangeRequest::default() };
     let result = engine.range(&request).expect("a readable range");

@@ -1,0 +1,69 @@
+//! The index against an ordered map.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::index::Index;
+use crate::record::{Record, Version};
+use crate::types::{LeaseId, Revision};
+
+fn record(key: &[u8], at: i64) -> Record {
+    Record::put(&Version {
+        key,
+        value: b"",
+        create_revision: Revision(at),
+        mod_revision: Revision(at),
+        sub_revision: 0,
+        version: 1,
+        lease: LeaseId::NONE,
+    })
+}
+
+/// Keys that share long prefixes, are prefixes of each other, hold zeros, and differ late.
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        vec(any::<u8>(), 1..3),
+        (0..3_000_u32).prop_map(|number| format!("/a/long/prefix/{number:05}").into_bytes()),
+        (0..3_000_u32).prop_map(|number| format!("/same-for-all/and-on-{number}").into_bytes()),
+        (0..40_usize).prop_map(|zeros| vec![0; zeros + 1]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #[test]
+    fn the_index_holds_what_an_ordered_map_holds(
+        writes in vec((key(), prop::bool::weighted(0.7)), 1..4_000),
+        spans in vec((key(), key()), 20),
+        ascending in any::<bool>(),
+    ) {
+        let mut writes = writes;
+        if ascending {
+            writes.sort();
+        }
+        let mut index = Index::default();
+        let mut map: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        for (at, (key, put)) in writes.iter().enumerate() {
+            if *put {
+                let record = record(key, at as i64);
+                index.push_at(index.find(key), record);
+                *map.entry(key.clone()).or_default() += 1;
+            } else {
+                index.remove(key);
+                map.remove(key);
+            }
+        }
+        for (key, _) in &writes {
+            let versions = index.get(key).map(|history| history.versions().count());
+            prop_assert_eq!(versions, map.get(key).copied());
+        }
+        for (from, end) in &spans {
+            let found: Vec<&[u8]> = index.range(from, Some(end)).map(|entry| entry.key()).collect();
+            let there = map.range(from.clone()..).map(|(key, _)| key.as_slice());
+            let expected: Vec<&[u8]> = there.take_while(|key| *key < end.as_slice()).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
