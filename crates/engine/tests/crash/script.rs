@@ -8,28 +8,28 @@ use crate::tape::{Tape, entry, head, image};
 
 /// What one process did before it ended.
 #[derive(Debug)]
-pub struct History {
+pub(crate) struct History {
     /// Everything that is or may be in the log, in order.
-    pub written: Vec<Entry>,
+    pub(crate) written: Vec<Entry>,
     /// How many of them were acknowledged as durable.
-    pub acknowledged: u64,
+    pub(crate) acknowledged: u64,
 }
 
 impl History {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { written: Vec::new(), acknowledged: 0 }
     }
 
     /// Opens the store and checks that it holds what it must; what it holds beyond that counts as
     /// acknowledged from now on.
-    pub fn recover(&mut self, disk: &Faulty) -> Result<Log, String> {
+    pub(crate) fn recover(&mut self, disk: &Faulty) -> Result<Log, String> {
         let (log, tape) = Tape::open(disk).map_err(|error| format!("refused: {error:?}"))?;
         self.accept(&log, &tape)?;
         Ok(log)
     }
 
     /// The second half of [`History::recover`].
-    pub fn accept(&mut self, log: &Log, tape: &Tape) -> Result<(), String> {
+    pub(crate) fn accept(&mut self, log: &Log, tape: &Tape) -> Result<(), String> {
         let found = tape.prefix_of(&self.written)?;
         if found < self.acknowledged {
             return Err(format!("{found} entries of {} acknowledged ones", self.acknowledged));
@@ -49,7 +49,7 @@ impl History {
 
     /// Runs a script until it ends or the log refuses to go on. Checkpoints and upkeep may fail
     /// without stopping it.
-    pub fn run(&mut self, mut log: Log, steps: u64, seed: u64) -> Result<(), Error> {
+    pub(crate) fn run(&mut self, mut log: Log, steps: u64, seed: u64) -> Result<(), Error> {
         let mut dice = Dice(seed);
         for _ in 0..steps {
             for _ in 0..=dice.roll(6) {
@@ -71,7 +71,7 @@ impl History {
         if dice.roll(2) == 0 { log.close() } else { Ok(()) }
     }
 
-    pub fn checkpoint(&self, log: &Log) -> Result<u64, decube_engine::log::IoFailure> {
+    pub(crate) fn checkpoint(&self, log: &Log) -> Result<u64, decube_engine::log::IoFailure> {
         let items = image(&self.written);
         let mut writer = log.begin_checkpoint(head(&self.written));
         for item in &items[1..] {
@@ -83,10 +83,10 @@ impl History {
 
 /// A linear congruential generator (Knuth's constants): enough to vary scripts.
 #[derive(Debug)]
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         let Self(state) = self;
         *state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,6 +1,6 @@
 //! What a log should hold, and what it was found to hold.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,12 +13,12 @@ use decube_engine::{
 };
 
 /// Where the store is on the faulty disk.
-pub const LOG_DIR: &str = "/store/log";
-pub const CHECKPOINT_DIR: &str = "/store/data";
+pub(crate) const LOG_DIR: &str = "/store/log";
+pub(crate) const CHECKPOINT_DIR: &str = "/store/data";
 
 /// A clock that moves by a second each time it is read, so that retention has something to do.
 #[derive(Debug, Default)]
-pub struct TickingClock(AtomicU64);
+pub(crate) struct TickingClock(AtomicU64);
 
 impl Clock for TickingClock {
     fn monotonic(&self) -> Duration {
@@ -31,7 +31,7 @@ impl Clock for TickingClock {
 }
 
 /// Options with everything so small that a short script meets every kind of file.
-pub fn options(disk: &Faulty) -> (Options, LogLocation) {
+pub(crate) fn options(disk: &Faulty) -> (Options, LogLocation) {
     let location = LogLocation {
         log_dir: PathBuf::from(LOG_DIR),
         checkpoint_dir: PathBuf::from(CHECKPOINT_DIR),
@@ -48,9 +48,9 @@ pub fn options(disk: &Faulty) -> (Options, LogLocation) {
 
 /// What recovery handed out.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tape {
-    pub items: Vec<ImageItem>,
-    pub frames: Vec<Frame>,
+pub(crate) struct Tape {
+    pub(crate) items: Vec<ImageItem>,
+    pub(crate) frames: Vec<Frame>,
 }
 
 impl Replay for Tape {
@@ -71,15 +71,23 @@ impl Replay for Tape {
 
 impl Tape {
     /// Opens the store on a disk.
-    pub fn open(disk: &Faulty) -> Result<(Log, Self), OpenError> {
+    pub(crate) fn open(disk: &Faulty) -> Result<(Log, Self), OpenError> {
         let (options, location) = options(disk);
+        Self::open_with(&options, &location)
+    }
+
+    /// Opens the store with other options than the usual ones.
+    pub(crate) fn open_with(
+        options: &Options,
+        location: &LogLocation,
+    ) -> Result<(Log, Self), OpenError> {
         let mut tape = Self::default();
-        let log = Log::open(&options, &location, &mut tape)?;
+        let log = Log::open(options, location, &mut tape)?;
         Ok((log, tape))
     }
 
     /// Checks that this is what was written, without a hole, up to some entry; returns how many.
-    pub fn prefix_of(&self, written: &[Entry]) -> Result<u64, String> {
+    pub(crate) fn prefix_of(&self, written: &[Entry]) -> Result<u64, String> {
         let covered = match self.items.first() {
             Some(ImageItem::Head(head)) => usize::try_from(head.sequence).unwrap(),
             Some(other) => return Err(format!("the image starts with {other:?}")),
@@ -99,7 +107,7 @@ impl Tape {
 }
 
 /// The image of a state that is nothing but the list of what was written.
-pub fn image(written: &[Entry]) -> Vec<ImageItem> {
+pub(crate) fn image(written: &[Entry]) -> Vec<ImageItem> {
     let mut items = vec![ImageItem::Head(head(written))];
     for entry in written {
         match entry {
@@ -116,7 +124,7 @@ pub fn image(written: &[Entry]) -> Vec<ImageItem> {
 }
 
 /// The head of that image.
-pub fn head(written: &[Entry]) -> ImageHead {
+pub(crate) fn head(written: &[Entry]) -> ImageHead {
     let revision = written.iter().rev().find_map(|entry| match entry {
         Entry::Write { revision, .. } | Entry::LeaseEnd { revision, .. } => Some(*revision),
         _ => None,
@@ -130,7 +138,7 @@ pub fn head(written: &[Entry]) -> ImageHead {
 }
 
 /// An entry that is like no other; the seed chooses its kind and its size.
-pub fn entry(sequence: u64, seed: u64) -> Entry {
+pub(crate) fn entry(sequence: u64, seed: u64) -> Entry {
     let revision = Revision(i64::try_from(sequence).unwrap() + 1);
     let id = LeaseId(7 - i64::try_from(seed % 20).unwrap());
     let moment = Duration::from_nanos(seed);
@@ -164,9 +172,4 @@ fn records(revision: Revision, count: u32, seed: u64) -> Vec<Record> {
         })
     };
     (0..count).map(record).collect()
-}
-
-/// Whether a path is a file of the store that holds something to lose.
-pub fn is_precious(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name != "lock")
 }

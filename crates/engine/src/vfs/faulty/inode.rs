@@ -23,6 +23,21 @@ pub(super) struct Inode {
 }
 
 impl Inode {
+    /// Does a change where reads see it, and notes it for the next sync. Of a write that is whole
+    /// sectors, with what else is in them: a disk is never given less.
+    pub(super) fn change(&mut self, change: Change) {
+        change.apply(&mut self.seen);
+        self.pending.push(match change {
+            Change::Write(offset, bytes) => {
+                let start = position(offset) / SECTOR * SECTOR;
+                let end = (position(offset) + bytes.len()).next_multiple_of(SECTOR);
+                let seen = self.seen.get(start..end.min(self.seen.len())).unwrap_or_default();
+                Change::Write(start as u64, seen.to_vec())
+            }
+            resize @ Change::Resize(_) => resize,
+        });
+    }
+
     /// Makes any part of the pending changes durable and forgets that the rest was pending.
     pub(super) fn settle(&mut self, random: &mut Random) {
         for change in self.pending.drain(..) {

@@ -215,8 +215,7 @@ impl Model {
     /// A change that reads see at once and a sync will make durable.
     pub(super) fn change(&mut self, inode: InodeId, change: Change) {
         if let Some(inode) = self.inodes.get_mut(inode.0) {
-            change.apply(&mut inode.seen);
-            inode.pending.push(change);
+            inode.change(change);
         }
     }
 
