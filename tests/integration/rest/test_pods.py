@@ -91,6 +91,18 @@ async def test_an_update_merges_known_fields(api: RestApi) -> None:
     assert answer.headers["etag"] == f'"{pod["resource_version"]}"'
 
 
+async def test_an_update_reaches_every_namespace(api: RestApi) -> None:
+    await create(api, "a")
+    await create(api, "a", namespace="team")
+    for body in ({"status": "x"}, {"status": "x", "namespace": "team"}):
+        answer = await api.client.put(f"{PODS}/a", params={"namespace": "team"}, json=body)
+        assert answer.status_code == 200
+        assert answer.json()["pod"]["namespace"] == "team"
+    assert (await api.client.get(f"{PODS}/a")).json()["pod"]["status"] == ""
+    answer = await api.client.put(f"{PODS}/a", json={"namespace": ""})
+    assert answer.status_code == 200
+
+
 async def test_what_was_read_can_be_sent_back(api: RestApi) -> None:
     pod = await create(api, "a", status="new")
     assert (await api.client.put(f"{PODS}/a", json={**pod, "status": "x"})).status_code == 200
@@ -133,7 +145,7 @@ async def test_if_match_of_any_version_is_no_condition(api: RestApi) -> None:
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("tag", ["1", 'W/"1"', '"1", "2"', '"x"', '""'])
+@pytest.mark.parametrize("tag", ['"1', 'W/"1"', '"1", "2"', '"x"', '""'])
 async def test_another_if_match_is_refused(api: RestApi, tag: str) -> None:
     answer = await api.client.put(f"{PODS}/a", json={}, headers={"If-Match": tag})
     assert refusal(answer, 400, "invalid")["details"]["field"] == "If-Match"

@@ -92,9 +92,10 @@ def _check_media_type(scope: Scope) -> None:
 
 def _bad_json(text: str, body: bytes) -> Problem:
     found = _AT_BYTE.fullmatch(text)
-    reason, at = (
-        (found["reason"], int(found["byte"])) if found else ("it ends too early", len(body))
-    )
+    reason, at = "it ends too early", len(body)
+    if found:
+        reason, at = found["reason"], int(found["byte"])
+        at -= reason == "trailing characters"  # of which msgspec points behind the first
     line = body.count(b"\n", 0, at) + 1
     column = at - (body.rfind(b"\n", 0, at) + 1) + 1
     return Problem(

@@ -112,7 +112,7 @@ _PARAMETERS: dict[str, Schema] = {
         "name": "If-Match",
         "in": "header",
         "description": 'Act only if the pod has this ETag, such as `"12"`; `*` is any.',
-        "schema": {"type": "string", "pattern": r'^(\*|"[0-9]{1,18}")$'},
+        "schema": {"type": "string", "pattern": r'^(\*|[0-9]{1,18}|"[0-9]{1,18}")$'},
     },
 }
 

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from decube.api.rest.answers import Header, json_answer
 from decube.api.rest.bodies import BodyReader
+from decube.api.rest.options import allow
 from decube.api.rest.queries import read_boolean, read_count, read_query
 from decube.api.rest.shapes import (
     Deleted,
@@ -43,7 +44,8 @@ POD_PARAMETERS = ("namespace",)
 CHANGE_PARAMETERS = ("namespace", "resource_version")
 
 _OK, _CREATED = 200, 201
-_ENTITY_TAG = re.compile(r'"(?P<version>[0-9]+)"')
+# Bare digits are no ETag, but what people type, and mean.
+_ENTITY_TAG = re.compile(r'(?P<quote>"?)(?P<version>[0-9]+)(?P=quote)')
 _creations = BodyReader(PodCreation)
 _updates = BodyReader(PodUpdate)
 
@@ -59,6 +61,9 @@ class PodRoutes:
     def handlers(self) -> list[HTTPRouteHandler]:
         """Return what the application routes to."""
         return [
+            # Before the others, for each of which the framework would make its own.
+            allow(LIST_PATH, "GET", "POST"),
+            allow(POD_PATH, "GET", "PUT", "DELETE"),
             get(LIST_PATH)(self.list_pods),
             post(LIST_PATH)(self.create_pod),
             get(POD_PATH)(self.get_pod),
@@ -77,7 +82,7 @@ class PodRoutes:
         parameters = read_query(scope, LIST_PARAMETERS)
         if read_boolean(parameters, "watch"):
             return self._watch(parameters)
-        if "resource_version" in parameters:
+        if parameters.get("resource_version"):
             raise Invalid(
                 "resource_version goes with watch=true: pages of a list use continue",
                 field="resource_version",
@@ -125,7 +130,11 @@ class PodRoutes:
         name = scope["path_params"]["name"]
         update = _updates.read(scope, body)
         _check_same("name", update.name, name)
-        _check_same("namespace", update.namespace, namespace)
+        _check_same(
+            "namespace",
+            NAMESPACE_DEFAULT if update.namespace == "" else update.namespace,
+            namespace,
+        )
         change = PodChange(
             status=update.status,
             node_name=update.node_name,
