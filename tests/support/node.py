@@ -100,7 +100,7 @@ class ServerProcess:
 
 
 class NodeProcess(ServerProcess):
-    """`decube up` on ports and a data directory of its own; ready when REST answers."""
+    """`decube up` on ports and a data directory of its own; ready when all of it listens."""
 
     def __init__(self, directory: Path, **settings: str) -> None:
         ports = {name: free_port() for name in ("etcd", "rest", "grpc")}
@@ -118,6 +118,18 @@ class NodeProcess(ServerProcess):
             "DECUBE_API_GRPC_ADDRESS": self.grpc_address,
             **settings,
         }
+
+    def wait_until_ready(self) -> None:
+        """Wait for REST, and then for the node's file: it comes last, when gRPC listens as well."""
+        super().wait_until_ready()
+        data = self.environment.get("DECUBE_NODE_DATA_DIR", "")
+        file = Path(data) / "node.json"
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while not (file.exists() and f'"pid": {self.pid},' in file.read_text()):
+            assert time.monotonic() < deadline, f"{file} never told process {self.pid}"
+            assert self.process is not None, "the server was not started"
+            assert self.process.poll() is None, f"it ended: {self.said()}"
+            time.sleep(0.01)  # noqa: TID251 - between two looks at another process
 
 
 class EtcdProcess(ServerProcess):

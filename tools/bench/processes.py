@@ -144,20 +144,17 @@ def decube(directory: Path, *, ready: str = "etcd") -> Iterator[Server]:
         pid,
         start_s,
     ):
-        wait_until_ok_of_running(f"http://127.0.0.1:{ports['rest']}/health")
+        wait_until_written(directory / "data" / "node.json")
         yield Server("decube", pid, ports, start_s)
 
 
-def wait_until_ok_of_running(url: str) -> None:
-    """Wait until `url` answers 200, for a server that is watched elsewhere."""
+def wait_until_written(file: Path) -> None:
+    """Wait for the file that a node writes when all its listeners are open, gRPC the last."""
     deadline = time.perf_counter() + START_SECONDS_MAX
-    while time.perf_counter() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - http by construction
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.02)  # noqa: TID251 - a bounded wait for a level, outside the product
-    raise SystemExit(f"bench: {url} was not ready within {START_SECONDS_MAX:.0f} s")
+    while not file.exists():
+        if time.perf_counter() > deadline:
+            raise SystemExit(f"bench: {file} was not written within {START_SECONDS_MAX:.0f} s")
+        time.sleep(0.02)  # noqa: TID251 - a bounded wait for a level, outside the product
 
 
 @contextmanager

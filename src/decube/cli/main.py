@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from decube.cli.failures import INTERRUPTED, PIPE_CLOSED, tell_error
 from decube.kit.errors import DecubeError
+from decube.kit.imports import absent
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,25 +32,12 @@ def run(arguments: Sequence[str]) -> int:
     return code
 
 
-def _import_msgspec() -> None:
-    """Import msgspec without typing_extensions.
-
-    It takes three names from there if it can, else from typing, where since Python 3.11 they are the
-    same; but importing that package is a sixth of all that is done until the etcd port is open.
-    """
-    absent = "typing_extensions" not in sys.modules
-    if absent:
-        sys.modules["typing_extensions"] = None  # type: ignore[assignment] - makes imports fail
-    try:
-        import msgspec  # noqa: F401
-    finally:
-        if absent:
-            del sys.modules["typing_extensions"]
-
-
 def _dispatch(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] == "up":
-        _import_msgspec()
+        # msgspec takes three names from there if it can, else from typing, where they are the same
+        # since Python 3.11. The package costs a sixth of the time until the etcd port is open.
+        with absent("typing_extensions"):
+            import msgspec  # noqa: F401
         from decube.cli.start import read_plainly, start
 
         given = read_plainly(arguments[1:])

@@ -61,7 +61,7 @@ class Listeners:
         self._drains["etcd"] = listener.stop
 
     async def open_rest(self, pods: PodService, metrics: CollectorRegistry) -> None:
-        """Serve REST, if it is enabled. Raises `StartFailure`."""
+        """Serve REST. Raises `StartFailure`."""
         from decube.api.rest import (  # noqa: PLC0415 - after the etcd port is up
             RestDependencies,
             RestOptions,
@@ -69,8 +69,6 @@ class Listeners:
         )
 
         rest = self._settings.api.rest
-        if not rest.enabled:
-            return
         options = RestOptions(
             listen=rest.address,
             cors_origins=rest.cors_origins,
@@ -86,7 +84,7 @@ class Listeners:
         self._drains["rest"] = server.stop
 
     async def open_grpc(self, pods: PodService) -> None:
-        """Serve gRPC, if it is enabled. Raises `StartFailure`."""
+        """Serve gRPC. Raises `StartFailure`."""
         from decube.api.grpc import (  # noqa: PLC0415 - after the etcd port is up
             GrpcDependencies,
             GrpcOptions,
@@ -94,8 +92,6 @@ class Listeners:
         )
 
         grpc = self._settings.api.grpc
-        if not grpc.enabled:
-            return
         options = GrpcOptions(listen=grpc.address, message_bytes_max=grpc.max_message_bytes)
         server = GrpcServer(GrpcDependencies(pods=pods, options=options))
         what = ("gRPC", "api.grpc.address", grpc.address)

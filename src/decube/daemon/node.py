@@ -1,9 +1,9 @@
 """One node: what it is made of, in which order it starts, and how it stops.
 
-Order: the store and the etcd port first, from Rust; then a thread imports the REST and gRPC stacks
-(they cost about a second); then the servers; then it is ready. Stopping goes the other way: the
-listeners drain together, then the background tasks end, then the store closes, which makes durable
-whatever it acknowledged long before. A background task that fails stops the node the same way.
+Order: the store and the etcd port first, from Rust; then REST, then gRPC, whose stacks cost about a
+second to import, in a thread; then it is ready. Stopping goes the other way: the listeners drain
+together, then the background tasks end, then the store closes, which makes durable whatever it
+acknowledged long before. A background task that fails stops the node the same way.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from decube.daemon.facts import NodeFacts
 from decube.daemon.listeners import Listeners
 from decube.daemon.service_manager import notify
 from decube.daemon.store import open_embedded, open_remote
+from decube.kit.imports import absent
 
 if TYPE_CHECKING:
     from decube.config.load import Loaded
@@ -44,14 +45,14 @@ async def run_node(
     async with AsyncExitStack() as resources:
         listeners = Listeners(settings, facts)
         opened = asyncio.Event()
-        importing = asyncio.create_task(_import_after(opened, settings), name="import-servers")
+        importing = asyncio.create_task(_import_rest_after(opened), name="import-rest")
         resources.callback(importing.cancel)
         store, statistics = await _open_store(settings, directory, listeners, resources)
         opened.set()
         await importing
         _configure_logs(settings)
         async with asyncio.TaskGroup():
-            await _open_apis(listeners, store, statistics)
+            await _open_apis(settings, listeners, store, statistics)
             await _tell(loaded, directory, facts, store)
             ready.set()
             await stop.wait()
@@ -74,19 +75,24 @@ async def _open_store(
     return embedded, embedded.statistics
 
 
-async def _open_apis(listeners: Listeners, store: Store, statistics: Statistics | None) -> None:
-    """Serve the APIs, on services over the store."""
+async def _open_apis(
+    settings: Settings, listeners: Listeners, store: Store, statistics: Statistics | None
+) -> None:
+    """Serve the APIs, on services over the store. REST does not wait for gRPC's imports."""
     from decube.daemon.metrics import process_metrics  # noqa: PLC0415 - imported by the thread
     from decube.registry.unreadable import UnreadableRows  # noqa: PLC0415
     from decube.services.pods import PodService  # noqa: PLC0415
 
     metrics = process_metrics(statistics)
     pods = PodService(store, UnreadableRows(metrics))
-    await listeners.open_rest(pods, metrics)
-    await listeners.open_grpc(pods)
+    if settings.api.rest.enabled:
+        await listeners.open_rest(pods, metrics)
+    if settings.api.grpc.enabled:
+        await asyncio.to_thread(importlib.import_module, "decube.api.grpc")
+        await listeners.open_grpc(pods)
 
 
-async def _import_after(opened: asyncio.Event, settings: Settings) -> None:
+async def _import_rest_after(opened: asyncio.Event) -> None:
     """Import in a thread, but let the store have the interpreter first.
 
     A small store is open at once, and importing would only be in its way; a large one recovers for
@@ -95,17 +101,15 @@ async def _import_after(opened: asyncio.Event, settings: Settings) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SMALL_STORE_S):
             await opened.wait()
-    await asyncio.to_thread(_import_servers, settings)
+    await asyncio.to_thread(_import_rest)
 
 
-def _import_servers(settings: Settings) -> None:
-    """Import what takes long, beside the store's opening."""
-    modules = ["decube.daemon.announce", "decube.daemon.metrics", "decube.kit.logging"]
-    modules += ["decube.services.pods"]
-    modules += ["decube.api.rest"] if settings.api.rest.enabled else []
-    modules += ["decube.api.grpc"] if settings.api.grpc.enabled else []
-    for module in modules:
-        importlib.import_module(module)
+def _import_rest() -> None:
+    # structlog would draw tracebacks with it; as long as it takes to import, REST could serve.
+    with absent("rich"):
+        importlib.import_module("structlog")
+    for module in ("kit.logging", "daemon.announce", "daemon.metrics", "services.pods", "api.rest"):
+        importlib.import_module(f"decube.{module}")
 
 
 def _configure_logs(settings: Settings) -> None:

@@ -27,31 +27,31 @@ def test_the_configured_host_wins() -> None:
     assert advertised(Address(EVERYWHERE, 1), "node-1") == Address("node-1", 1)
 
 
-def test_names_are_resolved() -> None:
-    assert resolved(Address("localhost", 7)) == Address("127.0.0.1", 7)
-    assert resolved(Address("::1", 7)) == Address("::1", 7)
+async def test_names_are_resolved() -> None:
+    assert await resolved(Address("localhost", 7)) == Address("127.0.0.1", 7)
+    assert await resolved(Address("::1", 7)) == Address("::1", 7)
 
 
-def test_a_taken_port_is_noticed_and_told_with_its_key() -> None:
+async def test_a_taken_port_is_noticed_and_told_with_its_key() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         address = Address(*other.getsockname())
         with pytest.raises(OSError) as caught:  # noqa: PT011 - the errno is looked at below
-            check_free(address)
+            await check_free(address)
     failure = cannot_listen("gRPC", "api.grpc.address", address, caught.value)
     assert failure.exit_code == ExitCode.ADDRESS_IN_USE
     assert failure.message == f"the gRPC API cannot listen on {address}: the port is taken"
     assert "api.grpc.address" in str(failure.details["hint"])
 
 
-def test_an_address_of_another_machine_is_told_apart() -> None:
+async def test_an_address_of_another_machine_is_told_apart() -> None:
     with pytest.raises(OSError) as caught:  # noqa: PT011 - the errno is looked at below
-        check_free(Address("192.0.2.1", 0))
+        await check_free(Address("192.0.2.1", 0))
     failure = cannot_listen("REST", "api.rest.address", Address("192.0.2.1", 0), caught.value)
     assert failure.exit_code == ExitCode.CANNOT_LISTEN
     assert "cannot assign requested address" in failure.message
 
 
-def test_port_0_is_always_free() -> None:
-    check_free(Address("127.0.0.1", 0))
+async def test_port_0_is_always_free() -> None:
+    await check_free(Address("127.0.0.1", 0))
