@@ -1,6 +1,6 @@
 //! Durable puts and point reads a second, and the CPU time each costs, through the public API.
 //!
-//! `cargo run --release --example throughput -p decube-engine -- [memory|DIRECTORY] [puts] [keys]`
+//! `cargo run --release --example throughput -p decube-engine -- [memory|DIRECTORY] [puts] [keys] [value bytes]`
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,8 +33,12 @@ fn main() {
     let place = arguments.next().unwrap_or_else(|| "memory".into());
     let puts: u64 = arguments.next().map_or(1_000_000, |text| text.parse().expect("a number"));
     let keys: u64 = arguments.next().map_or(100_000, |text| text.parse().expect("a number"));
-    let engine = open(&place);
-    measure("put", puts, || put_all(&engine, puts, keys));
+    let value_bytes = arguments.next().map_or(256, |text| text.parse().expect("a number"));
+    let mut engine = None;
+    measure("open", 1, || engine = Some(open(&place)));
+    let engine = engine.expect("opened");
+    println!("{:?}", engine.recovered());
+    measure("put", puts, || put_all(&engine, puts, keys, value_bytes));
     measure("get", puts, || get_all(&engine, puts, keys));
     println!("{:?}", engine.status());
     println!("resident: {} MiB", resident_mib());
@@ -51,16 +55,16 @@ fn open(place: &str) -> Engine {
     Engine::open(Options::new(storage)).expect("the store opens")
 }
 
-/// Spread over the key space without a pattern that a cache could learn.
+/// Spread over the key space; as many numbers as there are keys hit every key once.
 fn key(number: u64, keys: u64) -> Bytes {
-    let scattered = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys;
+    let scattered = number.wrapping_mul(15_485_863) % keys;
     format!("/registry/pods/default/a-pod-with-a-usual-name-{scattered:012}").into()
 }
 
-fn put_all(engine: &Engine, puts: u64, keys: u64) {
+fn put_all(engine: &Engine, puts: u64, keys: u64, value_bytes: usize) {
     let (sender, answered) = channel();
     let mailbox: Arc<dyn Mailbox> = Arc::new(Window(sender));
-    let value = Bytes::from(vec![b'v'; 256]);
+    let value = Bytes::from(vec![b'v'; value_bytes]);
     let mut outstanding = 0;
     for number in 0..puts {
         while outstanding >= OUTSTANDING {

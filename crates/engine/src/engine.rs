@@ -86,14 +86,14 @@ impl Engine {
 
     /// Reads at one revision. Never waits for the disk; never sees what is not yet durable.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
-        self.check_open()?;
+        self.running.store.check_open()?;
         self.running.store.range(request)
     }
 
     /// Runs a transaction that [`TxnRequest::is_read_only`] on the caller's thread, as
     /// [`Engine::range`] reads. (Queued it would give the same answer, later.)
     pub fn read_txn(&self, txn: &TxnRequest) -> Result<TxnResult, Error> {
-        self.check_open()?;
+        self.running.store.check_open()?;
         check_txn(txn, self.running.txn_operations_max)?;
         self.running.store.read_txn(txn)
     }
@@ -112,12 +112,13 @@ impl Engine {
 
     /// A checksum over the kept history up to `revision` (zero: the current one).
     pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, Error> {
-        self.check_open()?;
+        self.running.store.check_open()?;
         hash_kv(&self.running.store, revision)
     }
 
     /// A lease as it stands, with its keys on request; [`Error::LeaseNotFound`] if there is none.
     pub fn lease_status(&self, id: LeaseId, with_keys: bool) -> Result<LeaseStatus, Error> {
+        self.running.store.check_open()?;
         self.running.store.lease_status(id, with_keys)
     }
 
@@ -129,6 +130,7 @@ impl Engine {
 
     /// Opens a stream of watchers; `notify` is told when it has something to take.
     pub fn watch_stream(&self, notify: Arc<dyn Notify>) -> Result<WatchStream, Error> {
+        self.running.store.check_open()?;
         let limits = self.running.watch_limits;
         WatchStream::open(&self.running.store, notify, limits)
     }
@@ -143,14 +145,6 @@ impl Engine {
     /// go of the lock file. Later calls fail with [`Error::Closed`]. Closing twice is fine.
     pub fn close(&self) {
         self.running.close();
-    }
-
-    /// Reads of a latched store go on; of a closed one they do not.
-    fn check_open(&self) -> Result<(), Error> {
-        match self.running.store.queue.refusal() {
-            Some(Error::Closed) => Err(Error::Closed),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -194,7 +188,7 @@ impl Running {
     /// The writer goes first: what it still publishes is handed to the watchers.
     fn close(&self) {
         let mut threads = self.threads.lock();
-        self.store.queue.refuse(Error::Closed);
+        self.store.refuse_all();
         // A panic of the writer was caught and latched; the others' is theirs alone.
         let mut join = |thread: JoinHandle<()>| drop(thread.join());
         let mut threads = threads.drain(..);

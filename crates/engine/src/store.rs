@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -15,7 +15,7 @@ use crate::hash_kv::CompactionHashes;
 use crate::lease::Expiry;
 use crate::log::{self, Log};
 use crate::options::Options;
-use crate::state::{Scan, Span, State};
+use crate::state::{Scan, State};
 use crate::txn::{Plan, View, check_range, read_only};
 use crate::types::{
     LeaseId, LeaseStatus, RangeRequest, RangeResult, Revision, Status, TxnRequest, TxnResult,
@@ -39,6 +39,7 @@ pub(crate) struct Store {
     pub(crate) pin: RwLock<()>,
     /// The published revision, for those who need no more than it.
     revision: AtomicI64,
+    closed: AtomicBool,
     pub(crate) queue: Queue,
     pub(crate) expiry: Expiry,
     pub(crate) compactor: Compactor,
@@ -83,6 +84,7 @@ impl Store {
     pub(crate) fn new(state: State, identity: Identity, options: &Options) -> Self {
         Self {
             revision: AtomicI64::new(state.published.revision.0),
+            closed: AtomicBool::new(false),
             state: RwLock::new(state),
             pin: RwLock::new(()),
             queue: Queue::new(options.queue_length_max),
@@ -101,6 +103,17 @@ impl Store {
         Revision(self.revision.load(Ordering::SeqCst))
     }
 
+    /// Reads of a latched store go on; of a closed one they do not.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Relaxed) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Takes no more commands and no more reads.
+    pub(crate) fn refuse_all(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.queue.refuse(Error::Closed);
+    }
+
     /// Makes everything applied visible: it is durable. Returns the compaction before.
     pub(crate) fn publish(&self) -> Revision {
         let mut state = self.state.write();
@@ -110,14 +123,24 @@ impl Store {
         compacted
     }
 
+    /// Most reads are done in one slice and stand in nobody's way.
     pub(crate) fn range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
         check_range(request)?;
-        let single = matches!(Span::of(&request.range), Span::Key(_));
-        let _pin = (!single).then(|| self.pin.read());
         let mut state = self.state.read();
-        let revision = state.readable(request.revision)?;
-        let current = state.published.revision;
-        let mut scan = Scan::new(request, revision);
+        let mut current = state.published.revision;
+        let mut scan = Scan::new(request, state.readable(request.revision)?);
+        if scan.slice(&state, SLICE_KEYS) {
+            drop(state);
+            return Ok(scan.finish(current));
+        }
+        drop(state);
+        let _pin = self.pin.read();
+        state = self.state.read();
+        if scan.revision() < state.published.compact_revision {
+            // Compacted before it was pinned. A read of the latest revision starts again.
+            current = state.published.revision;
+            scan = Scan::new(request, state.readable(request.revision)?);
+        }
         while !scan.slice(&state, SLICE_KEYS) {
             drop(state);
             state = self.state.read();
@@ -175,7 +198,7 @@ impl Store {
             db_size_bytes: IMAGE_BYTES_MIN + state.size.bytes as u64,
             db_size_in_use_bytes: IMAGE_BYTES_MIN + state.size.bytes_in_use as u64,
             keys: state.size.keys as u64,
-            leases: state.leases.all_published(state.published.sequence).count() as u64,
+            leases: state.leases.len() as u64,
             watchers: self.hub.watchers.load(Ordering::Relaxed) as u64,
             watchers_catching_up: self.hub.catching_up() as u64,
             cluster_id: self.identity.cluster_id,

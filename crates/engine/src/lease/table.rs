@@ -85,6 +85,11 @@ impl LeaseTable {
         self.leases.iter().filter(move |(_, lease)| visible(lease)).map(|(id, lease)| (*id, lease))
     }
 
+    /// Counts those of the batch that is not published yet too.
+    pub(crate) fn len(&self) -> usize {
+        self.leases.len()
+    }
+
     pub(crate) fn grant(&mut self, id: LeaseId, lease: Lease) {
         self.leases.insert(id, lease);
     }

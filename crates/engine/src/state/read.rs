@@ -53,6 +53,10 @@ impl<'a> Scan<'a> {
         Self { request, revision, resume: None, records_max, records: Vec::new(), count: 0 }
     }
 
+    pub(crate) fn revision(&self) -> Revision {
+        self.revision
+    }
+
     /// Looks at up to `keys_max` more keys; true when the range is read.
     pub(crate) fn slice(&mut self, state: &State, keys_max: usize) -> bool {
         let (from, end) = match Span::of(&self.request.range) {

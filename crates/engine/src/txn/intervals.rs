@@ -58,3 +58,7 @@ impl<'a> KeyIntervals<'a> {
         self.ends.insert(start, end);
     }
 }
+
+#[cfg(test)]
+#[path = "intervals_tests.rs"]
+mod tests;

@@ -140,3 +140,7 @@ fn stab(stretch: &[Interval], key: &[u8], found: &mut impl FnMut(usize)) {
         stab(right, key, found);
     }
 }
+
+#[cfg(test)]
+#[path = "matcher_tests.rs"]
+mod tests;

@@ -74,6 +74,7 @@ impl WatchStream {
         }
         let wanted_id = request.id;
         let interest = Arc::new(Interest::of(request)?);
+        self.store.check_open().map_err(|_| WatchRefused::Closed)?;
         let mut control = self.control.lock();
         if control.watchers.len() >= self.watchers_max {
             return Err(WatchRefused::TooManyWatchers);
@@ -136,6 +137,9 @@ impl WatchStream {
             let Taken { mut items, bytes, fallen_behind, emptied } = self.outbox.take(bytes_max);
             for (id, next) in fallen_behind {
                 control.fall_behind(id, next);
+            }
+            if let Some(WatchItem::Closed) = items.last() {
+                control.behind.clear();
             }
             // What waits in the box comes before the history that its watchers have yet to read.
             if emptied {

@@ -91,10 +91,6 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    pub(crate) fn refusal(&self) -> Option<Error> {
-        self.inner.lock().refusal.clone()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().jobs.len()
     }
