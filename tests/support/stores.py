@@ -49,7 +49,7 @@ async def opened(backend: str, directory: Path, etcd_address: str | None) -> Asy
         async with remote(etcd_address) as store:
             yield store
     elif backend == "remote-decube":
-        async with embedded() as served, remote(await serve(served)) as store:
+        async with embedded() as served, serving(served) as address, remote(address) as store:
             yield store
     else:
         async with embedded(directory if backend == "embedded-log" else None) as store:
@@ -68,9 +68,14 @@ async def embedded(log_dir: Path | None = None) -> AsyncIterator[EmbeddedStore]:
         await store.close()
 
 
-async def serve(store: EmbeddedStore) -> str:
-    """Serve etcd's API on a store until it is closed; the address."""
-    return (await store.serve_etcd(EtcdListenerOptions(address="127.0.0.1:0"))).address
+@asynccontextmanager
+async def serving(store: EmbeddedStore, address: str = "127.0.0.1:0") -> AsyncIterator[str]:
+    """Serve etcd's API on a store; the address it got."""
+    listener = await store.serve_etcd(EtcdListenerOptions(address=address))
+    try:
+        yield listener.address
+    finally:
+        await listener.stop()
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from decube.store.types import (
     Delete,
     DeleteResult,
     KeyRange,
+    KeyValue,
     LeaseId,
     Operation,
     Put,
@@ -145,6 +146,21 @@ async def test_a_transaction_that_only_reads_makes_no_revision(scene: Scene) -> 
     read = await scene.do(RangeRequest(range=scene.all))
     assert read.revision == revision
     assert (await scene.store.txn(Txn())).revision == revision
+
+
+async def test_reads_inside_leave_out_what_was_not_asked_for(scene: Scene) -> None:
+    lease = await scene.store.lease_grant(600)
+    revision = await scene.put("a", b"value", lease.id)
+    keys, count = (
+        await scene.do(
+            RangeRequest(range=scene.all, keys_only=True),
+            RangeRequest(range=scene.all, count_only=True),
+        )
+    ).results
+    bare = KeyValue(scene.key("a"), b"", revision, revision, 1)
+    assert keys == RangeResult(revision, (bare,), 1, more=False)
+    assert count == RangeResult(revision, (), 1, more=False)
+    await scene.store.lease_revoke(lease.id)
 
 
 async def test_nested_transactions_answer_in_place(scene: Scene) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from decube.kit.errors import Invalid
+from decube.kit.errors import Internal, Invalid
 from decube.store.types import (
     CompareTarget,
     Delete,
@@ -65,29 +65,49 @@ def _encode_compare(compare: Compare) -> _native._Compare:
     return (keys.key, keys.end, compare.target.value, compare.operator.value, operand)
 
 
-def decode_txn(answer: _native._TxnAnswer) -> TxnResult:
+def decode_txn(request: Txn, answer: _native._TxnAnswer) -> TxnResult:
     """Read a transaction's answer, nested ones included."""
-    return _decode_txn(answer, Revision(answer[0]))
+    return _decode_txn(request, answer, Revision(answer[0]))
 
 
-def _decode_txn(answer: _native._TxnAnswer, revision: Revision) -> TxnResult:
+def _decode_txn(request: Txn, answer: _native._TxnAnswer, revision: Revision) -> TxnResult:
     # The engine leaves a nested answer's revision empty, as etcd does: it is the outermost one's.
     _, succeeded, results = answer
+    operations = request.success if succeeded else request.failure
     return TxnResult(
-        revision, succeeded, tuple([_decode_result(result, revision) for result in results])
+        revision,
+        succeeded,
+        tuple(
+            [
+                _decode_result(operation, result, revision)
+                for operation, result in zip(operations, results, strict=True)
+            ]
+        ),
     )
 
 
-def _decode_result(result: _native._OperationAnswer, outermost: Revision) -> OperationResult:
-    match result:
-        case ("put", revision, previous):
+def _decode_result(
+    operation: Operation, result: _native._OperationAnswer, outermost: Revision
+) -> OperationResult:
+    match operation, result:
+        case _, ("put", revision, previous):
             return PutResult(Revision(revision), previous and decode_key_value(previous))
-        case ("range", revision, records, count, more):
-            return RangeResult(Revision(revision), decode_key_values(records), count, more)
-        case ("delete", revision, deleted, previous):
+        case RangeRequest(keys_only=keys_only), ("range", revision, records, count, more):
+            # The engine's records are whole; what was not asked for is left out here.
+            make = _decode_key if keys_only else decode_key_value
+            kvs = tuple([make(record) for record in records])
+            return RangeResult(Revision(revision), kvs, count, more)
+        case _, ("delete", revision, deleted, previous):
             return DeleteResult(Revision(revision), deleted, decode_key_values(previous))
-        case ("txn", revision, succeeded, results):
-            return _decode_txn((revision, succeeded, results), outermost)
+        case Txn(), ("txn", revision, succeeded, results):
+            return _decode_txn(operation, (revision, succeeded, results), outermost)
+        case _:
+            raise Internal("the engine's answer does not fit the operation")
+
+
+def _decode_key(record: _native._KeyValue) -> KeyValue:
+    key, _, create_revision, mod_revision, version, _ = record
+    return KeyValue(key, b"", Revision(create_revision), Revision(mod_revision), version)
 
 
 def decode_key_value(record: _native._KeyValue) -> KeyValue:

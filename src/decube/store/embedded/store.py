@@ -99,9 +99,10 @@ class EmbeddedStore:
         """Evaluate a transaction; see `Store.txn`."""
         compares, success, failure = encode_txn(request)
         return decode_txn(
+            request,
             await self._submit(
                 lambda ticket: self._engine.submit_txn(ticket, compares, success, failure)
-            )
+            ),
         )
 
     @asynccontextmanager
