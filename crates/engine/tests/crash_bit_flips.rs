@@ -1,6 +1,9 @@
 //! A bit flips in a file of the store. Whatever bit it is: the store is refused with the file's
 //! name, or what it serves is exactly what was acknowledged.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "crash/dice.rs"]
+mod dice;
 #[path = "crash/script.rs"]
 mod script;
 #[path = "crash/tape.rs"]

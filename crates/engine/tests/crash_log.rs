@@ -1,7 +1,10 @@
 //! The log on a disk that fails: a scripted run, with a fault at each of its IO calls, and each way
 //! a process can end. Recovery keeps all that was acknowledged, possibly whole entries after it,
 //! and nothing else.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "crash/dice.rs"]
+mod dice;
 #[path = "crash/script.rs"]
 mod script;
 #[path = "crash/tape.rs"]
@@ -10,7 +13,8 @@ mod tape;
 use decube_engine::Error;
 use decube_engine::vfs::{Crash, Errno, Fault, Faulty};
 
-use script::{Dice, History};
+use dice::Dice;
+use script::History;
 use tape::Tape;
 
 const CRASHES: [Crash; 3] = [Crash::Process, Crash::PowerLost, Crash::PowerTorn];

@@ -246,12 +246,15 @@ pub(crate) fn read(
     })
 }
 
+/// Takes a block's payload and the number of items in it.
+type TakeBlock<'a> = dyn FnMut(&[u8], u32) -> Result<(), String> + 'a;
+
 /// Reads a checkpoint and hands out its blocks, with the number of items in each.
 fn read_blocks(
     file: &dyn VfsFile,
     path: &Path,
     header: &FileHeader,
-    take: &mut dyn FnMut(&[u8], u32) -> Result<(), String>,
+    take: &mut TakeBlock<'_>,
 ) -> Result<u64, OpenError> {
     let mut window = Window::new(file);
     let mut offset = HEADER_BYTES as u64;
@@ -337,4 +340,20 @@ fn decode_item(input: &mut &[u8]) -> Option<ImageItem> {
         }
         _ => None,
     }
+}
+
+/// A block's header and an item of each kind.
+#[cfg(test)]
+pub(crate) fn sample() -> Vec<u8> {
+    let block = BlockHeader { index: 1, kind: BLOCK_END, items: 2, length: 3, checksum: 4 };
+    let mut bytes = block.encode(5).to_vec();
+    let head =
+        ImageHead { sequence: 6, term: 7, revision: Revision(8), compact_revision: Revision(-1) };
+    encode_item(&mut bytes, &ImageItem::Head(head));
+    let expires_at = Duration::from_nanos(10);
+    encode_item(&mut bytes, &ImageItem::Lease { id: LeaseId(9), ttl_s: 60, expires_at });
+    encode_item(&mut bytes, &ImageItem::Record(Record::tombstone(b"gone", Revision(8), 2)));
+    let kept = Record::decode(Revision(8), 1, false, b"\x0a\x01k\x10\x08\x18\x08\x20\x01");
+    encode_item(&mut bytes, &ImageItem::Record(kept.unwrap()));
+    bytes
 }

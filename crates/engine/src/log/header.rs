@@ -116,19 +116,35 @@ fn seal(bytes: &mut [u8; HEADER_BYTES]) {
     checksum.put_u32_le(crc32c::crc32c(body));
 }
 
+/// A header with something in every field.
+#[cfg(test)]
+pub(crate) fn sample(kind: FileKind) -> FileHeader {
+    FileHeader {
+        kind,
+        salt: 0x0102_0304,
+        identity: Identity { cluster_id: 0x1111_2222_3333_4444, member_id: 5 },
+        sequence: 42,
+        revision: Revision(17),
+        created_at: Duration::from_nanos(1_700_000_000_123_456_789),
+    }
+}
+
+/// Makes a file claim to be of the next version.
+#[cfg(test)]
+pub(crate) fn raise_version(file: &dyn crate::vfs::VfsFile) {
+    let mut bytes = [0; HEADER_BYTES];
+    file.read_at(0, &mut bytes).unwrap();
+    bytes[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+    seal(&mut bytes);
+    file.write_all_at(0, &bytes).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn header() -> FileHeader {
-        FileHeader {
-            kind: FileKind::Segment,
-            salt: 0x0102_0304,
-            identity: Identity { cluster_id: 0x1111_2222_3333_4444, member_id: 5 },
-            sequence: 42,
-            revision: Revision(17),
-            created_at: Duration::from_nanos(1_700_000_000_123_456_789),
-        }
+        sample(FileKind::Segment)
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod recovery;
 mod retention;
 mod segment;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::path::PathBuf;
@@ -228,6 +230,9 @@ impl Log {
 
     /// Starts a checkpoint of the state as of `head.sequence`, which must be durable and above the
     /// last checkpoint's. Does no IO itself: hand the writer to another thread and go on appending.
+    ///
+    /// # Panics
+    /// If `head.sequence` is not durable yet.
     #[must_use]
     pub fn begin_checkpoint(&self, head: ImageHead) -> CheckpointWriter {
         assert!(

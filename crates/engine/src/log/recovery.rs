@@ -163,20 +163,9 @@ impl Recovery<'_> {
         let mut damage = None;
         for sequence in listing.checkpoints.iter().rev() {
             let path = self.files.checkpoint_path(*sequence);
-            match self.read_checkpoint(*sequence, &path) {
-                Ok(()) => break,
-                Err(error @ OpenError::Corrupt { .. }) => {
-                    self.recovered.checkpoints_set_aside.push((path, error.to_string()));
-                    damage.get_or_insert(error);
-                    self.replay.restart();
-                    self.recovered = Recovered {
-                        checkpoints_set_aside: self.recovered.checkpoints_set_aside.clone(),
-                        ..fresh()
-                    };
-                    self.image_bytes = 0;
-                }
-                Err(error) => return Err(error),
-            }
+            let Some(found) = self.try_checkpoint(*sequence, &path)? else { break };
+            self.recovered.checkpoints_set_aside.push((path, found.to_string()));
+            damage.get_or_insert(found);
         }
         let reached = self.recovered.checkpoint_sequence + 1;
         match (segments.first(), damage) {
@@ -198,15 +187,42 @@ impl Recovery<'_> {
         }
     }
 
-    fn read_checkpoint(&mut self, sequence: u64, path: &Path) -> Result<(), OpenError> {
+    /// Feeds a checkpoint. Returns what is wrong with it, as if it had not been there, when it is
+    /// damaged; fails when it is whole but not ours to read.
+    fn try_checkpoint(
+        &mut self,
+        sequence: u64,
+        path: &Path,
+    ) -> Result<Option<OpenError>, OpenError> {
         let file = self.files.open(path)?;
-        let header = FileHeader::decode(&read_header(&*file, path)?, FileKind::Checkpoint, path)?;
+        let bytes = read_header(&*file, path)?;
+        let header = match FileHeader::decode(&bytes, FileKind::Checkpoint, path) {
+            Ok(header) => header,
+            Err(damage @ OpenError::Corrupt { .. }) => return Ok(Some(damage)),
+            Err(error) => return Err(error),
+        };
         self.check_identity(&header, path)?;
-        if header.sequence != sequence {
-            return Err(corrupt(path, 0, "its header names another sequence number than its name"));
-        }
+        let damage = match self.read_image(&*file, path, &header) {
+            Ok(()) if self.recovered.checkpoint_sequence == sequence => return Ok(None),
+            Ok(()) => corrupt(path, 0, "its image is of another sequence number than its name"),
+            Err(damage @ OpenError::Corrupt { .. }) => damage,
+            Err(error) => return Err(error),
+        };
+        self.replay.restart();
+        let checkpoints_set_aside = std::mem::take(&mut self.recovered.checkpoints_set_aside);
+        self.recovered = Recovered { checkpoints_set_aside, ..fresh() };
+        self.image_bytes = 0;
+        Ok(Some(damage))
+    }
+
+    fn read_image(
+        &mut self,
+        file: &dyn VfsFile,
+        path: &Path,
+        header: &FileHeader,
+    ) -> Result<(), OpenError> {
         let (replay, recovered) = (&mut *self.replay, &mut self.recovered);
-        self.image_bytes = checkpoint::read(&*file, path, &header, &mut |item| {
+        self.image_bytes = checkpoint::read(file, path, header, &mut |item| {
             if let ImageItem::Head(head) = &item {
                 recovered.checkpoint_sequence = head.sequence;
                 recovered.sequence = head.sequence;
@@ -215,11 +231,7 @@ impl Recovery<'_> {
             }
             replay.item(item)
         })?;
-        if self.recovered.checkpoint_sequence == sequence {
-            Ok(())
-        } else {
-            Err(corrupt(path, 0, "its image is of another sequence number"))
-        }
+        Ok(())
     }
 
     /// Feeds every frame after the checkpoint, and settles how the log ends.

@@ -4,6 +4,7 @@ use decube_engine::log::Log;
 use decube_engine::vfs::Faulty;
 use decube_engine::{Entry, Error};
 
+use crate::dice::Dice;
 use crate::tape::{Tape, entry, head, image};
 
 /// What one process did before it ended.
@@ -78,18 +79,5 @@ impl History {
             writer.push(item)?;
         }
         writer.finish()
-    }
-}
-
-/// A linear congruential generator (Knuth's constants): enough to vary scripts.
-#[derive(Debug)]
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        let Self(state) = self;
-        *state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (*state >> 33) % sides
     }
 }

@@ -86,9 +86,8 @@ impl Model {
         self.trace.push(format!("{what} {}", path.display()));
         match self.faults.get(&self.calls()) {
             None => Ok(Turn::Whole),
-            Some(Fault::Fail(errno)) => Err(errno.error()),
             Some(Fault::Short(errno)) if what == "write" => Ok(Turn::Part(*errno)),
-            Some(Fault::Short(errno)) => Err(errno.error()),
+            Some(Fault::Fail(errno) | Fault::Short(errno)) => Err(errno.error()),
             Some(Fault::Halt) => Ok(Turn::Last),
         }
     }

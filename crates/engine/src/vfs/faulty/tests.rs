@@ -49,14 +49,14 @@ fn a_torn_write_keeps_any_of_its_sectors() {
 #[test]
 fn what_a_failed_sync_dropped_no_later_sync_brings_back() {
     let (disk, file) = disk_with_file();
-    file.write_all_at(0, &[9; 512 * 64]).unwrap();
+    file.write_all_at(0, &[9; 512 * 24]).unwrap();
     disk.inject(disk.calls() + 1, Fault::Fail(Errno::Io));
     assert!(file.sync_data().is_err());
     file.sync_data().unwrap();
-    assert_eq!(content(&disk), [9; 512 * 64]);
+    assert_eq!(content(&disk), [9; 512 * 24]);
     let found = content(&disk.crash(Crash::PowerLost));
     assert!(found.contains(&9));
-    assert_ne!(found, [9; 512 * 64]);
+    assert_ne!(found, [9; 512 * 24]);
 }
 
 #[test]

@@ -1,0 +1,188 @@
+use std::path::Path;
+
+use super::*;
+use crate::record::{Record, Version};
+use crate::types::LeaseId;
+use crate::vfs::{Crash, Disk, Faulty, Vfs};
+use crate::{Storage, log::header::FileKind};
+
+/// Takes frames and counts them.
+#[derive(Debug, Default)]
+struct Count(u64);
+
+impl Replay for Count {
+    fn restart(&mut self) {
+        self.0 = 0;
+    }
+
+    fn item(&mut self, _: ImageItem) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: Frame) -> Result<(), String> {
+        self.0 += 1;
+        if frame.term == 1 { Ok(()) } else { Err("another term".into()) }
+    }
+}
+
+fn open(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Log, OpenError> {
+    let location = LogLocation { log_dir: dir.join("l"), checkpoint_dir: dir.join("c"), vfs };
+    let mut options = Options::new(Storage::Log(location.clone()));
+    options.segment_bytes = 1 << 16;
+    Log::open(&options, &location, &mut Count::default())
+}
+
+fn put(revision: i64, value: &[u8]) -> Entry {
+    let revision = Revision(revision);
+    let record = Record::put(&Version {
+        key: b"key",
+        value,
+        create_revision: revision,
+        mod_revision: revision,
+        sub_revision: 0,
+        version: 1,
+        lease: LeaseId(9),
+    });
+    Entry::Write { revision, records: vec![record, Record::tombstone(b"gone", revision, 1)] }
+}
+
+fn commit(log: &mut Log, entry: &Entry) -> u64 {
+    log.append(entry, Duration::from_secs(1)).unwrap();
+    log.commit().unwrap()
+}
+
+fn checkpoint(log: &Log) {
+    let head = ImageHead {
+        sequence: log.durable_sequence(),
+        term: 1,
+        revision: Revision(2),
+        compact_revision: Revision(-1),
+    };
+    log.begin_checkpoint(head).finish().unwrap();
+}
+
+#[test]
+fn a_store_on_the_real_disk_comes_back_and_keeps_its_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = open(Arc::new(Disk), dir.path()).unwrap();
+    let identity = log.identity();
+    assert!(identity.cluster_id != 0 && identity.member_id != 0);
+    for round in 0..3 {
+        assert_eq!(commit(&mut log, &put(round * 2 + 2, b"one")), round.unsigned_abs() * 2 + 1);
+        log.upkeep().run().unwrap();
+        commit(&mut log, &put(round * 2 + 3, &vec![7; 70_000]));
+        checkpoint(&log);
+        if round == 1 {
+            log.close().unwrap();
+        } else {
+            drop(log);
+        }
+        log = open(Arc::new(Disk), dir.path()).unwrap();
+        assert_eq!(log.identity(), identity);
+        assert_eq!(log.recovered().sequence, round.unsigned_abs() * 2 + 2);
+    }
+}
+
+#[test]
+fn a_store_in_use_is_refused_with_the_pid_of_its_user() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(Arc::new(Disk), dir.path()).unwrap();
+    let refused = open(Arc::new(Disk), dir.path());
+    let pid = std::process::id();
+    assert!(matches!(refused, Err(OpenError::Locked { pid: found, .. }) if found == pid));
+    let upkeep = log.upkeep();
+    log.close().unwrap();
+    assert!(open(Arc::new(Disk), dir.path()).is_err(), "upkeep may still write");
+    drop(upkeep);
+    open(Arc::new(Disk), dir.path()).unwrap();
+}
+
+#[test]
+fn a_newer_format_of_any_file_is_refused_with_both_versions() {
+    let disk = Faulty::new(1);
+    let mut log = open(Arc::new(disk.clone()), Path::new("/")).unwrap();
+    commit(&mut log, &put(2, b"x"));
+    checkpoint(&log);
+    log.close().unwrap();
+    let files = disk.files().into_iter().filter(|(path, _)| !path.ends_with("lock"));
+    let mut count = 0;
+    for (newer, _) in files {
+        let found = disk.crash(Crash::Process);
+        header::raise_version(&*found.open(&newer).unwrap());
+        let refused = open(Arc::new(found), Path::new("/")).unwrap_err();
+        let OpenError::NewerFormat { path, found: 2, supported: 1 } = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(path, newer);
+        count += 1;
+    }
+    assert_eq!(count, 3, "a segment, a checkpoint and the identity");
+}
+
+#[test]
+fn files_of_two_stores_are_not_mixed() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for dir in [&one, &other] {
+        let mut log = open(Arc::new(Disk), dir.path()).unwrap();
+        commit(&mut log, &put(2, b"x"));
+        checkpoint(&log);
+        log.close().unwrap();
+    }
+    std::fs::remove_dir_all(one.path().join("c")).unwrap();
+    std::fs::rename(other.path().join("c"), one.path().join("c")).unwrap();
+    let refused = open(Arc::new(Disk), one.path()).unwrap_err();
+    assert!(refused.to_string().contains("belongs to another store"), "{refused}");
+}
+
+#[test]
+fn a_missing_log_or_identity_is_refused_not_begun_anew() {
+    for missing in ["l/00000000000000000001.log", "l/identity"] {
+        let disk = Faulty::new(1);
+        let mut log = open(Arc::new(disk.clone()), Path::new("/")).unwrap();
+        commit(&mut log, &put(2, b"x"));
+        log.close().unwrap();
+        disk.remove(&Path::new("/").join(missing)).unwrap();
+        let refused = open(Arc::new(disk), Path::new("/")).unwrap_err();
+        let OpenError::Corrupt { path, .. } = refused else { panic!("{refused:?}") };
+        assert_eq!(path, Path::new("/").join(missing));
+    }
+}
+
+/// Recorded bytes of every kind of frame, of headers and of a checkpoint's parts. If this fails the
+/// format has changed: raise [`FORMAT_VERSION`], keep reading version 1, and describe the change in
+/// `docs/store-format.md`.
+#[test]
+fn the_bytes_of_format_version_1_are_as_recorded() {
+    assert_eq!(FORMAT_VERSION, 1);
+    let id = LeaseId(-2);
+    let expires_at = Duration::from_nanos(77);
+    let entries = [
+        put(5, b"value"),
+        Entry::LeaseGrant { id, ttl_s: 60, expires_at },
+        Entry::LeaseKeepAlive { id, expires_at },
+        Entry::LeaseEnd { id, revision: Revision(5), records: vec![] },
+        Entry::Compact { revision: Revision(3) },
+    ];
+    let stamp = Stamp {
+        salt: 0x0403_0201,
+        sequence: 17,
+        term: 1,
+        wall: Duration::from_nanos(99),
+        revision: Revision(5),
+        place: 2,
+    };
+    let mut bytes = Vec::new();
+    for entry in &entries {
+        frame::encode(&mut bytes, &stamp, entry).unwrap();
+    }
+    frame::encode_closed(&mut bytes, &stamp);
+    for kind in [FileKind::Identity, FileKind::Segment, FileKind::Checkpoint] {
+        bytes.extend(header::sample(kind).encode());
+    }
+    bytes.extend(checkpoint::sample());
+    let text: String = bytes
+        .chunks(32)
+        .flat_map(|line| line.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]))
+        .collect();
+    assert_eq!(text, include_str!("format_v1.hex"), "bytes now:\n{text}");
+}
