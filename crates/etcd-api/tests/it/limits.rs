@@ -1,7 +1,13 @@
 //! What a client can make the server hold is bounded.
 
 use decube_etcd_api::wire::etcdserverpb::kv_client::KvClient;
-use decube_etcd_api::wire::etcdserverpb::{PutRequest, RangeRequest};
+use std::io::{Error, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use decube_etcd_api::wire::etcdserverpb::{
+    PutRequest, RangeRequest, RequestOp, TxnRequest, request_op,
+};
 use decube_etcd_api::{EtcdServer, ServeError, ServeOptions};
 use tonic::Code;
 
@@ -63,4 +69,47 @@ async fn connections_above_the_limit_are_closed_and_one_that_ends_makes_room() {
         }
     };
     within("room for another connection", admitted).await;
+}
+
+#[tokio::test]
+async fn headers_above_the_limit_fail_the_call_and_not_the_connection() {
+    let served = serve();
+    let mut request = tonic::Request::new(RangeRequest { key: owned("k"), ..Default::default() });
+    let long = "x".repeat(20 << 10).parse().expect("a header value");
+    request.metadata_mut().insert("large", long);
+    within("a refusal", served.kv().range(request)).await.expect_err("headers are too large");
+    served.get("k").await;
+}
+
+#[tokio::test]
+async fn a_transaction_nested_too_deep_is_an_error_and_nothing_worse() {
+    let served = serve();
+    let mut txn = TxnRequest::default();
+    for _ in 0..2_000 {
+        let request = Some(request_op::Request::RequestTxn(txn));
+        txn = TxnRequest { success: vec![RequestOp { request }], ..Default::default() };
+    }
+    let answer = within("a refusal", served.kv().txn(txn)).await;
+    assert_eq!(answer.expect_err("too deep").code(), Code::Internal);
+    served.get("k").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_ends_its_own_connection_only() {
+    let served = serve();
+    let address = served.server.local_address();
+    let preface: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let frame_too_large: &[u8] = &[0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1];
+    let garbage =
+        [&[0xff; 512][..], b"GET / HTTP/9.9\r\n\r\n", &[preface, frame_too_large].concat()];
+    for bytes in garbage {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.write_all(bytes).expect("bytes are taken");
+        // To its end: the server closes, with or without a word; a reset is as good.
+        let closed = stream.read_to_end(&mut Vec::new());
+        let timed_out = |error: &Error| error.kind() == ErrorKind::WouldBlock;
+        assert!(!closed.as_ref().is_err_and(timed_out), "left open after {bytes:x?}");
+        served.get("k").await;
+    }
 }

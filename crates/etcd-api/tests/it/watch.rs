@@ -232,6 +232,27 @@ async fn fragments_of_one_revision_join_to_its_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_delays_nobody_and_loses_nothing() {
+    const REVISIONS: i64 = 200;
+    let served = serve();
+    let value = "v".repeat(100 << 10);
+    let mut stalled = Watching::open(&served).await;
+    stalled.create(key("a")).await;
+    let mut reading = Watching::open(&served).await;
+    reading.create(key("a")).await;
+    // 20 MB: far above what the transport, the stream and the engine's queue hold together.
+    for revision in 2..2 + REVISIONS {
+        served.put("a", &value).await;
+        assert_eq!(reading.events().await, [put("a", &value, revision)]);
+    }
+    let mut revisions = Vec::new();
+    while revisions.len() < usize::try_from(REVISIONS).expect("positive") {
+        revisions.extend(stalled.events().await.into_iter().map(|event| event.3));
+    }
+    assert_eq!(revisions, (2..2 + REVISIONS).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stopping_server_ends_watches_as_unavailable() {
     let served = serve();
     let mut watching = Watching::open(&served).await;
