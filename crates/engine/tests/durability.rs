@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use decube_engine::vfs::{Errno, Fault, Faulty};
 use decube_engine::{
-    Answer, Command, Engine, Error, LogLocation, Mailbox, Operation, Options, RangeRequest,
+    Answer, Command, Engine, Error, LogLocation, Mailbox, Operation, Options, RangeRequest, Record,
     Revision, Storage,
 };
 use parking_lot::{Condvar, Mutex};
@@ -17,7 +17,10 @@ use support::{engine, get, put, put_request, range_to, txn};
 fn on(disk: &Faulty) -> Options {
     let dir = PathBuf::from("/store");
     let vfs = Arc::new(disk.clone());
-    Options::new(Storage::Log(LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs }))
+    let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs };
+    let mut options = Options::new(Storage::Log(location));
+    options.segment_bytes = 64 << 10;
+    options
 }
 
 #[test]
@@ -38,7 +41,7 @@ fn readers_never_see_half_a_transaction() {
                 while !done.load(Ordering::Relaxed) {
                     let before = engine.revision();
                     let result = engine.range(&request).unwrap();
-                    let values: Vec<&[u8]> = result.records.iter().map(|r| r.value()).collect();
+                    let values: Vec<&[u8]> = result.records.iter().map(Record::value).collect();
                     assert!(values.len() == 3 && values.iter().all(|value| *value == values[0]));
                     assert!(before <= result.revision && result.revision <= engine.revision());
                 }

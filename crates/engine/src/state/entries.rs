@@ -14,83 +14,81 @@ pub(crate) struct Entries {
     /// What all keys start with; not necessarily the longest such.
     prefix: Box<[u8]>,
     heads: Vec<u64>,
-    entries: Vec<KeyHistory>,
+    histories: Vec<KeyHistory>,
 }
 
 impl Entries {
-    pub(crate) fn of(entries: Vec<KeyHistory>) -> Self {
-        let mut new = Self { prefix: Box::default(), heads: Vec::new(), entries };
+    pub(crate) fn of(histories: Vec<KeyHistory>) -> Self {
+        let mut new = Self { prefix: Box::default(), heads: Vec::new(), histories };
         new.compute_heads();
         new
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.histories.len()
     }
 
     pub(crate) fn as_slice(&self) -> &[KeyHistory] {
-        &self.entries
+        &self.histories
     }
 
     pub(crate) fn get(&self, slot: usize) -> Option<&KeyHistory> {
-        self.entries.get(slot)
+        self.histories.get(slot)
     }
 
     pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut KeyHistory> {
-        self.entries.get_mut(slot)
+        self.histories.get_mut(slot)
     }
 
     /// Where a key is, or would be.
     pub(crate) fn search(&self, key: &[u8]) -> Result<usize, usize> {
         let Some(rest) = key.strip_prefix(&*self.prefix) else {
-            return Err(if *key < *self.prefix { 0 } else { self.entries.len() });
+            return Err(if *key < *self.prefix { 0 } else { self.histories.len() });
         };
         let head = head(rest);
         let start = self.heads.partition_point(|other| *other < head);
         let same = self.heads.get(start..).unwrap_or_default();
         let end = start + same.partition_point(|other| *other == head);
-        let same = self.entries.get(start..end).unwrap_or_default();
+        let same = self.histories.get(start..end).unwrap_or_default();
         let found = same.binary_search_by(|entry| compare_behind(entry, self.prefix.len(), rest));
         found.map(|slot| start + slot).map_err(|slot| start + slot)
     }
 
     pub(crate) fn insert(&mut self, slot: usize, entry: KeyHistory) {
-        match entry.key().strip_prefix(&*self.prefix) {
-            Some(rest) => {
-                self.heads.insert(slot, head(rest));
-                self.entries.insert(slot, entry);
-            }
-            None => {
-                self.entries.insert(slot, entry);
-                self.compute_heads();
-            }
+        let head = entry.key().strip_prefix(&*self.prefix).map(head);
+        self.histories.insert(slot, entry);
+        match head {
+            Some(head) => self.heads.insert(slot, head),
+            None => self.compute_heads(),
         }
     }
 
     pub(crate) fn remove(&mut self, slot: usize) {
         self.heads.remove(slot);
-        self.entries.remove(slot);
+        self.histories.remove(slot);
     }
 
     pub(crate) fn split_off(&mut self, at: usize) -> Vec<KeyHistory> {
-        let upper = self.entries.split_off(at);
+        let upper = self.histories.split_off(at);
         self.compute_heads();
         upper
     }
 
     pub(crate) fn append(&mut self, other: Self) {
-        self.entries.extend(other.entries);
+        self.histories.extend(other.histories);
         self.compute_heads();
     }
 
     fn compute_heads(&mut self) {
-        let (Some(first), Some(last)) = (self.entries.first(), self.entries.last()) else { return };
+        let (Some(first), Some(last)) = (self.histories.first(), self.histories.last()) else {
+            return;
+        };
         let pairs = first.key().iter().zip(last.key());
         let shared = pairs.take_while(|(a, b)| a == b).count();
         self.prefix = first.key().iter().copied().take(shared).collect();
         self.heads.clear();
         let behind = |entry: &KeyHistory| head(entry.key().get(shared..).unwrap_or_default());
-        self.heads.extend(self.entries.iter().map(behind));
+        self.heads.extend(self.histories.iter().map(behind));
     }
 }
 

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::index::Index;
+use super::KeyHistory;
 use crate::record::{Record, Version};
 use crate::types::{LeaseId, Revision};
 
@@ -45,9 +46,9 @@ proptest! {
         }
         let mut index = Index::default();
         let mut map: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-        for (at, (key, put)) in writes.iter().enumerate() {
+        for (at, (key, put)) in (2..).zip(&writes) {
             if *put {
-                let record = record(key, at as i64);
+                let record = record(key, at);
                 index.push_at(index.find(key), record);
                 *map.entry(key.clone()).or_default() += 1;
             } else {
@@ -60,7 +61,7 @@ proptest! {
             prop_assert_eq!(versions, map.get(key).copied());
         }
         for (from, end) in &spans {
-            let found: Vec<&[u8]> = index.range(from, Some(end)).map(|entry| entry.key()).collect();
+            let found: Vec<&[u8]> = index.range(from, Some(end)).map(KeyHistory::key).collect();
             let there = map.range(from.clone()..).map(|(key, _)| key.as_slice());
             let expected: Vec<&[u8]> = there.take_while(|key| *key < end.as_slice()).collect();
             prop_assert_eq!(found, expected);

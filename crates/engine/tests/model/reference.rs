@@ -278,10 +278,9 @@ impl Reference {
     fn holds_all(&self, compares: &[Compare]) -> bool {
         compares.iter().all(|compare| {
             let found = self.range(&compare.range, self.revision);
-            match found.is_empty() {
-                true => holds(compare, None),
-                false => found.into_iter().all(|happened| holds(compare, Some(happened))),
-            }
+            let absent = if found.is_empty() { Some(None) } else { None };
+            let each = found.into_iter().map(Some).chain(absent);
+            each.into_iter().all(|happened| holds(compare, happened))
         })
     }
 
@@ -426,8 +425,8 @@ fn writes_of(operations: &[Operation]) -> Result<Writes, Refused> {
         }
     }
     let add = |puts: &mut Vec<Vec<u8>>, deletes: &[KeyRange], key: Vec<u8>| {
-        let deleted = deletes.iter().any(|range| literally(range, &key));
-        if deleted || puts.contains(&key) {
+        let overlaps = deletes.iter().any(|range| literally(range, &key));
+        if overlaps || puts.contains(&key) {
             return Err("DuplicateKey");
         }
         puts.push(key);
