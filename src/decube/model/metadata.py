@@ -10,7 +10,7 @@ from typing import NewType
 
 import msgspec
 
-from decube.model.names import NAMESPACE_DEFAULT, Name, Namespace
+from decube.model.names import Name, Namespace
 
 Uid = NewType("Uid", str)
 ResourceVersion = NewType("ResourceVersion", int)
@@ -37,7 +37,7 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """
 
     name: Name
-    namespace: Namespace = NAMESPACE_DEFAULT
+    namespace: Namespace
     uid: Uid = Uid("")
     resource_version: ResourceVersion = NOT_STORED
     generation: int = 0

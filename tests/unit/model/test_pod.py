@@ -9,7 +9,7 @@ from decube.model.pod import PHASE_LENGTH_MAX, Pod, PodSpec, PodStatus, check_po
 
 
 def pod(*, node_name: str = "", phase: str = "", **labels: str) -> Pod:
-    metadata = ObjectMeta(name=Name("a"), labels=labels)
+    metadata = ObjectMeta(name=Name("a"), namespace=Namespace("default"), labels=labels)
     return Pod(metadata, PodSpec(node_name), PodStatus(phase))
 
 
