@@ -2,8 +2,9 @@
 //!
 //! h2 flushes before each frame it does not copy, that is once for every answer above 256 bytes;
 //! a `writev` for each was nearly half of the processor time of a read. Here writes only append to
-//! a buffer, flushing does nothing, and whoever polls the connection calls [`Coalesced::poll_drain`]
-//! after each poll: one write for all the answers that became ready together.
+//! a buffer, flushing does nothing, and whoever polls the connection calls
+//! [`Coalesced::poll_drain`] after each poll: one write for all the answers that became ready
+//! together.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

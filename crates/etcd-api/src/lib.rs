@@ -1,4 +1,4 @@
-//! etcd v3 over gRPC, and etcd's HTTP endpoints, on one port in front of a [`decube_engine::Engine`].
+//! etcd v3 over gRPC, and etcd's HTTP endpoints, on one port before a [`decube_engine::Engine`].
 //!
 //! Translates and validates; decides nothing. What a request means is the engine's; which code and
 //! which text an error has, which header a response carries and how a message lies on the wire is
@@ -6,10 +6,10 @@
 //!
 //! # Shape
 //! A listener hands connections round-robin to workers. A worker is one thread with a
-//! single-threaded runtime that does everything for its connections: HTTP/2, decoding, reads (inline,
-//! they never wait) and encoding. Writes go to the engine's one writer, which answers a whole group
-//! commit to each worker's [`answers::Answers`] at once: one wake-up a worker and commit, not one a
-//! request. Nothing is shared between workers but the engine.
+//! single-threaded runtime that does everything for its connections: HTTP/2, decoding, reads
+//! (inline, they never wait) and encoding. Writes go to the engine's one writer, which answers a
+//! whole group commit to each worker's inbox (`answers.rs`) at once: one wake-up a worker and
+//! commit, not one a request. Nothing is shared between workers but the engine.
 //!
 //! The hot path (unary calls) is a few lines of gRPC framing of our own on hyper; streams, health
 //! and reflection go through tonic.

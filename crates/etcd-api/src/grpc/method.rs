@@ -58,5 +58,6 @@ methods! {
     HealthList = "unary" "grpc.health.v1.Health" "List",
     HealthWatch = "server_stream" "grpc.health.v1.Health" "Watch",
     Reflection = "bidi_stream" "grpc.reflection.v1.ServerReflection" "ServerReflectionInfo",
-    ReflectionAlpha = "bidi_stream" "grpc.reflection.v1alpha.ServerReflection" "ServerReflectionInfo",
+    ReflectionAlpha =
+        "bidi_stream" "grpc.reflection.v1alpha.ServerReflection" "ServerReflectionInfo",
 }

@@ -80,11 +80,14 @@ impl Pages {
     }
 
     fn version(&self, _uri: &Uri, _counters: &Counters) -> Response<ReplyBody> {
-        let product = json_string(&self.store.options.product_version);
-        let body = format!(
-            r#"{{"etcdserver":"{ETCD_VERSION}","etcdcluster":"{ETCD_CLUSTER_VERSION}","storage":"{ETCD_CLUSTER_VERSION}","decube":{product}}}"#,
-        );
-        text(StatusCode::OK, JSON, body)
+        let versions = [
+            ("etcdserver", ETCD_VERSION),
+            ("etcdcluster", ETCD_CLUSTER_VERSION),
+            ("storage", ETCD_CLUSTER_VERSION),
+            ("decube", &self.store.options.product_version),
+        ];
+        let fields = versions.map(|(name, version)| format!("\"{name}\":{}", json_string(version)));
+        text(StatusCode::OK, JSON, format!("{{{}}}", fields.join(",")))
     }
 
     fn metrics(&self, _uri: &Uri, _counters: &Counters) -> Response<ReplyBody> {
