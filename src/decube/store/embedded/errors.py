@@ -60,8 +60,6 @@ def _input_output(message: str, attributes: Attributes) -> DecubeError:
         return Denied(message, reason="not_permitted", **attributes)
     if number in _NO_ROOM:
         return Exhausted(message, reason="no_room", **attributes)
-    if number == errno.EADDRINUSE:
-        return Unavailable(message, reason="address_in_use", **attributes)
     return Unavailable(message, reason="io", **attributes)
 
 
@@ -95,5 +93,9 @@ _BY_KIND: Mapping[str, Make] = {
     "newer_format": lambda message, attributes: Unimplemented(
         message, reason="newer_format", **attributes
     ),
+    "address_in_use": lambda message, attributes: Unavailable(
+        message, reason="address_in_use", **attributes
+    ),
     "io": _input_output,
+    "internal": lambda message, attributes: Internal(message, **attributes),
 }
