@@ -41,12 +41,20 @@ class SoleLeader:
         return self._facts.rest_address
 
 
+class NobodyYet:
+    """On a shared store, until this node takes part in the election."""
+
+    is_leader = False
+    leader_address = ""
+
+
 class NodeFacts:
     """The `NodeInfoSource` of the APIs."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.leadership: LeadershipSource = SoleLeader(self)
+        shared = settings.store.backend == "etcd"
+        self.leadership: LeadershipSource = NobodyYet() if shared else SoleLeader(self)
         self.rest_address = ""
         self.grpc_address = ""
         # On the backend `etcd` that is where its API is.

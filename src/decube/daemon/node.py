@@ -51,12 +51,15 @@ async def run_node(
         opened.set()
         await importing
         _configure_logs(settings)
-        async with asyncio.TaskGroup():
+        async with asyncio.TaskGroup() as tasks:
             await _open_apis(settings, listeners, store, statistics)
+            background = _start_background(settings, facts, store, tasks)
             await _tell(loaded, directory, facts, store)
             ready.set()
             await stop.wait()
             await listeners.drain()
+            for task in background:
+                task.cancel()
 
 
 async def _open_store(
@@ -90,6 +93,23 @@ async def _open_apis(
     if settings.api.grpc.enabled:
         await asyncio.to_thread(importlib.import_module, "decube.api.grpc")
         await listeners.open_grpc(pods)
+
+
+def _start_background(
+    settings: Settings, facts: NodeFacts, store: Store, tasks: asyncio.TaskGroup
+) -> list[asyncio.Task[None]]:
+    """Start what runs beside the APIs; cancelling a task ends it in good order."""
+    if settings.store.backend != "etcd":
+        return []
+    from decube.services.leadership import Candidate, Leadership  # noqa: PLC0415 - shared stores
+
+    leadership = Leadership(
+        store,
+        Candidate(settings.node.id, facts.rest_address),
+        ttl_s=settings.store.leader_ttl.seconds,
+    )
+    facts.leadership = leadership
+    return [tasks.create_task(leadership.run(), name="leadership")]
 
 
 async def _import_rest_after(opened: asyncio.Event) -> None:

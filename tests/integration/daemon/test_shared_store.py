@@ -1,0 +1,144 @@
+"""Several nodes on one etcd: they share what is stored, and one of them leads."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from tests.support.cli import Cli
+from tests.support.node import EtcdProcess, NodeProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.node import ServerProcess
+
+TTL_S = 3
+# Noticed by the TTL; the rest is for slow machines.
+TAKEOVER_SECONDS_MAX = 30.0
+
+
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    """Wait for a level, with a bound."""
+    deadline = time.monotonic() + TAKEOVER_SECONDS_MAX
+    while not holds():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)  # noqa: TID251 - between two looks at other processes
+
+
+def info(node: NodeProcess) -> dict[str, Any]:
+    """Return what a node tells of itself, and that its health tells the same."""
+    told: dict[str, Any] = httpx2.get(f"http://{node.rest_address}/node/info").json()
+    return told
+
+
+def leads(node: NodeProcess) -> bool:
+    """Tell whether a node says that it leads."""
+    return bool(httpx2.get(f"http://{node.rest_address}/health").json()["is_leader"])
+
+
+def agree(nodes: list[NodeProcess], leader: NodeProcess) -> bool:
+    """Tell whether exactly this one says that it leads, and all name it."""
+    return all(
+        info(node)["is_leader"] == (node is leader)
+        and info(node)["leader_addr"] == leader.rest_address
+        for node in nodes
+    )
+
+
+@pytest.fixture
+def etcd(tmp_path: Path, servers: list[ServerProcess]) -> EtcdProcess:
+    process = EtcdProcess(tmp_path)
+    servers.append(process)
+    process.ensure_started()
+    return process
+
+
+@pytest.fixture
+def pair(
+    etcd: EtcdProcess, tmp_path: Path, servers: list[ServerProcess]
+) -> tuple[NodeProcess, NodeProcess]:
+    """Start two nodes on one etcd; the first leads."""
+    nodes = []
+    for name in ("a", "b"):
+        directory = tmp_path / name
+        directory.mkdir()
+        node = NodeProcess(
+            directory,
+            DECUBE_NODE_ID=name,
+            DECUBE_STORE_BACKEND="etcd",
+            DECUBE_STORE_ENDPOINTS=etcd.etcd_address,
+            DECUBE_STORE_LEADER_TTL=f"{TTL_S}s",
+        )
+        servers.append(node)
+        node.ensure_started()
+        wait_until(lambda: info(node)["leader_addr"], f"{name} knows a leader")  # noqa: B023
+        nodes.append(node)
+    return nodes[0], nodes[1]
+
+
+def test_nodes_share_the_store_and_agree_who_leads(
+    pair: tuple[NodeProcess, NodeProcess], etcd: EtcdProcess
+) -> None:
+    first, second = pair
+    assert agree([first, second], first)
+    created = httpx2.post(f"http://{first.rest_address}/api/v1/pods", json={"name": "shared"})
+    assert created.status_code == 201
+    assert httpx2.get(f"http://{second.rest_address}/api/v1/pods/shared").status_code == 200
+    # Neither has an etcd port of its own; both tell where that API is.
+    assert info(second)["etcd_address"] == etcd.etcd_address
+    kv = Cli({"DECUBE_ADDRESS": second.rest_address})("kv", "get", "--prefix", "/decube/pods/")
+    assert "shared" in kv.stdout
+    warnings = [line for line in second.log.read_text().splitlines() if '"warning"' in line]
+    assert sum("no etcd API of its own" in line for line in warnings) == 1
+
+
+def test_when_the_leader_is_killed_the_other_leads(
+    pair: tuple[NodeProcess, NodeProcess],
+) -> None:
+    first, second = pair
+    first.kill()
+    wait_until(lambda: leads(second), "the other node leads")
+    assert info(second)["leader_addr"] == second.rest_address
+    first.ensure_started()
+    wait_until(lambda: agree([first, second], second), "the old leader follows")
+
+
+def test_a_leader_that_stops_in_good_order_hands_over_at_once(
+    pair: tuple[NodeProcess, NodeProcess],
+) -> None:
+    first, second = pair
+    assert first.stop() == 0
+    wait_until(lambda: leads(second), "the other node leads")
+
+
+def test_a_leader_that_was_paused_does_not_say_that_it_leads(
+    pair: tuple[NodeProcess, NodeProcess],
+) -> None:
+    first, second = pair
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: leads(second), "the other node leads")
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    # From its first answer on: it looks at the clock, not at what it last heard.
+    assert not leads(first)
+    wait_until(lambda: agree([first, second], second), "the paused one follows")
+
+
+def test_a_node_outlives_its_etcd(pair: tuple[NodeProcess, NodeProcess], etcd: EtcdProcess) -> None:
+    first, second = pair
+    etcd.kill()
+    wait_until(lambda: not leads(first) and not leads(second), "nobody says that it leads")
+    answer = httpx2.get(f"http://{first.rest_address}/api/v1/pods", timeout=30)
+    assert answer.status_code == 503
+    assert json.loads(answer.content)["error"]["code"] == "unavailable"
+    etcd.ensure_started()
+    wait_until(lambda: leads(first) or leads(second), "one of them leads again")
+    assert httpx2.get(f"http://{first.rest_address}/api/v1/pods", timeout=30).status_code == 200
