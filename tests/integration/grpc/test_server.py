@@ -122,6 +122,15 @@ async def test_a_message_above_the_limit_is_refused() -> None:
         await create(api, "b")
 
 
+async def test_calls_above_the_limit_are_told_to_come_back() -> None:
+    async with grpc_api(GrpcOptions(listen=ANY_PORT, calls_max=1)) as api:
+        watching = health_pb2_grpc.HealthStub(api.channel).Watch(health_pb2.HealthCheckRequest())
+        await watching.read()
+        call = api.calls.GetPod(pb.GetPodRequest(name="a"))
+        await failure(call, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        watching.cancel()
+
+
 async def test_bytes_that_are_no_message_fail_the_call(api: GrpcApi) -> None:
     call = api.channel.unary_unary("/proto.DeCubeService/GetPod")
     await failure(call(b"\xff\xff\xff"), grpc.StatusCode.INVALID_ARGUMENT)

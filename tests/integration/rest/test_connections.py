@@ -214,6 +214,16 @@ async def test_a_body_that_is_too_large_does_not_spoil_the_server(api: RestApi) 
     assert (await api.client.get(PODS)).status_code == 200
 
 
+async def test_a_client_that_leaves_in_the_middle_is_no_server_error(api: RestApi) -> None:
+    async with connected(api) as client:
+        await client.send(POST_PODS + b"Content-Length: 100\r\n\r\n{")
+        await wait_until_connections(api, 1)
+    labels = {"method": "POST", "route": PODS, "status": "400"}
+    async with asyncio.timeout(WAIT_S_MAX):
+        while api.metrics.get_sample_value("decube_http_requests_total", labels) != 1:
+            await api.client.get("/health")
+
+
 async def test_a_taken_port_is_told(api: RestApi) -> None:
     with pytest.raises(OSError, match=r"cannot listen on 127\.0\.0\.1"):
         async with rest_api(RestOptions(listen=api.address)):

@@ -29,7 +29,8 @@ REQUEST_ID_KEY = "decube.request_id"
 RETRY_AFTER_DEFAULT_S = 1
 
 _BAD_REQUEST, _NOT_FOUND, _METHOD_NOT_ALLOWED, _TOO_LARGE = 400, 404, 405, 413
-_INTERNAL, _UNAVAILABLE = 500, 503
+_TOO_MANY, _INTERNAL, _UNAVAILABLE = 429, 500, 503
+_CLIENT_GONE = "client disconnected prematurely"
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
@@ -75,15 +76,9 @@ def error_answer(error: Exception, body_bytes_max: int, request_id: str) -> Answ
         case Problem():
             return _answer(error.status, error.code, error.message, error.details)
         case HTTPException():
-            return _framework_answer(error, body_bytes_max)
+            return _framework_answer(error, body_bytes_max, request_id)
         case _:
-            _log.error("request failed", request_id=request_id, exc_info=error)
-            return _answer(
-                _INTERNAL,
-                "internal",
-                "a defect of ours: the server's log tells more under this request id",
-                {"request_id": request_id},
-            )
+            return _defect_answer(error, request_id)
 
 
 def exception_handler(body_bytes_max: int) -> Any:  # noqa: ANN401 - Litestar's own type is Any-ish
@@ -109,13 +104,23 @@ def _kind_answer(error: DecubeError, request_id: str) -> Answer:
     if status == _INTERNAL:
         _log.error("request failed", request_id=request_id, exc_info=error)
     headers: Headers = (JSON,)
-    if status == _UNAVAILABLE:
+    if status in (_TOO_MANY, _UNAVAILABLE):
         wait_s = error.retry_after_s if isinstance(error, Unavailable) else RETRY_AFTER_DEFAULT_S
         headers = (JSON, (b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
     return _answer(status, error.code, error.message, error.details, headers)
 
 
-def _framework_answer(error: HTTPException, body_bytes_max: int) -> Answer:
+def _defect_answer(error: Exception, request_id: str) -> Answer:
+    _log.error("request failed", request_id=request_id, exc_info=error)
+    return _answer(
+        _INTERNAL,
+        "internal",
+        "a defect of ours: the server's log tells more under this request id",
+        {"request_id": request_id},
+    )
+
+
+def _framework_answer(error: HTTPException, body_bytes_max: int, request_id: str) -> Answer:
     """Tell what the framework refuses in our words."""
     match error.status_code:
         case 404:
@@ -138,8 +143,13 @@ def _framework_answer(error: HTTPException, body_bytes_max: int) -> Answer:
                 f"the body has more than {body_bytes_max} bytes",
                 {"limit_bytes": body_bytes_max},
             )
+        case status if status < _INTERNAL:
+            return _answer(status, "invalid", error.detail)
+        case _ if error.detail == _CLIENT_GONE:
+            # The framework's word for it is 500. Nobody reads this; the metrics count it.
+            return _answer(_BAD_REQUEST, "invalid", "the client left in the middle of its request")
         case _:
-            return _answer(error.status_code, "invalid", error.detail)
+            return _defect_answer(error, request_id)
 
 
 def _answer(
