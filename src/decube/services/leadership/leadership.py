@@ -80,6 +80,8 @@ class Leadership:
         self._clock = clock
         self._election = Election(store)
         self._backoff = Backoff(BackoffPolicy(max_s=self._ttl_s / RENEWALS_PER_TTL), clock=clock)
+        # The last lease that was ours, which is over or about to be unless we lead.
+        self._lease = NO_LEASE
         # Said until the deadline; `_leads` says whether it is us.
         self._leader: Leader | None = None
         self._leads = False
@@ -123,6 +125,10 @@ class Leadership:
                 _log.warning("the election key has no lease: deleting it", term=leader.term)
                 await self._election.clear(leader)
                 continue
+            if leader.lease == self._lease:
+                # Our last term's, which we could not give back then.
+                await self._store.lease_revoke(leader.lease)
+                continue
             if self._leader is None or self._leader.term != leader.term:
                 _log.info("another node leads", leader=leader.candidate.node_id, term=leader.term)
             self._leader, self._leads = leader, False
@@ -133,6 +139,7 @@ class Leadership:
         """Try to take the key, and lead while we have it."""
         asked_s = self._clock.monotonic_s()
         lease = await self._store.lease_grant(self._ttl_s)
+        self._lease = lease.id
         try:
             claimed = await self._election.claim(self._candidate, lease.id)
             if claimed.leader is not None and claimed.leader.lease == lease.id:
@@ -196,6 +203,8 @@ class Leadership:
             try:
                 await self._election.wait_for_change(revision, interval_s)
                 observed = await self._election.observe()
+            except Closed as error:
+                raise _TermOverError(error.message) from error
             except DecubeError:
                 # Whether we may go on without the store is the lease's business.
                 await self._clock.sleep(interval_s)
