@@ -169,6 +169,13 @@ class RestSettings(Section, frozen=True, kw_only=True):
             "that has no authentication."
         ),
     ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Host names that a listener on loopback answers to beside those of "
+            "loopback: what a proxy on this machine passes on. Other listeners answer to any."
+        ),
+    ] = ()
     max_body_bytes: Annotated[int, _count("Largest request body.")] = _MIB
     max_connections: Annotated[int, _count("Most open connections.")] = 1024
     timeout: Annotated[

@@ -72,6 +72,7 @@ class Listeners:
         options = RestOptions(
             listen=rest.address,
             cors_origins=rest.cors_origins,
+            allowed_hosts=rest.allowed_hosts,
             body_bytes_max=rest.max_body_bytes,
             connections_max=rest.max_connections,
             timeout_s=rest.timeout.seconds,

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import grpc
-
     from decube.kit.addresses import Address
     from decube.services.pods import PodService
 
@@ -27,7 +25,6 @@ class GrpcOptions:
     keep_alive_interval_s: float = 60.0
     keep_alive_timeout_s: float = 20.0
     ping_interval_s_min: float = 10.0
-    credentials: grpc.ServerCredentials | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,9 +64,7 @@ class GrpcServer:
             listen_on(self._address).close()
         target = str(self._address)
         try:
-            if self._options.credentials is None:
-                return server.add_insecure_port(target)
-            return server.add_secure_port(target, self._options.credentials)
+            return server.add_insecure_port(target)
         except RuntimeError as error:
             raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {target}") from error
 

@@ -11,8 +11,6 @@ from decube.kit.clock import SystemClock
 from decube.kit.ids import RandomIds
 
 if TYPE_CHECKING:
-    import ssl
-
     from decube.kit.addresses import Address
     from decube.kit.clock import Clock
     from decube.kit.ids import Ids
@@ -37,7 +35,6 @@ class RestOptions:
     timeout_s: float = 15.0
     keep_alive_s: float = 75.0
     bookmark_interval_s: float = 30.0
-    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ class HostCheck:
         if not self._accepts(_without_port(text).lower()):
             return (
                 f"host {shown(text)} is not this API's: a listener on loopback answers to "
-                "localhost and loopback addresses only"
+                "localhost, loopback addresses and api.rest.allowed_hosts only"
             )
         if len(self._accepted) < _ACCEPTED_REMEMBERED_MAX:
             self._accepted.add(host)

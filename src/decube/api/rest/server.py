@@ -63,7 +63,6 @@ class RestServer:
             backlog=BACKLOG,
         )
         config.load()
-        config.ssl = options.tls
         listener = listen_on(options.listen)
         self._address = Address(options.listen.host, listener.getsockname()[1])
         self._server = _Server(config)
