@@ -16,8 +16,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -52,13 +51,15 @@ def configure(*, level: str, form: str, output: str) -> None:
     `form` is `json`, `console`, or `auto` (console on a terminal). May be called again.
     Raises `Invalid` when the file cannot be written.
     """
-    stream = _open(output)
-    as_json = form == "json" or (form == "auto" and not stream.isatty())
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_formatter(as_json=as_json, colors=stream.isatty()))
+    handler = _open(output)
+    on_terminal = handler.stream.isatty()
+    as_json = form == "json" or (form == "auto" and not on_terminal)
+    handler.setFormatter(_formatter(as_json=as_json, colors=on_terminal))
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
+        if isinstance(old, _LogFile):
+            old.close()
     root.addHandler(handler)
     root.setLevel(_LEVELS[level])
     for name in _CHATTY:
@@ -94,12 +95,15 @@ def forward(
     logger.handle(record)
 
 
-def _open(output: str) -> TextIO:
+class _LogFile(logging.FileHandler):
+    """A file that we opened, and close."""
+
+
+def _open(output: str) -> logging.StreamHandler[Any]:
     if output in ("stdout", "stderr"):
-        stream: TextIO = getattr(sys, output)
-        return stream
+        return logging.StreamHandler(getattr(sys, output))
     try:
-        return Path(output).open("a", encoding="utf-8", buffering=1)
+        return _LogFile(output, encoding="utf-8")
     except OSError as error:
         raise Invalid(
             f"cannot write the log file {output}: {error.strerror}", field="logging.output"

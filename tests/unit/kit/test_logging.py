@@ -24,9 +24,7 @@ def restored() -> Iterator[None]:
     yield
     for handler in list(root.handlers):
         if handler not in before[0]:
-            root.removeHandler(handler)
-            if isinstance(handler, logging.StreamHandler) and handler.stream.name != "<stdout>":
-                handler.stream.close()
+            handler.close()
     root.handlers[:] = before[0]
     root.setLevel(before[1])
     logging.raiseExceptions = before[2]
