@@ -78,6 +78,20 @@ async def test_batches_never_split_a_revision(scene: Scene) -> None:
     assert len(set.union(*seen)) == sum(map(len, seen)) == 4
 
 
+async def test_a_revision_larger_than_a_message_comes_whole(scene: Scene) -> None:
+    for start in range(0, 300, 100):
+        await scene.do(*(Put(scene.key(f"{start + n:03}"), b"x" * 10_000) for n in range(100)))
+    async with scene.watch(prev_kv=True) as batches:
+        deleted = await scene.do(Delete(scene.all))
+        last = await scene.put("after")
+        async with asyncio.timeout(WAIT_S_MAX):
+            batch = await anext(batches)
+        events = [*batch.events, *await take_events(batches, 301 - len(batch.events))]
+    assert len([e for e in batch.events if e.kv.mod_revision == deleted.revision]) == 300
+    assert all(e.previous and len(e.previous.value) == 10_000 for e in events[:300])
+    assert events[300].kv.mod_revision == last
+
+
 async def test_prev_kv_is_the_state_before_each_event(scene: Scene) -> None:
     async with scene.watch(prev_kv=True) as batches:
         first = await scene.put("a", b"1")

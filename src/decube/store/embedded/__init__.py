@@ -5,7 +5,8 @@ Nothing outside this package imports the extension module.
 
 from __future__ import annotations
 
+from decube.store.embedded.logs import CoreLogs
 from decube.store.embedded.options import EmbeddedOptions, EtcdListenerOptions
 from decube.store.embedded.store import EmbeddedStore, EtcdListener
 
-__all__ = ["EmbeddedOptions", "EmbeddedStore", "EtcdListener", "EtcdListenerOptions"]
+__all__ = ["CoreLogs", "EmbeddedOptions", "EmbeddedStore", "EtcdListener", "EtcdListenerOptions"]

@@ -1,0 +1,199 @@
+"""A remote store while its servers come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.node import EtcdProcess, free_port
+from tests.support.stores import WAIT_S_MAX, Scene, embedded, remote, serving, take_events
+
+from decube.kit.errors import Closed, Compacted, Unavailable
+from decube.store.embedded import EtcdListenerOptions
+from decube.store.remote import RemoteOptions, RemoteStore
+from decube.store.types import KeyRange, Revision, WatchBatch, WatchRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcess]:
+    process = EtcdProcess(tmp_path_factory.mktemp("etcd"))
+    process.ensure_started()
+    yield process
+    process.kill()
+
+
+async def test_a_watch_goes_on_across_kills_without_loss_or_repeat(etcd: EtcdProcess) -> None:
+    async with remote(etcd.etcd_address) as store:
+        scene = Scene(store, "remote-etcd")
+        written: list[Revision] = []
+        async with scene.watch() as batches:
+            seen: list[int] = []
+            for _ in range(3):
+                written += [await scene.put("a", b"%d" % n) for n in range(20)]
+                if len(written) % 40:
+                    seen += [e.kv.mod_revision for e in await take_events(batches, 20)]
+                etcd.kill()
+                etcd.ensure_started()
+            written.append(await write_when_back(scene))
+            while len(seen) < len(written):
+                seen += [e.kv.mod_revision for e in await take_events(batches, 1)]
+        assert seen == written
+
+
+async def write_when_back(scene: Scene) -> Revision:
+    async with asyncio.timeout(WAIT_S_MAX):
+        while True:
+            try:
+                return await scene.put("a", b"back")
+            except Unavailable:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_watch_catches_up_with_what_happened_while_it_was_cut_off() -> None:
+    async with embedded() as served:
+        async with serving(served) as address:
+            store = await RemoteStore.connect(RemoteOptions(endpoints=(address,)))
+            near, far = Scene(store, "remote-decube"), Scene(served, "embedded-memory")
+            far.prefix = near.prefix
+            watch = near.watch()
+            batches = await watch.__aenter__()
+            await near.put("a")
+            await take_events(batches, 1)
+        written = [await far.put("a") for _ in range(10)]
+        async with serving(served, address):
+            written.append(await far.put("a"))
+            events = await take_events(batches, 11)
+            await watch.__aexit__(None, None, None)
+            await store.close()
+    assert [event.kv.mod_revision for event in events] == written
+
+
+async def test_a_watch_that_was_cut_off_over_a_compaction_says_compacted() -> None:
+    async with embedded() as served:
+        async with serving(served) as address:
+            store = await RemoteStore.connect(RemoteOptions(endpoints=(address,)))
+            near, far = Scene(store, "remote-decube"), Scene(served, "embedded-memory")
+            far.prefix = near.prefix
+            watch = near.watch()
+            batches = await watch.__aenter__()
+        await far.put("a")
+        last = await far.put("a")
+        await served.compact(last)
+        async with serving(served, address):
+            with pytest.raises(Compacted) as refused:
+                await take_events(batches, 1)
+            await watch.__aexit__(None, None, None)
+            await store.close()
+    assert refused.value.compact_revision == last
+
+
+async def test_calls_end_in_time_while_there_is_no_server(etcd: EtcdProcess) -> None:
+    async with remote(etcd.etcd_address, request_timeout_s=0.5) as store:
+        scene = Scene(store, "remote-etcd")
+        await scene.put("a")
+        etcd.kill()
+        async with asyncio.timeout(WAIT_S_MAX):
+            for call in (scene.get("a"), scene.put("a"), store.status(), store.leases()):
+                with pytest.raises(Unavailable):
+                    await call
+            with pytest.raises(Unavailable):
+                async with scene.watch():
+                    pass
+        etcd.ensure_started()
+        await write_when_back(scene)
+        found = await scene.get("a")
+        assert found is not None
+        assert found.value == b"back"
+
+
+async def test_a_read_waits_for_a_server_that_comes_back_in_time(etcd: EtcdProcess) -> None:
+    async with remote(etcd.etcd_address) as store:
+        scene = Scene(store, "remote-etcd")
+        await scene.put("a", b"kept")
+        etcd.kill()
+        reading = asyncio.create_task(scene.get("a"))
+        await asyncio.sleep(0.2)
+        etcd.start()
+        found = await reading
+        assert found is not None
+        assert found.value == b"kept"
+
+
+async def test_a_watch_gives_up_when_nobody_comes_back(etcd: EtcdProcess) -> None:
+    store = await RemoteStore.connect(
+        RemoteOptions(endpoints=(etcd.etcd_address,), watch_resume_timeout_s=0.5)
+    )
+    async with store.watch(WatchRequest(range=KeyRange(b"a"))) as batches:
+        etcd.kill()
+        async with asyncio.timeout(WAIT_S_MAX):
+            with pytest.raises(Unavailable):
+                await anext(batches)
+    await store.close()
+
+
+async def test_closing_ends_a_call_that_waits_for_a_server() -> None:
+    store = RemoteStore(RemoteOptions(endpoints=(f"127.0.0.1:{free_port()}",)))
+    scene = Scene(store, "remote-etcd")
+    waiting = [
+        asyncio.create_task(call)
+        for call in (scene.get("a"), scene.put("a"), take_events(Opened(scene), 1))
+    ]
+    await asyncio.sleep(0.2)
+    await store.close()
+    async with asyncio.timeout(WAIT_S_MAX):
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [Closed] * 3
+
+
+class Opened:
+    """A watch that is opened when its first batch is wanted."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    async def __anext__(self) -> WatchBatch:
+        async with self.scene.watch() as batches:
+            return await anext(batches)
+
+
+async def test_nobody_there_is_told_when_connecting() -> None:
+    options = RemoteOptions(endpoints=(f"127.0.0.1:{free_port()}",), request_timeout_s=0.5)
+    with pytest.raises(Unavailable, match="no endpoint answers"):
+        await RemoteStore.connect(options)
+
+
+async def test_the_next_endpoint_takes_over_for_reads_writes_and_watches() -> None:
+    dead = f"127.0.0.1:{free_port()}"
+    async with embedded() as served, serving(served) as lasting:
+        first = await served.serve_etcd(EtcdListenerOptions(address="127.0.0.1:0"))
+        async with remote(dead, first.address, lasting) as store:
+            scene = Scene(store, "remote-decube")
+            async with scene.watch() as batches:
+                revisions = [await scene.put("a")]
+                await first.stop(0)
+                revisions.append(await write_when_back(scene))
+                assert (await scene.list()).count == 1
+                events = await take_events(batches, 2)
+    assert [event.kv.mod_revision for event in events] == revisions
+
+
+async def test_what_a_client_leaves_behind_is_gone_from_the_server() -> None:
+    async with embedded() as served, serving(served) as address:
+        async with remote(address) as store:
+            scene = Scene(store, "remote-decube")
+            for _ in range(20):
+                async with scene.watch():
+                    pass
+                writing = asyncio.create_task(scene.put("a"))
+                await asyncio.sleep(0)
+                writing.cancel()
+                await asyncio.wait([writing])
+            async with asyncio.timeout(WAIT_S_MAX):
+                while served.statistics()["watchers"]:  # noqa: ASYNC110 - told by another thread
+                    await asyncio.sleep(0.01)
+        names = {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}
+    assert not {name for name in names if name.startswith("decube")}
