@@ -87,6 +87,17 @@ impl Reference {
         inside.filter_map(|key| self.at(key, revision)).collect()
     }
 
+    /// What a compaction leaves: all that happened after it and, of each key that existed then, the
+    /// last before; of a key deleted exactly there, the delete.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Happened> {
+        self.happened.iter().filter(|happened| {
+            let later = |h: &&Happened| h.key == happened.key && h.order() > happened.order();
+            let current = !self.happened.iter().filter(later).any(|h| h.at <= self.compacted);
+            let gone = happened.value.is_none() && happened.at < self.compacted;
+            happened.at > self.compacted || (current && !gone)
+        })
+    }
+
     pub(crate) fn read(&self, request: &RangeRequest) -> String {
         let wanted = request.revision.0;
         if wanted > self.revision {
@@ -344,6 +355,10 @@ impl Writing {
 }
 
 impl Happened {
+    fn order(&self) -> (i64, usize) {
+        (self.at, self.sub)
+    }
+
     pub(crate) fn text(&self) -> String {
         let key = String::from_utf8_lossy(&self.key);
         match &self.value {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use decube_engine::vfs::Faulty;
 use decube_engine::{
     Command, Engine, Error, KeyRange, LeaseId, LogLocation, ManualClock, Notify, OperationResult,
-    Options, Outcome, RangeRequest, RangeResult, Record, Revision, Storage, TxnResult, WatchItem,
-    WatchRequest, WatchStream,
+    Options, Outcome, RangeRequest, RangeResult, Record, Revision, Storage, TxnResult, Version,
+    WatchItem, WatchRequest, WatchStream,
 };
 
 use crate::reference::{Happened, Reference, contains};
@@ -48,6 +48,7 @@ struct Run {
 
 pub(crate) fn run(storage: &Storage, steps: &[Step], reopening: Reopening) {
     let mut run = Run::new(storage);
+    let empty_bytes = run.engine.status().db_size_bytes;
     for step in steps {
         run.step(step, reopening);
         if reopening == Reopening::AfterEveryStep {
@@ -55,6 +56,7 @@ pub(crate) fn run(storage: &Storage, steps: &[Step], reopening: Reopening) {
         }
         run.check();
     }
+    run.wait_until_compacted(empty_bytes);
 }
 
 impl Run {
@@ -164,6 +166,19 @@ impl Run {
         format!("{} was {:?}", happened.text(), before.map(Happened::text))
     }
 
+    /// Nothing unreachable stays in memory.
+    fn wait_until_compacted(&self, empty_bytes: u64) {
+        let kept: usize = self.model.kept().map(|kept| record(kept).size_bytes()).sum();
+        let bytes = empty_bytes + kept as u64;
+        for _ in 0..20_000 {
+            if self.engine.status().db_size_bytes == bytes {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("{} bytes where the model keeps {bytes}", self.engine.status().db_size_bytes);
+    }
+
     /// What can be seen after every step.
     fn check(&mut self) {
         let status = self.engine.status();
@@ -222,6 +237,23 @@ fn drain(stream: &WatchStream, expected: usize, prev_kv: bool) -> Vec<String> {
         std::thread::yield_now();
     }
     panic!("only {texts:?} came of {expected}");
+}
+
+fn record(happened: &Happened) -> Record {
+    let mod_revision = Revision(happened.at);
+    let sub_revision = u32::try_from(happened.sub).expect("few changes");
+    let Some(value) = &happened.value else {
+        return Record::tombstone(&happened.key, mod_revision, sub_revision);
+    };
+    Record::put(&Version {
+        key: &happened.key,
+        value,
+        create_revision: Revision(happened.create),
+        mod_revision,
+        sub_revision,
+        version: happened.version,
+        lease: LeaseId(happened.lease),
+    })
 }
 
 fn record_text(record: &Record) -> String {
