@@ -96,8 +96,6 @@ class Listeners:
         options = GrpcOptions(listen=grpc.address, message_bytes_max=grpc.max_message_bytes)
         server = GrpcServer(GrpcDependencies(pods=pods, options=options))
         what = ("gRPC", "api.grpc.address", grpc.address)
-        # gRPC says on stderr, and not in its error, why it could not bind: so try it first.
-        await self._listen(*what, check_free(await self._listen(*what, resolved(grpc.address))))
         bound = await self._listen(*what, server.start())
         self._facts.grpc_address = self._facts.told(bound)
         self._drains["grpc"] = server.stop

@@ -1,9 +1,9 @@
 """One node: what it is made of, in which order it starts, and how it stops.
 
 Order: the store and the etcd port first, from Rust; then REST, then gRPC, whose stacks cost about a
-second to import, in a thread; then it is ready. Stopping goes the other way: the listeners drain
-together, then the background tasks end, then the store closes, which makes durable whatever it
-acknowledged long before. A background task that fails stops the node the same way.
+second to import, in a thread; then it is ready. Stopping: the background tasks end while the
+listeners drain together, then the store closes, which makes durable whatever it acknowledged long
+before. A background task that fails stops the node the same way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import gc
 import importlib
 import os
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from decube.daemon.facts import NodeFacts
 from decube.daemon.listeners import Listeners
@@ -25,11 +25,20 @@ from decube.kit.imports import absent
 if TYPE_CHECKING:
     from decube.config.load import Loaded
     from decube.config.settings import Settings
+    from decube.daemon.core_logs import CoreLogRelay
     from decube.daemon.data_directory import DataDirectory
     from decube.daemon.metrics import Statistics
     from decube.store.protocol import Store
 
 _SMALL_STORE_S = 0.25
+
+
+class Backend(NamedTuple):
+    """The store; if it is in this process, also its figures and what its core logs."""
+
+    store: Store
+    statistics: Statistics | None = None
+    logs: CoreLogRelay | None = None
 
 
 async def run_node(
@@ -47,47 +56,51 @@ async def run_node(
         opened = asyncio.Event()
         importing = asyncio.create_task(_import_rest_after(opened), name="import-rest")
         resources.callback(importing.cancel)
-        store, statistics = await _open_store(settings, directory, listeners, resources)
+        backend = await _open_store(settings, directory, listeners, resources)
+        store = backend.store
         opened.set()
         await importing
-        _configure_logs(settings)
+        _configure_logs(settings, backend)
         async with asyncio.TaskGroup() as tasks:
-            await _open_apis(settings, listeners, store, statistics)
+            await _open_apis(settings, listeners, backend)
             background = _start_background(settings, facts, store, tasks)
             await _tell(loaded, directory, facts, store)
             ready.set()
             await stop.wait()
-            await listeners.drain()
+            # First, so that another node leads while this one drains.
             for task in background:
                 task.cancel()
+            await listeners.drain()
 
 
 async def _open_store(
     settings: Settings, directory: DataDirectory, listeners: Listeners, resources: AsyncExitStack
-) -> tuple[Store, Statistics | None]:
-    """Open the store, and the etcd port on it if it is ours; also return its figures' source."""
+) -> Backend:
+    """Open the store, and the etcd port on it if it is ours."""
     if settings.store.backend == "etcd":
         remote = await open_remote(settings)
         resources.push_async_callback(remote.close)
         resources.push_async_callback(listeners.drain)
-        return remote, None
+        return Backend(remote)
+    from decube.daemon.core_logs import CoreLogRelay  # noqa: PLC0415 - not on the etcd backend
+
+    logs = CoreLogRelay(settings.logging.level)
+    resources.callback(logs.close)
     embedded = await open_embedded(settings, directory.path)
     resources.push_async_callback(embedded.close)
     resources.push_async_callback(listeners.drain)
     await listeners.open_etcd(embedded)
-    return embedded, embedded.statistics
+    return Backend(embedded, embedded.statistics, logs)
 
 
-async def _open_apis(
-    settings: Settings, listeners: Listeners, store: Store, statistics: Statistics | None
-) -> None:
+async def _open_apis(settings: Settings, listeners: Listeners, backend: Backend) -> None:
     """Serve the APIs, on services over the store. REST does not wait for gRPC's imports."""
     from decube.daemon.metrics import process_metrics  # noqa: PLC0415 - imported by the thread
     from decube.registry.unreadable import UnreadableRows  # noqa: PLC0415
     from decube.services.pods import PodService  # noqa: PLC0415
 
-    metrics = process_metrics(statistics)
-    pods = PodService(store, UnreadableRows(metrics))
+    metrics = process_metrics(backend.statistics)
+    pods = PodService(backend.store, UnreadableRows(metrics))
     if settings.api.rest.enabled:
         await listeners.open_rest(pods, metrics)
     if settings.api.grpc.enabled:
@@ -132,11 +145,13 @@ def _import_rest() -> None:
         importlib.import_module(f"decube.{module}")
 
 
-def _configure_logs(settings: Settings) -> None:
+def _configure_logs(settings: Settings, backend: Backend) -> None:
     from decube.kit import logging  # noqa: PLC0415 - imported by the thread
 
     wanted = settings.logging
     logging.configure(level=wanted.level, form=wanted.format, output=wanted.output)
+    if backend.logs is not None:
+        backend.logs.connect()
 
 
 async def _tell(loaded: Loaded, directory: DataDirectory, facts: NodeFacts, store: Store) -> None:

@@ -72,6 +72,17 @@ def test_port_0_is_told_in_the_node_file_and_in_the_log(tmp_path: Path) -> None:
         node.kill()
 
 
+def test_python_and_rust_log_by_one_schema(node: NodeProcess) -> None:
+    node.ensure_started()
+    assert node.stop() == 0
+    events = log_events(node)
+    for event in events:
+        assert list(event)[:4] == ["timestamp", "level", "logger", "event"], event
+    assert {event["logger"].partition(".")[0] for event in events} >= {"decube", "decube_etcd_api"}
+    times = [event["timestamp"] for event in events]
+    assert times == sorted(times)
+
+
 def test_sigterm_drains_and_exits_0(node: NodeProcess) -> None:
     node.ensure_started()
     base = f"http://{node.rest_address}"

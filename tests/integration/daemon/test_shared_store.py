@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +62,13 @@ def etcd(tmp_path: Path, servers: list[ServerProcess]) -> EtcdProcess:
 
 
 @pytest.fixture
+def leader_ttl() -> str:
+    return f"{TTL_S}s"
+
+
+@pytest.fixture
 def pair(
-    etcd: EtcdProcess, tmp_path: Path, servers: list[ServerProcess]
+    etcd: EtcdProcess, tmp_path: Path, servers: list[ServerProcess], leader_ttl: str
 ) -> tuple[NodeProcess, NodeProcess]:
     """Start two nodes on one etcd; the first leads."""
     nodes = []
@@ -74,7 +80,7 @@ def pair(
             DECUBE_NODE_ID=name,
             DECUBE_STORE_BACKEND="etcd",
             DECUBE_STORE_ENDPOINTS=etcd.etcd_address,
-            DECUBE_STORE_LEADER_TTL=f"{TTL_S}s",
+            DECUBE_STORE_LEADER_TTL=leader_ttl,
         )
         servers.append(node)
         node.ensure_started()
@@ -110,12 +116,21 @@ def test_when_the_leader_is_killed_the_other_leads(
     wait_until(lambda: agree([first, second], second), "the old leader follows")
 
 
+@pytest.mark.parametrize("leader_ttl", ["1h"])
 def test_a_leader_that_stops_in_good_order_hands_over_at_once(
     pair: tuple[NodeProcess, NodeProcess],
 ) -> None:
     first, second = pair
+    # A request of which the leader has only half, so that draining takes its time.
+    host, port = first.rest_address.split(":")
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(b"POST /api/v1/pods HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{")
+        assert leads(first), "answered after the half request was read"
+        os.kill(first.pid, signal.SIGTERM)
+        wait_until(lambda: leads(second), "the other node leads")
+        assert first.process is not None
+        assert first.process.poll() is None, "the old leader still drains"
     assert first.stop() == 0
-    wait_until(lambda: leads(second), "the other node leads")
 
 
 def test_a_leader_that_was_paused_does_not_say_that_it_leads(
