@@ -39,6 +39,7 @@ check: build ## format, lint, types, layers, licences, generated files, sizes
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/python tools/licences.py
 	$(BIN)/python tools/genproto.py --check
+	$(BIN)/python tools/gendocs.py --check
 	$(BIN)/pytest tests/tidy -q
 
 test: rust-test python-test ## everything a change must pass
