@@ -295,3 +295,79 @@ fn a_slow_consumer_gets_every_event_exactly_once() {
         *seen.lock() = WRITES;
     });
 }
+
+/// Holds up who tells it, until it is let go.
+#[derive(Default)]
+struct Gate {
+    arrived: Mutex<bool>,
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Notify for Gate {
+    fn notify(&self) {
+        *self.arrived.lock() = true;
+        let mut open = self.open.lock();
+        while !*open {
+            self.opened.wait(&mut open);
+        }
+    }
+}
+
+#[test]
+fn a_compaction_drops_nothing_that_a_synced_watcher_was_not_handed() {
+    const WRITES: i64 = 100;
+    let engine = engine();
+    let gate = Arc::new(Gate::default());
+    let stream = engine.watch_stream(Arc::clone(&gate) as Arc<dyn Notify>).unwrap();
+    let request = WatchRequest { range: range("a").into_range(), ..WatchRequest::default() };
+    stream.create(request).unwrap();
+    put(&engine, "a", "0");
+    while !*gate.arrived.lock() {
+        std::thread::yield_now(); // The hub hangs in the notification of the first event.
+    }
+    for write in 1..WRITES {
+        put(&engine, "a", &write.to_string());
+    }
+    let full = engine.status().db_size_bytes;
+    engine.execute(Command::Compact(Revision(WRITES + 1))).unwrap();
+    let dropped_early = (0..2_000).any(|_| {
+        std::thread::yield_now();
+        engine.status().db_size_bytes != full
+    });
+    *gate.open.lock() = true;
+    gate.opened.notify_all();
+    assert!(!dropped_early, "dropped before it was handed out");
+    let mut seen = Vec::new();
+    while seen.last() != Some(&(WRITES + 1)) {
+        for item in stream.take(ALL) {
+            let WatchItem::Events { events, .. } = item else { panic!("got {item:?}") };
+            seen.extend(events.iter().map(|event| event.record.mod_revision().0));
+        }
+    }
+    assert!(seen.into_iter().eq(2..=WRITES + 1));
+}
+
+#[test]
+fn of_a_key_changed_twice_at_the_compacted_revision_the_last_change_stays() {
+    let engine = engine();
+    let write = txn(&[], vec![Operation::Put(put_request("a", "1"))]);
+    let remove = txn(&[], vec![Operation::DeleteRange(range("a").into_delete())]);
+    let both = txn(&[], vec![Operation::Txn(write), Operation::Txn(remove)]);
+    engine.execute(Command::Txn(both)).unwrap();
+    engine.execute(Command::Compact(Revision(2))).unwrap();
+    for keys in [range("a"), range_to("a", "b")] {
+        let seen = || {
+            let client = Client::of(&engine);
+            client.watch(keys.clone().into_range(), 2);
+            let mut events = client.events(1);
+            events.extend(client.stream.take(ALL).into_iter().flat_map(|item| match item {
+                WatchItem::Events { id, events, .. } => events.into_iter().map(move |e| (id, e)),
+                other => panic!("got {other:?}"),
+            }));
+            shown(&events)
+        };
+        let settled = (0..100_000).any(|_| seen() == ["0 a@2 - was none"]);
+        assert!(settled, "{:?}", seen());
+    }
+}
