@@ -47,7 +47,7 @@ fn flip_everywhere(close: bool, flips_per_file: u64) {
         let named = files.iter().filter(|(path, _)| path.to_str().unwrap().ends_with(suffix));
         for (path, bytes) in named {
             // An odd stride meets every bit of a byte.
-            let stride = usize::try_from(bytes * 8 / flips_per_file | 1).unwrap();
+            let stride = usize::try_from((bytes * 8 / flips_per_file) | 1).unwrap();
             for bit in (0..bytes * 8).step_by(stride) {
                 let damaged = disk.crash(Crash::PowerLost);
                 assert!(damaged.flip_bit(path, bit));
