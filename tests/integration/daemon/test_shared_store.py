@@ -128,9 +128,10 @@ def test_a_leader_that_stops_in_good_order_hands_over_at_once(
         assert leads(first), "answered after the half request was read"
         os.kill(first.pid, signal.SIGTERM)
         wait_until(lambda: leads(second), "the other node leads")
-        assert first.process is not None
-        assert first.process.poll() is None, "the old leader still drains"
-    assert first.stop() == 0
+        process = first.process
+        assert process is not None
+        assert process.poll() is None, "the old leader still drains"
+    assert process.wait(timeout=TAKEOVER_SECONDS_MAX) == 0
 
 
 def test_a_leader_that_was_paused_does_not_say_that_it_leads(
