@@ -1,8 +1,8 @@
 """A node's part in the election, in a process of its own that a test may stop and let go on.
 
-`python -m tests.support.leading_writer ETCD_ADDRESS NAME TTL_S` prints `leading` when it leads. Then
-it writes for each line of its input, always through its *first* term's store, whatever became of
-that term, and prints as JSON how it went.
+`python -m tests.support.leading_writer ETCD_ADDRESS NAME TTL_S` prints `leading` when it leads.
+Then it writes for each line of its input, always through its *first* term's store, whatever became
+of that term, and prints as JSON how it went.
 """
 
 from __future__ import annotations
