@@ -153,3 +153,38 @@ fn a_panic_in_the_writer_is_answered_and_stops_all_writes() {
     assert!(reason.contains("a mailbox broke"), "{reason}");
     assert_eq!(get(&engine, "a", 0).unwrap().value(), b"1");
 }
+
+#[test]
+fn a_long_read_sees_one_revision_whatever_is_written_and_compacted_meanwhile() {
+    let engine = engine();
+    let both = |number: i64| {
+        let value = number.to_string();
+        let puts = ["a", "z"].map(|key| Operation::Put(put_request(key, &value)));
+        Command::Txn(txn(&[], puts.to_vec()))
+    };
+    engine.execute(both(0)).unwrap();
+    for number in 0..10_000 {
+        put(&engine, &format!("k{number:05}"), "x");
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let range = range_to("a", "\0").into_range();
+            let request = RangeRequest { range, ..RangeRequest::default() };
+            for _ in 0..100 {
+                let result = engine.range(&request).unwrap();
+                assert_eq!(result.count, 10_002);
+                let (first, last) = (&result.records[0], &result.records[10_001]);
+                assert_eq!(first.value(), last.value());
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        for number in 1.. {
+            engine.execute(both(number)).unwrap();
+            engine.execute(Command::Compact(engine.revision())).unwrap();
+            if done.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+    });
+}

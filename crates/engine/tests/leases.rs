@@ -2,11 +2,14 @@
 
 mod support;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use decube_engine::vfs::Faulty;
 use decube_engine::{
-    Command, Engine, Error, LeaseId, ManualClock, Options, Outcome, PutRequest, Revision, Storage,
+    Command, Engine, Error, LeaseId, LogLocation, ManualClock, Options, Outcome, PutRequest,
+    Revision, Storage,
 };
 use support::{delete, get, put, put_request};
 
@@ -170,4 +173,43 @@ fn thousands_of_leases_run_out_together() {
     }
     assert_eq!((engine.status().keys, engine.status().leases), (0, 0));
     assert_eq!(engine.revision(), Revision(1 + 2 * 3_000));
+}
+
+#[test]
+fn a_restart_keeps_the_remaining_time_by_the_wall_clock_and_never_extends_it() {
+    let disk = Faulty::new(1);
+    let open = |clock: &Arc<ManualClock>| {
+        let dir = PathBuf::from("/store");
+        let vfs = Arc::new(disk.clone());
+        let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs };
+        let mut options = Options::new(Storage::Log(location));
+        options.clock = Arc::clone(clock) as _;
+        options.segment_bytes = 64 << 10;
+        Engine::open(options).unwrap()
+    };
+    let left = |engine: &Engine| {
+        engine.lease_status(LeaseId(1), false).map(|status| status.remaining_ttl_s)
+    };
+    let clock = Arc::new(ManualClock::new());
+    clock.jump_wall(Duration::from_secs(1_000));
+    let engine = open(&clock);
+    grant(&engine, 1, 100).unwrap();
+    clock.advance(Duration::from_secs(20));
+    keep_alive(&engine, 1);
+    clock.advance(Duration::from_secs(30));
+    engine.close();
+
+    clock.jump_wall(Duration::from_secs(10));
+    let engine = open(&clock);
+    assert_eq!(left(&engine).unwrap(), 60, "10 s passed while it was closed");
+    engine.close();
+
+    let set_back = Arc::new(ManualClock::new());
+    let engine = open(&set_back);
+    assert_eq!(left(&engine).unwrap(), 100, "a clock that was set back gives no more than the TTL");
+    engine.close();
+
+    clock.jump_wall(Duration::from_secs(60));
+    let engine = open(&clock);
+    wait_until_gone(&engine, 1);
 }
