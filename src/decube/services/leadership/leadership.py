@@ -5,8 +5,8 @@ first, then reads again. A watch that broke or was compacted away thus costs tim
 
 What it says is true by its own clock, and ends by itself:
 
-* A leader was heard to lead when the store answered; that is said for one TTL after the question
-  was asked. A node that is cut off says that it does not know.
+* Another node led when the store answered; that is said for one TTL, and 30 s at most, after the
+  question was asked. A node that is cut off says that it does not know.
 * This node leads until the TTL, less a margin for clocks that run apart, after it last *asked* for
   its lease to be renewed. The store counts from when it answered, which is later: so this node
   stops first. `is_leader` looks at the clock; a process that was stopped is right at once.
@@ -45,16 +45,14 @@ if TYPE_CHECKING:
 
 # A lease is renewed when a third of it is over, so that two tries may fail.
 RENEWALS_PER_TTL: Final = 3
+# However long leases live, who leads is asked anew that often; three times that it is believed.
+RECHECK_S_MAX: Final = 10.0
 # Clocks drift by far less; the rest is time for background work to notice.
 SAFETY_MARGIN: Final = 0.1
 REVOKE_S_MAX: Final = 2.0
 
 _SYSTEM_CLOCK = SystemClock()
 _log = structlog.get_logger("decube.leadership")
-
-
-class _TermOverError(Exception):
-    """Ends the tasks of a term; says why."""
 
 
 class Leadership:
@@ -76,10 +74,11 @@ class Leadership:
         self._store = store
         self._candidate = candidate
         self._ttl_s = max(1, math.ceil(ttl_s))
+        self._recheck_s = min(self._ttl_s / RENEWALS_PER_TTL, RECHECK_S_MAX)
         self._work = work
         self._clock = clock
         self._election = Election(store)
-        self._backoff = Backoff(BackoffPolicy(max_s=self._ttl_s / RENEWALS_PER_TTL), clock=clock)
+        self._backoff = Backoff(BackoffPolicy(max_s=self._recheck_s), clock=clock)
         # The last lease that was ours, which is over or about to be unless we lead.
         self._lease = NO_LEASE
         # Said until the deadline; `_leads` says whether it is us.
@@ -95,7 +94,11 @@ class Leadership:
     @property
     def leader_address(self) -> str:
         """The leader's address; "" while there is none, or none is known."""
-        return self._leader.candidate.address if self._leader and self._in_time() else ""
+        if self._leader is None or not self._in_time():
+            return ""
+        leader = self._leader.candidate
+        # A key of ours that we do not hold is of an earlier process of this node: nobody leads.
+        return leader.address if self._leads or leader != self._candidate else ""
 
     async def run(self) -> None:
         """Follow, and lead whenever nobody does. Ends when the store is closed, or cancelled."""
@@ -103,6 +106,7 @@ class Leadership:
             try:
                 await self._follow()
                 await self._campaign()
+                self._backoff.reset()
             except Closed:
                 return
             except DecubeError as error:
@@ -115,25 +119,37 @@ class Leadership:
         while True:
             asked_s = self._clock.monotonic_s()
             observed = await self._election.observe()
-            self._backoff.reset()
             leader = observed.leader
             if leader is None:
                 self._forget()
                 return
-            if leader.lease == NO_LEASE:
-                # Written by hand: it would lead for ever.
-                _log.warning("the election key has no lease: deleting it", term=leader.term)
-                await self._election.clear(leader)
+            if leader.lease in (NO_LEASE, self._lease):
+                await self._clear_away(leader)
                 continue
-            if leader.lease == self._lease:
-                # Our last term's, which we could not give back then.
-                await self._store.lease_revoke(leader.lease)
-                continue
-            if self._leader is None or self._leader.term != leader.term:
-                _log.info("another node leads", leader=leader.candidate.node_id, term=leader.term)
+            self._meet(leader)
             self._leader, self._leads = leader, False
-            self._deadline_s = asked_s + self._ttl_s
-            await self._election.wait_for_change(observed.revision, self._ttl_s / RENEWALS_PER_TTL)
+            self._deadline_s = asked_s + self._recheck_s * RENEWALS_PER_TTL
+            await self._election.wait_for_change(observed.revision, self._recheck_s)
+            self._backoff.reset()
+
+    def _meet(self, leader: Leader) -> None:
+        """Log who leads, once a term."""
+        if self._leader is not None and self._leader.term == leader.term:
+            return
+        other, own = leader.candidate, self._candidate
+        _log.info("another node leads", leader=other.node_id, address=other.address)
+        if other.node_id == own.node_id and other.address != own.address:
+            _log.warning("the leader has the id of this node: set another node.id", id=own.node_id)
+
+    async def _clear_away(self, leader: Leader) -> None:
+        """Remove a key by which nobody leads."""
+        if leader.lease == NO_LEASE:
+            _log.warning("the election key has no lease and would stay for ever: it is deleted")
+            await self._election.clear(leader)
+            return
+        # Of our last term, which is over; the store could not be told then.
+        with suppress(NotFound):
+            await self._store.lease_revoke(leader.lease)
 
     async def _campaign(self) -> None:
         """Try to take the key, and lead while we have it."""
@@ -151,33 +167,36 @@ class Leadership:
             await self._revoke(lease)
 
     async def _lead(self, leader: Leader, lease: LeaseGrant) -> None:
-        """Lead until the term is over."""
+        """Lead until a part of the term says why it is over."""
         _log.info("this node leads", term=leader.term, ttl_s=lease.ttl_s)
         store = FencedStore(self._store, leader.term)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._end_in_time(), name="leadership-end")
-                tasks.create_task(self._renew(lease), name="leadership-renew")
-                tasks.create_task(self._watch_key(leader, lease), name="leadership-watch")
-                for work in self._work:
-                    tasks.create_task(_until_fenced_off(work, store), name="leader-work")
-        except* _TermOverError as group:
-            reasons = sorted({str(reason) for reason in group.exceptions})
-            _log.warning("this node leads no more", term=leader.term, reason=", ".join(reasons))
-        finally:
-            self._forget()
+        parts: list[Coroutine[Any, Any, str | None]] = [
+            self._end_in_time(),
+            self._renew(lease),
+            self._watch_key(leader, lease),
+        ]
+        parts += [_until_fenced_off(work, store) for work in self._work]
+        over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(_end_with(part, over), name="leadership-term") for part in parts
+            ]
+            try:
+                reason = await over
+                _log.warning("this node leads no more", term=leader.term, reason=reason)
+            finally:
+                self._forget()
+                for task in running:
+                    task.cancel()
 
-    async def _end_in_time(self) -> None:
-        """End the term when its time is over. However it ends, we say so from then on."""
-        try:
-            while (left_s := self._deadline_s - self._clock.monotonic_s()) > 0:
-                await self._clock.sleep(left_s)
-        finally:
-            self._forget()
-        raise _TermOverError("the lease was not renewed in time")
+    async def _end_in_time(self) -> str:
+        """Wait until the term's time is over, however often that is put off."""
+        while (left_s := self._deadline_s - self._clock.monotonic_s()) > 0:
+            await self._clock.sleep(left_s)
+        return "the lease was not renewed in time"
 
-    async def _renew(self, lease: LeaseGrant) -> None:
-        """Renew the lease as long as that works; `_end_in_time` says when it did not."""
+    async def _renew(self, lease: LeaseGrant) -> str:
+        """Renew the lease until it is gone; that it took too long is said by `_end_in_time`."""
         interval_s = lease.ttl_s / RENEWALS_PER_TTL
         backoff = Backoff(BackoffPolicy(max_s=interval_s), clock=self._clock)
         delay_s = interval_s
@@ -187,31 +206,31 @@ class Leadership:
             try:
                 self._renewed(asked_s, await self._store.lease_keep_alive(lease.id))
             except (NotFound, Closed) as error:
-                raise _TermOverError(f"the lease cannot be renewed: {error.message}") from error
+                return f"the lease cannot be renewed: {error.message}"
             except DecubeError as error:
-                _log.warning("cannot renew the leader's lease yet", error=error.message)
+                if not backoff.failures:
+                    _log.warning("cannot renew the leader's lease", error=error.message)
                 delay_s = backoff.next_delay_s()
             else:
                 backoff.reset()
                 delay_s = interval_s
 
-    async def _watch_key(self, leader: Leader, lease: LeaseGrant) -> None:
-        """End the term when somebody took the key away; a lease says nothing about that."""
-        interval_s = lease.ttl_s / RENEWALS_PER_TTL
+    async def _watch_key(self, leader: Leader, lease: LeaseGrant) -> str:
+        """Wait until somebody took the key away; the lease would not tell."""
         revision = leader.term
         while True:
             try:
-                await self._election.wait_for_change(revision, interval_s)
+                await self._election.wait_for_change(revision, self._recheck_s)
                 observed = await self._election.observe()
             except Closed as error:
-                raise _TermOverError(error.message) from error
+                return error.message
             except DecubeError:
                 # Whether we may go on without the store is the lease's business.
-                await self._clock.sleep(interval_s)
+                await self._clock.sleep(self._recheck_s)
                 continue
             revision = observed.revision
             if observed.leader is None or observed.leader.lease != lease.id:
-                raise _TermOverError("the election key was taken away")
+                return "the election key was taken away"
 
     async def _revoke(self, lease: LeaseGrant) -> None:
         """End the lease, and with it the key, so that another node need not wait for the TTL."""
@@ -230,8 +249,16 @@ class Leadership:
         return self._clock.monotonic_s() < self._deadline_s
 
 
-async def _until_fenced_off(work: LeaderWork, store: FencedStore) -> None:
+async def _until_fenced_off(work: LeaderWork, store: FencedStore) -> str | None:
+    """Do the leader's work; that it has ended is no reason to end the term, the fence is one."""
     try:
         await work(store)
     except NotLeader as error:
-        raise _TermOverError(error.message) from error
+        return error.message
+    return None
+
+
+async def _end_with(part: Coroutine[Any, Any, str | None], over: asyncio.Future[str]) -> None:
+    reason = await part
+    if reason is not None and not over.done():
+        over.set_result(reason)

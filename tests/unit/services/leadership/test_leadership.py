@@ -228,6 +228,46 @@ async def test_work_that_fails_ends_the_run_and_gives_the_lease_back(store: Embe
     assert await store.leases() == ()
 
 
+async def test_a_cancel_while_a_term_ends_is_not_lost(store: EmbeddedStore) -> None:
+    began, ending, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work(_: FencedStore) -> None:
+        began.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ending.set()
+            await may_end.wait()
+
+    leadership = Leadership(store, Candidate("a", "a:8080"), ttl_s=TTL_S, work=(work,))
+    task = asyncio.create_task(leadership.run())
+    await began.wait()
+    await store.txn(Txn(success=(Delete(KeyRange(ELECTION_KEY)),)))
+    await ending.wait()
+    assert not leadership.is_leader
+    task.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    async with asyncio.timeout(WAIT_S_MAX):
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert await store.leases() == ()
+
+
+async def test_a_key_left_by_an_earlier_process_of_the_node_names_no_leader(
+    store: EmbeddedStore,
+) -> None:
+    earlier = await store.lease_grant(600)
+    node = Node(store, "a")
+    await Election(store).claim(Candidate("a", "a:8080"), earlier.id)
+    async with running(node):
+        await wait_until(lambda: node.leadership._leader, "it found the key")
+        assert not node.leadership.is_leader
+        assert node.leadership.leader_address == ""
+        await store.lease_revoke(earlier.id)
+        await wait_until(lambda: node.leads, "it leads")
+
+
 async def test_a_closed_store_ends_the_run(store: EmbeddedStore) -> None:
     node = Node(store, "a")
     async with running(node) as task:
