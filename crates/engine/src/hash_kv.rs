@@ -30,7 +30,7 @@ pub(crate) struct CompactionHashes {
 impl CompactionHashes {
     /// Called before a compaction drops what is between `from`, the one before it, and `through`.
     pub(crate) fn remember(&self, store: &Store, from: Revision, through: Revision) {
-        let hash = compute(store, from, through);
+        let hash = compute(store, from, through, keeps_tombstone(store, through));
         let mut hashes = self.newest_last.lock();
         hashes.push_back(HashKv {
             hash,
@@ -61,24 +61,31 @@ pub(crate) fn hash_kv(store: &Store, wanted: Revision) -> Result<HashKv, Error> 
         return Err(Error::FutureRevision { current: revision });
     }
     let hash_revision = if wanted.0 == 0 { revision } else { wanted };
-    let hash = compute(store, compact_revision, hash_revision);
+    let hash = compute(store, compact_revision, hash_revision, false);
     Ok(HashKv { hash, hash_revision, compact_revision, revision })
 }
 
+/// Whether a compaction leaves a tombstone for a watch that starts right there.
+fn keeps_tombstone(store: &Store, through: Revision) -> bool {
+    let (changes, _) = store.state.read().history.read(through, through, |_| true);
+    changes.iter().any(|change| change.record.is_tombstone())
+}
+
 /// The lock is let go between slices; the caller sees to it that nothing is dropped meanwhile.
-fn compute(store: &Store, compact_revision: Revision, hash_revision: Revision) -> u32 {
+/// `any_kept` starts as whether the compaction that asks keeps more than live versions.
+fn compute(store: &Store, compact_revision: Revision, through: Revision, any_kept: bool) -> u32 {
     let mut hash = crc32c_append(0, b"key");
     let mut compacted = Vec::new();
-    let mut any_live = false;
+    let mut any_kept = any_kept;
     walk(store, |history| {
-        if let Some(record) = history.at(hash_revision) {
-            any_live = true;
+        if let Some(record) = history.at(through) {
+            any_kept = true;
             if record.mod_revision() <= compact_revision {
                 compacted.push(record.clone());
             }
         }
     });
-    if !any_live {
+    if !any_kept {
         // etcd reads "nothing to keep" as "nothing was compacted".
         walk(store, |history| compacted.extend(history.at(compact_revision).cloned()));
     }
@@ -87,12 +94,12 @@ fn compute(store: &Store, compact_revision: Revision, hash_revision: Revision) -
         hash = append(hash, record);
     }
     let mut next = Revision(compact_revision.0 + 1);
-    while next <= hash_revision {
-        let (changes, through) = store.state.read().history.read(next, hash_revision, |_| true);
+    while next <= through {
+        let (changes, last) = store.state.read().history.read(next, through, |_| true);
         for change in &changes {
             hash = append(hash, &change.record);
         }
-        next = Revision(through.0 + 1);
+        next = Revision(last.0 + 1);
     }
     hash
 }
