@@ -33,7 +33,7 @@ PAGE_BYTES_MAX = 2 * 1024 * 1024
 PAGE_ROWS_READ_MAX = 20_000
 
 _CHUNK_ROWS_FIRST = 64
-_CHUNK_ROWS_MAX = 1_000
+_CHUNK_ROWS_MAX = 500
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from decube.model.names import Namespace
 from decube.model.selector import EVERYTHING, Selector
 from decube.registry.codec import stamped
 from decube.registry.kind import T
-from decube.registry.listing import PAGE_LIMIT_MAX, ListQuery
+from decube.registry.listing import PAGE_LIMIT_DEFAULT, ListQuery
 from decube.store.types import RangeRequest, Revision, WatchRequest
 
 if TYPE_CHECKING:
@@ -169,6 +169,6 @@ def _listing_of(query: WatchQuery, continue_token: str = "") -> ListQuery:
     return ListQuery(
         namespace=query.namespace,
         selector=query.selector,
-        limit=PAGE_LIMIT_MAX,
+        limit=PAGE_LIMIT_DEFAULT,
         continue_token=continue_token,
     )

@@ -72,7 +72,7 @@ async def test_a_watch_begins_with_the_present_objects(scene: Scene) -> None:
 async def test_the_present_comes_in_pages_that_cannot_be_resumed_from(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "PAGE_LIMIT_MAX", 2)
+    monkeypatch.setattr(watching, "PAGE_LIMIT_DEFAULT", 2)
     for number in range(5):
         await scene.pods.create(pod(f"p{number}"))
     async with scene.pods.watch(query()) as changes:
