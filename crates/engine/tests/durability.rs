@@ -11,8 +11,7 @@ use decube_engine::{
     Answer, Command, Engine, Error, LogLocation, Mailbox, Operation, Options, RangeRequest, Record,
     Revision, Storage,
 };
-use parking_lot::{Condvar, Mutex};
-use support::{engine, get, put, put_request, range_to, txn};
+use support::{Collector, engine, get, put, put_request, range_to, txn};
 
 fn on(disk: &Faulty) -> Options {
     let dir = PathBuf::from("/store");
@@ -94,24 +93,6 @@ fn a_closed_store_refuses_and_opens_again_with_everything() {
     );
 }
 
-/// Collects answers; can be made to hold up the writer.
-#[derive(Default)]
-struct Collector {
-    batches: Mutex<Vec<Vec<u64>>>,
-    held: Mutex<bool>,
-    released: Condvar,
-}
-
-impl Mailbox for Collector {
-    fn deliver(&self, answers: Vec<Answer>) {
-        let mut held = self.held.lock();
-        while *held {
-            self.released.wait(&mut held);
-        }
-        self.batches.lock().push(answers.iter().map(|answer| answer.ticket).collect());
-    }
-}
-
 #[test]
 fn commands_that_wait_are_committed_together_and_a_full_queue_refuses() {
     let mut options = Options::new(Storage::Memory);
@@ -120,7 +101,7 @@ fn commands_that_wait_are_committed_together_and_a_full_queue_refuses() {
     let collector = Arc::new(Collector::default());
     let mailbox = Arc::clone(&collector) as Arc<dyn Mailbox>;
     let submit = |ticket| engine.submit(Command::Put(put_request("a", "1")), &mailbox, ticket);
-    *collector.held.lock() = true;
+    collector.hold();
     submit(0).unwrap();
     while engine.revision() < Revision(2) {
         std::thread::yield_now(); // The writer has published and hangs in the delivery.
@@ -129,11 +110,10 @@ fn commands_that_wait_are_committed_together_and_a_full_queue_refuses() {
         submit(ticket).unwrap();
     }
     assert!(matches!(submit(11), Err(Error::TooManyRequests)));
-    *collector.held.lock() = false;
-    collector.released.notify_all();
+    collector.release();
     engine.close();
     let expected: Vec<Vec<u64>> = vec![vec![0], (1..=10).collect()];
-    assert_eq!(*collector.batches.lock(), expected);
+    assert_eq!(collector.tickets(), expected);
 }
 
 #[test]
@@ -163,18 +143,20 @@ fn a_long_read_sees_one_revision_whatever_is_written_and_compacted_meanwhile() {
         Command::Txn(txn(&[], puts.to_vec()))
     };
     engine.execute(both(0)).unwrap();
-    for number in 0..10_000 {
-        put(&engine, &format!("k{number:05}"), "x");
+    for hundred in 0..500 {
+        let key = |number: i32| format!("k{hundred:03}{number:02}");
+        let puts = (0..100).map(|number| Operation::Put(put_request(&key(number), "x")));
+        engine.execute(Command::Txn(txn(&[], puts.collect()))).unwrap();
     }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let range = range_to("a", "\0").into_range();
             let request = RangeRequest { range, ..RangeRequest::default() };
-            for _ in 0..100 {
+            for _ in 0..50 {
                 let result = engine.range(&request).unwrap();
-                assert_eq!(result.count, 10_002);
-                let (first, last) = (&result.records[0], &result.records[10_001]);
+                assert_eq!(result.count, 50_002);
+                let (first, last) = (&result.records[0], &result.records[50_001]);
                 assert_eq!(first.value(), last.value());
             }
             done.store(true, Ordering::Relaxed);

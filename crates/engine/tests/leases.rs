@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use decube_engine::vfs::Faulty;
 use decube_engine::{
-    Command, Engine, Error, LeaseId, LogLocation, ManualClock, Options, Outcome, PutRequest,
-    Revision, Storage,
+    Command, Engine, Error, LeaseId, LogLocation, Mailbox, ManualClock, Options, Outcome,
+    PutRequest, Revision, Storage,
 };
-use support::{delete, get, put, put_request};
+use support::{Collector, delete, get, put, put_request};
 
 fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new());
@@ -105,17 +105,25 @@ fn a_revoke_deletes_its_keys_in_one_revision() {
 }
 
 #[test]
-fn an_identity_can_be_granted_again_in_the_batch_that_revoked_it() {
+fn an_identity_can_be_granted_again_right_after_it_was_revoked() {
     let (engine, _) = engine();
-    for _ in 0..50 {
-        grant(&engine, 1, 60).unwrap();
-        put_leased(&engine, "a", 1);
-        std::thread::scope(|scope| {
-            scope.spawn(|| engine.execute(Command::LeaseRevoke { id: LeaseId(1) }).unwrap());
-            scope.spawn(|| while grant(&engine, 1, 60).is_err() {});
-        });
-        assert_eq!(lease_keys(&engine, 1), [""; 0]);
-        engine.execute(Command::LeaseRevoke { id: LeaseId(1) }).unwrap();
+    grant(&engine, 1, 60).unwrap();
+    put_leased(&engine, "a", 1);
+    let collector = Arc::new(Collector::default());
+    let mailbox = Arc::clone(&collector) as Arc<dyn Mailbox>;
+    let submit = |ticket, command| engine.submit(command, &mailbox, ticket).unwrap();
+    collector.hold();
+    submit(0, Command::Put(put_request("b", "")));
+    while engine.revision() < Revision(3) {
+        std::thread::yield_now(); // The writer has published and hangs in the delivery.
+    }
+    submit(1, Command::LeaseRevoke { id: LeaseId(1) });
+    submit(2, Command::LeaseGrant { id: LeaseId(1), ttl_s: 30 });
+    submit(3, Command::Put(PutRequest { lease: LeaseId(1), ..put_request("c", "") }));
+    collector.release();
+    engine.close();
+    for answer in collector.answers() {
+        assert!(answer.result.is_ok(), "{answer:?}");
     }
 }
 
@@ -194,6 +202,7 @@ fn a_restart_keeps_the_remaining_time_by_the_wall_clock_and_never_extends_it() {
     clock.jump_wall(Duration::from_secs(1_000));
     let engine = open(&clock);
     grant(&engine, 1, 100).unwrap();
+    grant(&engine, 2, 65).unwrap();
     clock.advance(Duration::from_secs(20));
     keep_alive(&engine, 1);
     clock.advance(Duration::from_secs(30));
@@ -204,12 +213,14 @@ fn a_restart_keeps_the_remaining_time_by_the_wall_clock_and_never_extends_it() {
     assert_eq!(left(&engine).unwrap(), 60, "10 s passed while it was closed");
     engine.close();
 
+    clock.jump_wall(Duration::from_secs(10));
+    let engine = open(&clock);
+    wait_until_gone(&engine, 2);
+    engine.close();
+
     let set_back = Arc::new(ManualClock::new());
     let engine = open(&set_back);
     assert_eq!(left(&engine).unwrap(), 100, "a clock that was set back gives no more than the TTL");
-    engine.close();
-
-    clock.jump_wall(Duration::from_secs(60));
-    let engine = open(&clock);
+    set_back.advance(Duration::from_secs(100));
     wait_until_gone(&engine, 1);
 }

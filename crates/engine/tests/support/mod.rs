@@ -1,11 +1,14 @@
 //! Short forms for the tests: text keys, one call a command.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use decube_engine::{
-    Command, Compare, DeleteRangeRequest, Engine, KeyRange, Operation, Options, Outcome,
-    PutRequest, RangeRequest, Record, Revision, Storage, TxnRequest,
+    Answer, Command, Compare, DeleteRangeRequest, Engine, KeyRange, Mailbox, Operation, Options,
+    Outcome, PutRequest, RangeRequest, Record, Revision, Storage, TxnRequest,
 };
+use parking_lot::{Condvar, Mutex};
 
 pub(crate) fn engine() -> Engine {
     Engine::open(Options::new(Storage::Memory)).expect("a memory store opens")
@@ -83,4 +86,43 @@ pub(crate) fn keys(engine: &Engine, key: &str, end: &str) -> Vec<String> {
         RangeRequest { range: range_to(key, end).into_range(), ..RangeRequest::default() };
     let result = engine.range(&request).expect("a readable range");
     result.records.iter().map(|record| String::from_utf8_lossy(record.key()).into()).collect()
+}
+
+/// Collects answers; can be made to hold up the writer in a delivery.
+#[derive(Default)]
+pub(crate) struct Collector {
+    batches: Mutex<Vec<Vec<Answer>>>,
+    held: Mutex<bool>,
+    released: Condvar,
+}
+
+impl Collector {
+    pub(crate) fn hold(&self) {
+        *self.held.lock() = true;
+    }
+
+    pub(crate) fn release(&self) {
+        *self.held.lock() = false;
+        self.released.notify_all();
+    }
+
+    /// Of each delivery.
+    pub(crate) fn tickets(&self) -> Vec<Vec<u64>> {
+        let batches = self.batches.lock();
+        batches.iter().map(|batch| batch.iter().map(|answer| answer.ticket).collect()).collect()
+    }
+
+    pub(crate) fn answers(self: Arc<Self>) -> Vec<Answer> {
+        std::mem::take(&mut *self.batches.lock()).into_iter().flatten().collect()
+    }
+}
+
+impl Mailbox for Collector {
+    fn deliver(&self, answers: Vec<Answer>) {
+        let mut held = self.held.lock();
+        while *held {
+            self.released.wait(&mut held);
+        }
+        self.batches.lock().push(answers);
+    }
 }
