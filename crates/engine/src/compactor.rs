@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::hash_kv::REMEMBERED_MAX;
 use crate::state::Retired;
 use crate::store::Store;
 use crate::types::Revision;
@@ -61,6 +62,11 @@ impl Compactor {
         loop {
             if inner.closed {
                 return None;
+            }
+            // Of so many the older hashes would be forgotten before anyone could ask for them, and
+            // the newest compaction drops what all of them drop.
+            while inner.waiting.len() > REMEMBERED_MAX {
+                inner.waiting.pop_front();
             }
             if let Some(next) = inner.waiting.pop_front() {
                 return Some(next);

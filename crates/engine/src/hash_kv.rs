@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::types::{HashKv, Revision};
 
 /// etcd remembers so many hashes of compacted revisions.
-const REMEMBERED_MAX: usize = 10;
+pub(crate) const REMEMBERED_MAX: usize = 10;
 
 /// Keys looked at before the writer is let in.
 const SLICE_KEYS: usize = 2_048;
