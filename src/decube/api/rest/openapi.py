@@ -49,6 +49,7 @@ _REASONS = {
     503: "The store is unavailable",
 }
 _ALWAYS = (400, 421, 500)
+_STORE_BUSY = (429, 503)
 _STORE = (429, 503)
 _BODY = (413, 415, 422)
 
@@ -170,7 +171,11 @@ def _answer(operation: Operation) -> Schema:
 
 def _error(status: int) -> Schema:
     content = {"application/json": {"schema": ref(ErrorBody)}}
-    return {"description": _REASONS[status], "content": content}
+    answer: Schema = {"description": _REASONS[status], "content": content}
+    if status in _STORE_BUSY:
+        wait = {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}}
+        answer["headers"] = {"Retry-After": wait}
+    return answer
 
 
 def _schemas() -> dict[str, Schema]:
