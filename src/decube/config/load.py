@@ -208,6 +208,9 @@ def _endpoint_problem(endpoint: str) -> str | None:
     bare = endpoint
     for scheme in _REMOTE_SCHEMES:
         bare = bare.removeprefix(scheme)
+    if "@" in bare:
+        # Not shown: it may hold a password.
+        return "an endpoint holds a user, and none can be named yet: write host:port alone"
     if "://" in bare:
         return f'"{endpoint}" has an unknown scheme: use http:// or https://'
     try:

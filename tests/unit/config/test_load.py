@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -213,6 +214,23 @@ def test_the_file_of_defaults_changes_nothing(write: Callable[[str], Path]) -> N
 def test_the_reference_page_is_the_generated_one() -> None:
     page = ORIGINAL.parents[1] / "docs" / "configuration.md"
     assert page.read_text() == describe.reference(), "run `python tools/gendocs.py`"
+
+
+def test_secrets_are_masked_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = dict(keys())
+    table["store.key_file"] = dataclasses.replace(table["store.key_file"], secret=True)
+    monkeypatch.setattr(describe, "keys", lambda: table)
+    loaded = load(environment={"DECUBE_STORE_KEY_FILE": "hunter2", "DECUBE_STORE_CERT_FILE": "c"})
+    assert describe.shown(loaded)["store.key_file"] == (describe.MASK, "DECUBE_STORE_KEY_FILE")
+    assert "hunter2" not in json.dumps(describe.nested(loaded))
+    assert describe.shown(load())["store.key_file"] == ("", DEFAULT), "nothing is not masked"
+
+
+def test_a_password_in_an_endpoint_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(environment={"DECUBE_STORE_ENDPOINTS": "http://root:hunter2@127.0.0.1:2379"})
+    assert "holds a user" in caught.value.message
+    assert "hunter2" not in caught.value.message
 
 
 def test_the_schema_knows_every_key() -> None:
