@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.node import EtcdProcess, free_port
+from tests.support.node import EtcdProcess, NodeProcess, free_port
 from tests.support.stores import WAIT_S_MAX, Scene, embedded, remote, serving, take_events
 
 from decube.kit.errors import Closed, Compacted, Unavailable
@@ -26,18 +26,32 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcess]:
     process.kill()
 
 
-async def test_a_watch_goes_on_across_kills_without_loss_or_repeat(etcd: EtcdProcess) -> None:
-    async with remote(etcd.etcd_address) as store:
-        scene = Scene(store, "remote-etcd")
+@pytest.fixture(params=[EtcdProcess, NodeProcess])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EtcdProcess | NodeProcess]:
+    """Start a real etcd, and a node of ours."""
+    process: EtcdProcess | NodeProcess = request.param(tmp_path_factory.mktemp("server"))
+    process.ensure_started()
+    yield process
+    process.kill()
+
+
+async def test_a_watch_goes_on_across_kills_without_loss_or_repeat(
+    server: EtcdProcess | NodeProcess,
+) -> None:
+    async with remote(server.etcd_address) as store:
+        scene = Scene(store, "remote")
         written: list[Revision] = []
         async with scene.watch() as batches:
             seen: list[int] = []
             for _ in range(3):
-                written += [await scene.put("a", b"%d" % n) for n in range(20)]
+                written.append(await write_when_back(scene))
+                written += [await scene.put("a", b"%d" % n) for n in range(19)]
                 if len(written) % 40:
                     seen += [e.kv.mod_revision for e in await take_events(batches, 20)]
-                etcd.kill()
-                etcd.ensure_started()
+                server.kill()
+                server.ensure_started()
             written.append(await write_when_back(scene))
             while len(seen) < len(written):
                 seen += [e.kv.mod_revision for e in await take_events(batches, 1)]
