@@ -7,10 +7,12 @@ way end within `node.shutdown_timeout` and cuts the rest.
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING, TypeVar
 
 from decube.daemon.addresses import cannot_listen, check_free, resolved
 from decube.kit.addresses import parse_address
+from decube.kit.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -56,7 +58,13 @@ class Listeners:
             connections_max=etcd.max_connections,
             watch_progress_notify_interval_s=etcd.watch_progress_notify_interval.seconds,
         )
-        listener = await store.serve_etcd(options)
+        try:
+            listener = await store.serve_etcd(options)
+        except Unavailable as error:
+            if error.details.get("reason") != "address_in_use":
+                raise
+            taken = OSError(errno.EADDRINUSE, error.message)  # between our look and its bind
+            raise cannot_listen(*what, taken) from error
         self._facts.etcd_address = self._facts.told(parse_address(listener.address))
         self._drains["etcd"] = listener.stop
 
