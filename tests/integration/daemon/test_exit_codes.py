@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,23 +113,38 @@ def readable_by_others(path: Path) -> bool:
     return all(parent.stat().st_mode & 0o005 == 0o005 for parent in path.resolve().parents)
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system with hardly any room."""
-    place = tmp_path / "small"
+@contextmanager
+def mounted(place: Path, options: str) -> Iterator[Path]:
+    """Mount a file system in memory, or skip the test."""
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+        pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_is_told(full_disk: Path) -> None:
-    (full_disk / "filler").write_bytes(b"x" * 60 * 1024)
-    done = refused(full_disk / "data", code=23)
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "size=64k") as place:
+        (place / "filler").write_bytes(b"x" * 60 * 1024)
+        done = refused(place / "data", code=23)
     assert "no room in the data directory" in done.stderr
+
+
+def test_a_disk_without_room_for_the_log_is_told(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "size=256k") as place:
+        (place / "filler").write_bytes(b"x" * 200 * 1024)
+        done = refused(place / "data", code=23)
+    assert "no room in the data directory" in done.stderr
+
+
+def test_a_read_only_file_system_is_told(tmp_path: Path) -> None:
+    with mounted(tmp_path / "fixed", "ro") as place:
+        done = refused(place / "data", code=22)
+    assert "read-only file system" in done.stderr
 
 
 def test_damaged_data_is_told_by_file_and_offset(node: NodeProcess) -> None:
