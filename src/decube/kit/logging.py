@@ -41,7 +41,7 @@ _SECRET: Final = re.compile(
     r"password|passwd|secret|authorization|private_key|(^|_)token$", re.IGNORECASE
 )
 # They tell every start and request in their own words; we tell it in ours.
-_CHATTY: Final = ("uvicorn", "uvicorn.error", "asyncio", "httpx2", "grpc")
+_CHATTY: Final = ("uvicorn", "uvicorn.error", "asyncio", "grpc")
 _RUST_FIELDS_RESERVED: Final = frozenset({*_HEAD, "exc_info", "exception"})
 
 
