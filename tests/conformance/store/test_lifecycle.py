@@ -161,3 +161,23 @@ async def test_closing_under_load_answers_every_call(scene: Scene) -> None:
         results = await asyncio.gather(*writes, return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     assert all(isinstance(failure, Closed) for failure in failures)
+
+
+async def test_closing_leaves_no_task_behind(scene: Scene) -> None:
+    before = asyncio.all_tasks()
+    async with scene.watch(progress=True) as watched, scene.watch() as left:
+        await scene.put("a")
+        await take_events(watched, 1)
+        waiting = asyncio.create_task(take_events(left, 2))
+        calls = [asyncio.create_task(scene.list()) for _ in range(10)]
+        await asyncio.sleep(0)
+        await scene.store.close()
+        await asyncio.wait([waiting, *calls])
+        assert isinstance(waiting.exception(), Closed)
+        for call in calls:
+            # Retrieved, so that nothing complains about it later.
+            assert call.exception() is None or isinstance(call.exception(), Closed)
+    # gRPC's own end a moment later.
+    if ending := asyncio.all_tasks() - before:
+        await asyncio.wait(ending, timeout=WAIT_S_MAX)
+    assert asyncio.all_tasks() == before

@@ -152,6 +152,7 @@ class RemoteWatch:
             call.cancel()
             if progress is not None:
                 progress.cancel()
+                await asyncio.wait([progress])
 
     def _create_request(self) -> rpc.WatchRequest:
         return rpc.WatchRequest(
