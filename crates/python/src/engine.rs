@@ -86,6 +86,7 @@ impl PyEngine {
         Ok((answers, waiting.watches))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "plain arguments cross cheapest on a hot path")]
     fn range(
         &self,
         py: Python<'_>,

@@ -191,7 +191,11 @@ impl Fields {
     }
 
     fn put_text(&mut self, field: &Field, mut text: String) {
-        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        let mut length = TEXT_BYTES_MAX.min(text.len());
+        while !text.is_char_boundary(length) {
+            length -= 1;
+        }
+        text.truncate(length);
         if field.name() == "message" {
             self.message = text;
         } else {

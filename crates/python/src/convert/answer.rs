@@ -11,11 +11,11 @@ use pyo3::{IntoPyObjectExt, intern};
 use crate::errors;
 
 /// Answers by ticket; a refusal is an exception object in place of an answer.
-pub(crate) fn answers<'py>(
-    py: Python<'py>,
+pub(crate) fn answers(
+    py: Python<'_>,
     answers: Vec<Answer>,
     request_bytes_max: usize,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
     for answer in answers {
         let result = match answer.result {
