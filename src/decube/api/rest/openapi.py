@@ -180,7 +180,7 @@ def _error(status: int) -> Schema:
 
 def _schemas() -> dict[str, Schema]:
     """Describe the types, with the rules that the types do not know."""
-    _, schemas = msgspec.json.schema_components(_TYPES)
+    _, schemas = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
     schemas["Name"] = _text(names.SUBDOMAIN_PATTERN.pattern, names.SUBDOMAIN_LENGTH_MAX)
     schemas["Namespace"] = _text(names.LABEL_PATTERN.pattern, names.LABEL_LENGTH_MAX, or_empty=True)
     schemas["ResourceVersion"] = {"type": "string", "pattern": "^[0-9]{0,18}$"}
