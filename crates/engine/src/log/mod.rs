@@ -328,11 +328,12 @@ impl Log {
 pub struct Upkeep(Arc<Shared>);
 
 impl Upkeep {
-    /// Prepares the segment after the current one and removes segments that are covered by a
-    /// verified checkpoint and past their retention. An error is worth a log line; the writer finds
+    /// Removes segments that are covered by a verified checkpoint and past their retention, and
+    /// prepares the segment after the current one. An error is worth a log line; the writer finds
     /// out by itself when it matters.
     pub fn run(&self) -> Result<(), IoFailure> {
-        self.0.prepare_spare()?;
-        self.0.remove_expired()
+        // In this order: on a full disk what is removed is the room for the next segment.
+        self.0.remove_expired()?;
+        self.0.prepare_spare()
     }
 }

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::clock::ManualClock;
 use crate::record::{Record, Version};
 use crate::types::LeaseId;
 use crate::vfs::{Crash, Disk, Faulty, Vfs};
@@ -81,6 +82,27 @@ fn a_store_on_the_real_disk_comes_back_and_keeps_its_identity() {
         assert_eq!(log.identity(), identity);
         assert_eq!(log.recovered().sequence, round.unsigned_abs() * 2 + 2);
     }
+}
+
+#[test]
+fn upkeep_takes_the_room_for_the_next_segment_from_the_expired_ones() {
+    let disk = Faulty::new(1);
+    let clock = Arc::new(ManualClock::new());
+    let dir = Path::new("/d").to_owned();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs };
+    let mut options = Options::new(Storage::Log(location.clone()));
+    options.segment_bytes = 1 << 16;
+    options.clock = Arc::<ManualClock>::clone(&clock);
+    let mut log = Log::open(&options, &location, &mut Count::default()).unwrap();
+    for revision in 2..5 {
+        commit(&mut log, &put(revision, &vec![7; 40_000]));
+    }
+    checkpoint(&log);
+    disk.set_capacity(disk.files().iter().map(|(_, bytes)| bytes).sum());
+    assert!(log.upkeep().run().is_err(), "nothing is expired yet, and the disk is full");
+    clock.advance(options.log_retention * 2);
+    log.upkeep().run().unwrap();
 }
 
 #[test]
