@@ -24,8 +24,8 @@ ANNOTATIONS_BYTES_MAX = 256 * 1024
 _NAME_PATTERN = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
 VALUE_PATTERN = f"({_NAME_PATTERN})?"
 """Of a label's value, to describe it; its length is bounded too."""
-KEY_PATTERN = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-"""Of a key without a prefix, to describe it."""
+KEY_PATTERN = f"({SUBDOMAIN_PATTERN.pattern}/)?" r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+"""Of a key, to describe it; its prefix has at most `SUBDOMAIN_LENGTH_MAX` characters."""
 
 _QUALIFIED_NAME = re.compile(_NAME_PATTERN)
 _QUALIFIED_NAME_RULE = (

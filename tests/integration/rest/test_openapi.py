@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.support.api import ANY_PORT, NODE
 
 from decube.api.rest import RestDependencies, RestOptions, create_app
@@ -40,6 +42,30 @@ async def test_every_reference_leads_somewhere(api: RestApi) -> None:
     references = set(re.findall(r'"\$ref":"([^"]*)"', answer.text))
     assert references
     assert references <= {f"#/components/schemas/{name}" for name in schemas}
+
+
+@pytest.mark.parametrize("field", ["labels", "annotations"])
+@pytest.mark.parametrize(
+    ("key", "is_valid"),
+    [
+        ("app", True),
+        ("app.kubernetes.io/name", True),
+        ("x" * 63, True),
+        ("x" * 64, False),
+        ("/name", False),
+        ("example.com/", False),
+        ("a/b/c", False),
+        ("-app", False),
+    ],
+)
+async def test_keys_are_described_as_they_are_checked(
+    api: RestApi, field: str, key: str, *, is_valid: bool
+) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    described = document["components"]["schemas"]["PodCreation"]["properties"][field]
+    assert bool(re.search(described["propertyNames"]["pattern"], key)) == is_valid
+    created = await api.client.post("/api/v1/pods", json={"name": "web", field: {key: "x"}})
+    assert (created.status_code == HTTPStatus.CREATED) == is_valid
 
 
 async def test_the_documents_version_is_the_products(api: RestApi) -> None:

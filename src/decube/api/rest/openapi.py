@@ -205,5 +205,6 @@ def _text(pattern: str, length_max: int, *, or_empty: bool = False) -> Schema:
 
 
 def _map(values: Schema) -> Schema:
-    keys = {"pattern": f"^({labels.KEY_PATTERN})$"}
+    # A pattern cannot bound the prefix alone: longer keys, which nobody has, are left out.
+    keys = {"pattern": f"^{labels.KEY_PATTERN}$", "maxLength": names.SUBDOMAIN_LENGTH_MAX}
     return {"additionalProperties": values, "propertyNames": keys}
