@@ -1,11 +1,10 @@
 //! The thread that waits for leases to run out.
 //!
-//! It holds one deadline a lease, as it was when last looked at: a renewal does not touch the heap,
-//! the deadline is looked up again when it comes. The writer has the last word: it checks once more
-//! when it gets to the expiry, so that a renewal that came first wins.
+//! It holds one deadline a live lease, as it was when last looked at: a renewal does not touch it,
+//! it is looked up again when it comes. The writer has the last word: it checks once more when it
+//! gets to the expiry, so that a renewal that came first wins.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -27,28 +26,67 @@ pub(crate) struct Expiry {
 
 #[derive(Debug, Default)]
 struct Inner {
-    deadlines: BinaryHeap<Reverse<(Duration, LeaseId)>>,
+    deadlines: Deadlines,
     in_flight: usize,
     closed: bool,
+}
+
+/// At most one a lease, the earliest first.
+#[derive(Debug, Default)]
+struct Deadlines {
+    in_order: BTreeSet<(Duration, LeaseId)>,
+    of_lease: HashMap<LeaseId, Duration>,
+}
+
+impl Deadlines {
+    fn first(&self) -> Option<Duration> {
+        self.in_order.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn set(&mut self, id: LeaseId, deadline: Duration) {
+        self.remove(id);
+        self.of_lease.insert(id, deadline);
+        self.in_order.insert((deadline, id));
+    }
+
+    fn remove(&mut self, id: LeaseId) {
+        if let Some(deadline) = self.of_lease.remove(&id) {
+            self.in_order.remove(&(deadline, id));
+        }
+    }
+
+    /// The lease of the first deadline, if that is over.
+    fn take_due(&mut self, now: Duration) -> Option<LeaseId> {
+        let (_, id) = *self.in_order.first().filter(|(deadline, _)| *deadline <= now)?;
+        self.remove(id);
+        Some(id)
+    }
 }
 
 impl Expiry {
     /// Notes a new lease.
     pub(crate) fn watch(&self, id: LeaseId, deadline: Duration) {
         let mut inner = self.inner.lock();
-        let earliest = inner.deadlines.peek().is_none_or(|Reverse((first, _))| deadline < *first);
-        inner.deadlines.push(Reverse((deadline, id)));
+        let earliest = inner.deadlines.first().is_none_or(|first| deadline < first);
+        inner.deadlines.set(id, deadline);
         drop(inner);
         if earliest {
             self.wake.notify_one();
         }
     }
 
+    /// A lease ended before its time.
+    pub(crate) fn forget(&self, id: LeaseId) {
+        self.inner.lock().deadlines.remove(id);
+    }
+
     /// The writer dealt with an expiry; `renewed` is the new deadline if there is one.
     pub(crate) fn done(&self, id: LeaseId, renewed: Option<Duration>) {
         let mut inner = self.inner.lock();
         inner.in_flight = inner.in_flight.saturating_sub(1);
-        inner.deadlines.extend(renewed.map(|deadline| Reverse((deadline, id))));
+        if let Some(deadline) = renewed {
+            inner.deadlines.set(id, deadline);
+        }
         let wake = inner.in_flight == 0 || renewed.is_some();
         drop(inner);
         if wake {
@@ -96,8 +134,7 @@ impl Expiry {
             let mut due = Vec::new();
             let room = |inner: &Inner| inner.in_flight < IN_FLIGHT_MAX;
             while room(&inner)
-                && inner.deadlines.peek().is_some_and(|Reverse((deadline, _))| *deadline <= now)
-                && let Some(Reverse((_, id))) = inner.deadlines.pop()
+                && let Some(id) = inner.deadlines.take_due(now)
             {
                 inner.in_flight += 1;
                 due.push(id);
@@ -105,7 +142,7 @@ impl Expiry {
             if !due.is_empty() {
                 return Some(due);
             }
-            match inner.deadlines.peek().map(|Reverse((deadline, _))| *deadline) {
+            match inner.deadlines.first() {
                 Some(deadline) if room(&inner) => {
                     let left = deadline.saturating_sub(now).min(WAIT_MAX);
                     self.wake.wait_for(&mut inner, left);
@@ -118,3 +155,34 @@ impl Expiry {
 
 /// Longer waits overflow the operating system's clock; leases may live for centuries.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::options::{Options, Storage};
+    use crate::state::State;
+    use crate::store::Identity;
+    use crate::types::Command;
+    use crate::writer::Writer;
+
+    #[test]
+    fn nothing_is_kept_of_leases_that_ended_before_their_time() {
+        let options = Options::new(Storage::Memory);
+        let store = Arc::new(Store::new(State::new(), Identity::random(), &options));
+        let id = LeaseId(7);
+        for _ in 0..3 {
+            let grant = Command::LeaseGrant { id, ttl_s: 100 };
+            for command in [grant, Command::LeaseRevoke { id }] {
+                store.queue.put(Job { work: Work::Command(command), reply: None }).unwrap();
+            }
+        }
+        store.refuse_all();
+        Writer::new(Arc::clone(&store), None, &options).run();
+        let inner = store.expiry.inner.lock();
+        assert!(store.leases().is_empty());
+        assert_eq!(inner.deadlines.in_order.len(), 0);
+        assert_eq!(inner.deadlines.of_lease.len(), 0);
+    }
+}

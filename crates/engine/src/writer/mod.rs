@@ -50,6 +50,7 @@ struct Effects {
     commands: u64,
     compactions: Vec<Revision>,
     granted: Vec<(LeaseId, Duration)>,
+    ended: Vec<LeaseId>,
     /// Expiries dealt with, with the new deadline of a lease that was renewed in time.
     expiries: Vec<(LeaseId, Option<Duration>)>,
 }
@@ -133,7 +134,7 @@ impl Writer {
     }
 
     fn publish(&mut self) {
-        let Effects { commands, compactions, granted, expiries } =
+        let Effects { commands, compactions, granted, ended, expiries } =
             std::mem::take(&mut self.effects);
         let mut compacted = self.store.publish();
         let counters = &self.store.counters;
@@ -148,6 +149,10 @@ impl Writer {
         }
         for (id, deadline) in granted {
             self.store.expiry.watch(id, deadline);
+        }
+        // After the grants: within a group a lease ends after it was granted, never before.
+        for id in ended {
+            self.store.expiry.forget(id);
         }
         for (id, renewed) in expiries {
             self.store.expiry.done(id, renewed);
@@ -200,6 +205,7 @@ impl Effects {
             Some(Entry::LeaseGrant { id, .. }) => {
                 self.granted.extend(deadline(*id).map(|deadline| (*id, deadline)));
             }
+            Some(Entry::LeaseEnd { id, .. }) => self.ended.push(*id),
             _ => {}
         }
     }
