@@ -184,3 +184,26 @@ fn compaction_refuses_what_is_behind_and_ahead_of_it() {
     let request = support::range_at("a", 4);
     assert!(matches!(engine.range(&request), Err(Error::FutureRevision { current: Revision(3) })));
 }
+
+/// A small request can rewrite large values; the log has no room for more than 256 MiB at once, and
+/// what it refuses after it was carried out would stop the store.
+#[test]
+fn a_transaction_that_keeps_more_than_an_entry_can_hold_is_refused_and_changes_nothing() {
+    let engine = engine();
+    let value = bytes::Bytes::from(vec![7; 90 << 20]);
+    let large = ["a", "b", "c"]
+        .map(|key| PutRequest { value: value.clone(), ..support::put_request(key, "") });
+    for put in &large {
+        engine.execute(Command::Put(put.clone())).unwrap();
+    }
+    let keep = |put: &PutRequest| {
+        Operation::Put(PutRequest { value: bytes::Bytes::new(), ignore_value: true, ..put.clone() })
+    };
+    let two = large.iter().take(2).map(keep).collect();
+    assert!(engine.execute(Command::Txn(txn(&[], two))).is_ok());
+    let nested = |put| Operation::Txn(txn(&[], vec![keep(put)]));
+    let three = large.iter().map(nested).collect();
+    let refused = engine.execute(Command::Txn(txn(&[], three)));
+    assert!(matches!(refused, Err(Error::RequestTooLarge)), "{:?}", refused.err());
+    assert_eq!(engine.revision(), Revision(5));
+}

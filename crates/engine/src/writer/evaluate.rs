@@ -71,7 +71,7 @@ impl Evaluator {
 
     fn put(&self, state: &mut State, put: &PutRequest) -> Changed {
         check_put(&View::applied(state), put)?;
-        self.check_quota(state, put.key.len() + put.value.len())?;
+        self.check_quota(state, put_bytes(state, put))?;
         let mut transaction = Transaction::begin(state);
         let result = transaction.put(put);
         Ok((Outcome::Put(result), write(transaction)))
@@ -83,8 +83,10 @@ impl Evaluator {
         if txn.is_read_only() {
             return Ok((Outcome::Txn(read_only(&view, txn, &plan)), None));
         }
-        self.check_quota(state, plan_put_bytes(txn, &plan))?;
-        check_delete_bytes(state, |state| plan_delete_bytes(state, txn, &plan))?;
+        self.check_quota(state, plan_put_bytes(state, txn, &plan))?;
+        check_log_bytes(state, plan_put_log_bytes(state, txn, &plan), |state| {
+            plan_delete_bytes(state, txn, &plan)
+        })?;
         let mut transaction = Transaction::begin(state);
         let result = transaction.run(txn, &plan);
         Ok((Outcome::Txn(result), write(transaction)))
@@ -160,7 +162,7 @@ fn write(transaction: Transaction<'_>) -> Option<Entry> {
 }
 
 fn delete_range(state: &mut State, delete: &DeleteRangeRequest) -> Changed {
-    check_delete_bytes(state, |state| delete_bytes(state, delete))?;
+    check_log_bytes(state, 0, |state| delete_bytes(state, delete))?;
     let mut transaction = Transaction::begin(state);
     let result = transaction.delete_range(delete);
     Ok((Outcome::DeleteRange(result), write(transaction)))
@@ -196,14 +198,26 @@ fn revoke(state: &mut State, id: LeaseId) -> Changed {
     Ok((Outcome::LeaseRevoke { revision }, Some(Entry::LeaseEnd { id, revision, records })))
 }
 
-/// The log's limit can be met by deletes only when the store itself is that large; the exact sum,
-/// which walks the ranges, is made only then.
-fn check_delete_bytes(state: &State, sum: impl Fn(&State) -> usize) -> Result<(), Error> {
+/// An entry that the log refuses would stop the store: it is refused before it is carried out. The
+/// log's limit can be met by deletes only when the store itself is that large; their exact sum, which
+/// walks the ranges, is made only then.
+fn check_log_bytes(
+    state: &State,
+    put_bytes: usize,
+    delete_bytes: impl Fn(&State) -> usize,
+) -> Result<(), Error> {
+    let left = ENTRY_BYTES_MAX.checked_sub(put_bytes).ok_or(Error::RequestTooLarge)?;
     let most = state.size.keys.saturating_mul(RECORD_BYTES_OVERHEAD) + state.size.bytes_in_use;
-    if most > ENTRY_BYTES_MAX && sum(state) > ENTRY_BYTES_MAX {
+    if most > left && delete_bytes(state) > left {
         return Err(Error::RequestTooLarge);
     }
     Ok(())
+}
+
+/// Of what a put adds: with `ignore_value` that is the value it finds, however small the request.
+fn put_bytes(state: &State, put: &PutRequest) -> usize {
+    let kept = if put.ignore_value { state.live(&put.key) } else { None };
+    put.key.len() + kept.map_or(put.value.len(), |record| record.value().len())
 }
 
 fn delete_bytes(state: &State, delete: &DeleteRangeRequest) -> usize {
@@ -223,9 +237,17 @@ fn plan_delete_bytes(state: &State, txn: &TxnRequest, plan: &Plan) -> usize {
     })
 }
 
-fn plan_put_bytes(txn: &TxnRequest, plan: &Plan) -> usize {
+fn plan_put_bytes(state: &State, txn: &TxnRequest, plan: &Plan) -> usize {
     sum_over_plan(txn, plan, &|operation| match operation {
-        Operation::Put(put) => put.key.len() + put.value.len(),
+        Operation::Put(put) => put_bytes(state, put),
+        _ => 0,
+    })
+}
+
+/// The most that the puts cost in the log. What one nested transaction puts the next may delete.
+fn plan_put_log_bytes(state: &State, txn: &TxnRequest, plan: &Plan) -> usize {
+    sum_over_plan(txn, plan, &|operation| match operation {
+        Operation::Put(put) => put_bytes(state, put) + put.key.len() + 2 * RECORD_BYTES_OVERHEAD,
         _ => 0,
     })
 }

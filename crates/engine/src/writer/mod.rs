@@ -128,7 +128,7 @@ impl Writer {
         drop(state);
         let Some(log) = &mut self.log else { return Ok(go_on) };
         for entry in &entries {
-            log.append(entry, self.evaluator.wall)?;
+            log.append(entry, self.evaluator.wall).map_err(refused_by_log)?;
         }
         Ok(go_on && log.buffered_bytes() < GROUP_LOG_BYTES)
     }
@@ -208,6 +208,15 @@ impl Effects {
             Some(Entry::LeaseEnd { id, .. }) => self.ended.push(*id),
             _ => {}
         }
+    }
+}
+
+/// The state has what the log refused: there is no way on, and it is nobody's request that is to be
+/// blamed from now on.
+fn refused_by_log(error: Error) -> Error {
+    match error {
+        Error::Latched { .. } => error,
+        other => Error::Latched { reason: format!("the log refused an entry: {other}").into() },
     }
 }
 
