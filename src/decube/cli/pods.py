@@ -1,7 +1,6 @@
 """`decube pods`: pods by the REST API."""
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -10,6 +9,7 @@ from cyclopts import App, Parameter
 
 from decube.cli.options import Node, Output
 from decube.cli.output import OutputFormat, print_line, print_object
+from decube.cli.pods_file import FilePod, read_pods
 from decube.cli.pods_options import Fields, Scope, Selection
 from decube.cli.pods_output import Pod, print_pod, print_pods
 from decube.cli.pods_watch import watch
@@ -91,13 +91,17 @@ def create(
     """
     if bool(name) == (file is not None):
         raise Invalid("give either a name or --file", field="name")
-    wanted: Sequence[Pod] = [{"name": name}] if file is None else _read_pods(file)
+    wanted = [FilePod({"name": _bare(name)}, "")] if file is None else read_pods(file)
     client = node.client()
-    for pod in wanted:
+    for pod, place in wanted:
         body = {**pod, **fields.applied_to(pod)}
         if scope is not None:
             body["namespace"] = scope.namespace
-        created = client.call("POST", PODS, body=body)["pod"]
+        try:
+            created = client.call("POST", PODS, body=body)["pod"]
+        except Invalid as error:
+            # The server does not know the file, nor which of its pods this is.
+            raise Invalid(f"{place}: {error.message}" if place else error.message) from error
         _tell(created, "created", output)
 
 
@@ -158,7 +162,7 @@ def delete(
         raise Invalid("name at least one pod", field="name")
     client = node.client()
     missing = []
-    for name in names:
+    for name in map(_bare, names):
         answer = client.call("DELETE", _path(name), query={"namespace": scope.namespace})
         if answer["deleted"]:
             print_line(f"pod/{name} deleted")
@@ -185,26 +189,6 @@ def _listed(client: RestClient, query: dict[str, str], limit: int) -> Iterator[P
             return
 
 
-def _read_pods(file: Path) -> list[Pod]:
-    """Read the pods of a file: one, several documents, or a list under `pods`."""
-    import yaml
-
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except OSError as error:
-        raise Invalid(f"cannot read {file}: {error.strerror}", field="file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} is neither YAML nor JSON: {error}", field="file") from error
-    pods: list[Pod] = []
-    for document in documents:
-        several = document.get("pods") if isinstance(document, dict) else document
-        pods += several if isinstance(several, list) else [document]
-    if not pods or not all(isinstance(pod, dict) for pod in pods):
-        raise Invalid(f"{file} holds no pods: write name: ..., labels: ...", field="file")
-    return pods
-
-
 def _tell(pod: Pod, verb: str, output: OutputFormat) -> None:
     if output == "table":
         print_line(f"pod/{pod['name']} {verb}")
@@ -212,5 +196,13 @@ def _tell(pod: Pod, verb: str, output: OutputFormat) -> None:
         print_pod(pod, output)
 
 
+def _bare(name: str) -> str:
+    """Return a pod's name as typed, or as `-o name` prints it."""
+    bare = name.removeprefix("pod/")
+    if not bare or "/" in bare:
+        raise Invalid(f'"{name}" is not the name of a pod: write NAME or pod/NAME', field="name")
+    return bare
+
+
 def _path(name: str) -> str:
-    return f"{PODS}/{quote(name, safe='')}"
+    return f"{PODS}/{quote(_bare(name), safe='')}"

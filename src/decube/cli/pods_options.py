@@ -15,7 +15,9 @@ from decube.kit.errors import Invalid
 class Scope:
     """Which namespace."""
 
-    namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "default"
+    namespace: Annotated[
+        str, Parameter(name=["--namespace", "-n"], help="The namespace it is in.")
+    ] = "default"
 
 
 @Parameter(name="*")
@@ -23,7 +25,9 @@ class Scope:
 class Selection:
     """Which pods of which namespaces."""
 
-    namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "default"
+    namespace: Annotated[
+        str, Parameter(name=["--namespace", "-n"], help="The namespace they are in.")
+    ] = "default"
     all_namespaces: Annotated[
         bool, Parameter(name=["--all-namespaces", "-A"], negative=(), help="Of all namespaces.")
     ] = False

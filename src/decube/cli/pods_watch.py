@@ -22,7 +22,7 @@ from decube.kit.errors import Compacted, Unavailable
 
 Change = tuple[Literal["ADDED", "MODIFIED", "DELETED"], Pod]
 
-_WIDTHS = (8, 12, 24, 12, 12, 24, 27)
+_WIDTHS = (8, 12, 24, 12, 12, 24, 20)
 
 
 def watch(

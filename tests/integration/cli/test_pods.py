@@ -10,6 +10,7 @@ import yaml
 
 if TYPE_CHECKING:
     from tests.support.cli import Cli
+    from tests.support.node import NodeProcess
 
 
 def test_a_pods_life(cli: Cli) -> None:
@@ -43,10 +44,40 @@ def test_pods_are_created_from_a_file_or_standard_input(cli: Cli) -> None:
     assert cli("pods", "get", "in-b", "-n", "other", "-o", "name").stdout == "pod/in-b\n"
 
 
+def test_what_was_listed_can_be_created_again_in_another_namespace(cli: Cli) -> None:
+    for name in ("copy-a", "copy-b"):
+        cli("pods", "create", name, "-n", "from", "--label", f"of={name}", "--status", "running")
+    listed = cli("pods", "list", "-n", "from", "-o", "yaml").stdout
+    copied = cli("pods", "create", "-n", "to", "-f", "-", typed=listed)
+    assert copied.stdout == "pod/copy-a created\npod/copy-b created\n", copied.stderr
+    pod = json.loads(cli("pods", "get", "copy-b", "-n", "to", "-o", "json").stdout)
+    assert (pod["labels"], pod["status"]) == ({"of": "copy-b"}, "running")
+
+
+def test_a_refused_pod_of_a_file_is_named(cli: Cli) -> None:
+    done = cli("pods", "create", "-f", "-", typed="[{name: good}, {name: bad, labels: {v: 1}}]")
+    assert (done.returncode, done.stdout) == (2, "pod/good created\n")
+    assert done.stderr.startswith("decube: standard input, pod 2 (bad): labels.v: ")
+    done = cli("pods", "create", "-f", "-", typed="name: a\n  b: c\n")
+    assert "standard input is neither YAML nor JSON: mapping values" in done.stderr
+    assert "(line 2, column 4)" in done.stderr
+
+
+def test_the_names_that_are_printed_are_names_to_type(cli: Cli) -> None:
+    cli("pods", "create", "piped", "-n", "names")
+    (name,) = cli("pods", "list", "-n", "names", "-o", "name").stdout.split()
+    assert cli("pods", "update", name, "-n", "names", "--status", "x").returncode == 0
+    assert cli("pods", "get", name, "-n", "names", "-o", "name").stdout == f"{name}\n"
+    assert cli("pods", "delete", name, "-n", "names").stdout == f"{name} deleted\n"
+
+
 @pytest.mark.parametrize(
     ("typed", "code", "told"),
     [
         (["pods", "get", "absent"], 3, "not found"),
+        (["pods", "get", "a/b"], 2, "write NAME or pod/NAME"),
+        (["pods", "list", "more"], 2, 'unexpected argument "more"'),
+        (["pods", "list", "--timeout", "0s"], 2, "more than 0"),
         (["pods", "delete", "absent"], 3, "no such pod in namespace default: absent"),
         (["pods", "update", "absent", "--status", "x"], 3, "not found"),
         (["pods", "update", "absent"], 2, "nothing to change"),
@@ -95,6 +126,16 @@ def test_an_update_of_an_old_version_is_refused(cli: Cli) -> None:
 
 def test_an_absent_pod_may_be_ignored(cli: Cli) -> None:
     assert cli("pods", "delete", "absent", "--ignore-not-found").returncode == 0
+
+
+def test_a_server_that_is_no_node_is_told(cli: Cli, running: NodeProcess) -> None:
+    for other, told in (
+        (running.etcd_address, "the server answered 404 Not Found\n"),
+        (running.grpc_address, "the server answered with something that is not HTTP\n"),
+    ):
+        done = cli("status", "--address", other)
+        assert (done.returncode, done.stdout) == (7, "")
+        assert done.stderr.startswith(f"decube: {told}  is that the REST address")
 
 
 def test_status_tells_the_node(cli: Cli) -> None:
