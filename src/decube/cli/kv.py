@@ -91,8 +91,10 @@ def get(
     from_key: FromKey = False,
     rev: Rev = 0,
     limit: Annotated[int, Parameter(help="Print at most that many; 0 prints all.")] = 0,
-    keys_only: Annotated[bool, Parameter(negative=())] = False,
-    count_only: Annotated[bool, Parameter(negative=())] = False,
+    keys_only: Annotated[bool, Parameter(negative=(), help="Leave the values out.")] = False,
+    count_only: Annotated[
+        bool, Parameter(negative=(), help="Print only how many there are.")
+    ] = False,
     target: EtcdTarget = EtcdTarget(),
     output: PrintKvOutput = "simple",
 ) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from decube.cli.kv_output import KvOutput
-from decube.cli.kv_target import EtcdTarget, lease_id, lease_text, with_store
+from decube.cli.kv_target import EtcdTarget, lease_id, with_store
 from decube.cli.output import print_line, print_object
 from decube.kit.durations import parse_duration
 from decube.kit.errors import Invalid
 from decube.store.protocol import Store
-from decube.store.types import LeaseId
+from decube.store.types import LeaseId, lease_text
 
 app = App(name="lease", help="Leases of the store: keys that end with them.", version_flags=[])
 

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from decube.cli.kv_target import lease_text
 from decube.cli.output import print_line, print_object, print_table, write_bytes
-from decube.store.types import Event, KeyValue
+from decube.store.types import Event, KeyValue, lease_text
 
 KvOutput = Annotated[
     Literal["simple", "json", "yaml"],
@@ -89,5 +88,8 @@ def _text(name: str, content: bytes) -> dict[str, str]:
 
 
 def _shown(content: bytes) -> str:
-    text = content.decode(errors="backslashreplace")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return repr(content)[2:-1]
     return text if text.isprintable() else repr(text)[1:-1]

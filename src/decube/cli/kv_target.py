@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
@@ -14,6 +14,10 @@ from decube.store.protocol import Store
 from decube.store.types import LeaseId
 
 Result = TypeVar("Result")
+
+_ARE_THEY_ETCD: Final = (
+    "does an etcd API listen there? --endpoints or DECUBE_ENDPOINTS chooses others"
+)
 
 
 @Parameter(name="*")
@@ -82,6 +86,9 @@ async def with_store(target: EtcdTarget, act: Callable[[Store], Awaitable[Result
     )
     try:
         return await act(store)
+    except Unavailable as error:
+        error.details = {"hint": _ARE_THEY_ETCD, **error.details}
+        raise
     finally:
         await store.close()
 
@@ -96,8 +103,3 @@ def lease_id(text: str) -> LeaseId:
         ) from error
     # etcd's identities are int64; those with the top bit set are shown as two's complement.
     return LeaseId(value - (1 << 64) if value >= 1 << 63 else value)
-
-
-def lease_text(lease: LeaseId) -> str:
-    """Write a lease's identity as etcdctl does: 16 hexadecimal digits."""
-    return f"{lease & (1 << 64) - 1:016x}"

@@ -17,6 +17,11 @@ NO_LEASE = LeaseId(0)
 LATEST = Revision(0)
 
 
+def lease_text(lease: LeaseId) -> str:
+    """Write a lease's identity as etcdctl does: 16 hexadecimal digits."""
+    return f"{lease & (1 << 64) - 1:016x}"
+
+
 class KeyRange(msgspec.Struct, frozen=True):
     r"""Which keys, in etcd's notation.
 

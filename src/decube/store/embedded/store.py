@@ -28,6 +28,7 @@ from decube.store.types import (
     RangeResult,
     Revision,
     StoreStatus,
+    lease_text,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class EmbeddedStore:
             lambda ticket: self._engine.submit_lease_keep_alive(ticket, lease_id)
         )
         if ttl_s <= 0:
-            raise NotFound(f"lease {lease_id:x} is not there, or has expired")
+            raise NotFound(f"lease {lease_text(lease_id)} is not there, or has expired")
         return ttl_s
 
     async def lease_revoke(self, lease_id: LeaseId) -> Revision:

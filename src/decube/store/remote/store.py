@@ -20,7 +20,15 @@ from decube.store.remote.codec import decode_range, decode_txn, encode_range, en
 from decube.store.remote.connection import Connection
 from decube.store.remote.errors import translate
 from decube.store.remote.watch import RemoteWatch
-from decube.store.types import NO_LEASE, LeaseGrant, LeaseId, LeaseStatus, Revision, StoreStatus
+from decube.store.types import (
+    NO_LEASE,
+    LeaseGrant,
+    LeaseId,
+    LeaseStatus,
+    Revision,
+    StoreStatus,
+    lease_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -81,7 +89,10 @@ class RemoteStore:
         message = encode_txn(request)
         limit_bytes = self._options.request_bytes_max
         if message.ByteSize() > limit_bytes:
-            raise TooLarge("the transaction is too large", limit_bytes=limit_bytes)
+            raise TooLarge(
+                f"the transaction has {message.ByteSize()} bytes, more than {limit_bytes}",
+                limit_bytes=limit_bytes,
+            )
         return decode_txn(await self._call(lambda member: member.kv.Txn, message))
 
     @asynccontextmanager
@@ -120,7 +131,7 @@ class RemoteStore:
         if not isinstance(answer, rpc.LeaseKeepAliveResponse):
             raise Unavailable("the store ended the stream")
         if answer.TTL <= 0:
-            raise NotFound(f"lease {lease_id:x} is not there, or has expired")
+            raise NotFound(f"lease {lease_text(lease_id)} is not there, or has expired")
         return answer.TTL
 
     async def lease_revoke(self, lease_id: LeaseId) -> Revision:
@@ -136,7 +147,7 @@ class RemoteStore:
             lambda member: member.lease.LeaseTimeToLive, message, idempotent=True
         )
         if answer.TTL < 0:
-            raise NotFound(f"lease {lease_id:x} is not there, or has expired")
+            raise NotFound(f"lease {lease_text(lease_id)} is not there, or has expired")
         return LeaseStatus(
             LeaseId(answer.ID), answer.TTL, answer.grantedTTL, tuple(sorted(answer.keys))
         )
