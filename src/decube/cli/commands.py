@@ -6,7 +6,7 @@ the server. A test holds that.
 
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from decube.cli.failures import BAD_USAGE, tell
 
@@ -48,10 +48,13 @@ def run_command(arguments: Sequence[str]) -> int:
         )
     except CycloptsError as error:
         command = " ".join(["decube", *(error.command_chain or ())])
-        tell(_first_lower(str(error)), f"`{command} --help` tells what there is")
+        tell(_told(error), f"`{command} --help` tells what there is")
         return BAD_USAGE
     return result if isinstance(result, int) else 0
 
 
-def _first_lower(text: str) -> str:
+def _told(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f'unexpected argument "{error.unused_tokens[0]}"'
+    text = str(error)
     return text[:1].lower() + text[1:]

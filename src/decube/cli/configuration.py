@@ -58,10 +58,14 @@ def check(*, config: ConfigFile = None, assignments: Assignments = ()) -> None:
 
         decube config check --config config/config.yaml
     """
-    idle = Given(config, assignments=assignments).loaded().without_effect()
+    by_reason: dict[str, list[str]] = {}
+    for key in Given(config, assignments=assignments).loaded().without_effect():
+        by_reason.setdefault(str(key.no_effect), []).append(key.path)
     print("the configuration is fine")
-    for key in idle:
-        print(f"  {key.path} has no effect yet: {key.no_effect}")
+    if by_reason:
+        print("some of it has no effect yet:")
+    for reason, paths in by_reason.items():
+        print(f"  {reason}: {', '.join(paths)}")
 
 
 @app.command

@@ -1,12 +1,16 @@
 """The entry point of the command `decube`, and how every command ends."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from decube.cli.failures import INTERRUPTED, PIPE_CLOSED, tell_error
-from decube.kit.errors import DecubeError
+from decube.kit.errors import DecubeError, Exhausted
 from decube.kit.imports import absent
+
+_OUTPUT_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -16,20 +20,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are told on stderr."""
-    if arguments and arguments[0].partition("=")[0] == "--config":
-        arguments = ["up", *arguments]  # as the original is started
     try:
-        code = _dispatch(arguments)
+        code = _dispatch(_usual(arguments))
         sys.stdout.flush()
     except DecubeError as error:
         return tell_error(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain about it once more at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever read it has enough
         return PIPE_CLOSED
+    except OSError as error:
+        # A node tells of its data directory itself; what is left is where our output goes.
+        if error.errno not in _OUTPUT_FULL:
+            raise
+        _give_up_output()
+        return tell_error(Exhausted(f"cannot write the output: {os.strerror(error.errno).lower()}"))
     return code
+
+
+def _give_up_output() -> None:
+    """Send what is left of it nowhere: Python would complain about it once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _usual(arguments: Sequence[str]) -> Sequence[str]:
+    """Take what people type by habit for the command that it means."""
+    if not arguments:
+        return arguments
+    first, rest = arguments[0], arguments[1:]
+    if first.partition("=")[0] == "--config":
+        return ["up", *arguments]  # as the original is started
+    if first == "help":
+        return [*rest, "--help"]
+    if first == "--version":
+        return ["version", *rest]
+    return arguments
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

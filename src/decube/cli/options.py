@@ -12,9 +12,12 @@ from decube.kit.durations import Duration, parse_duration
 TIMEOUT_DEFAULT = Duration.of_seconds(10)
 
 
-def duration_option(_hint: object, tokens: object) -> Duration:
-    """Read an option that is a duration; how cyclopts wants a converter."""
-    return parse_duration(tokens[0].value)  # type: ignore[index]
+def timeout_option(_hint: object, tokens: object) -> Duration:
+    """Read an option that is a time to wait; how cyclopts wants a converter."""
+    timeout = parse_duration(tokens[0].value)  # type: ignore[index]
+    if timeout.nanoseconds <= 0:
+        raise ValueError("it must be more than 0")
+    return timeout
 
 
 Output = Annotated[
@@ -23,7 +26,7 @@ Output = Annotated[
 Timeout = Annotated[
     Duration,
     Parameter(
-        converter=duration_option,
+        converter=timeout_option,
         n_tokens=1,
         accepts_keys=False,
         help="How long one request may take.",

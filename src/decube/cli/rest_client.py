@@ -97,8 +97,10 @@ class RestClient:
                     headers={} if body is None else {"Content-Type": "application/json"},
                 )
                 answer = connection.getresponse()
-            except (OSError, http.client.HTTPException) as error:
+            except OSError as error:
                 raise Unavailable(f"cannot reach {self.address}: {_why(error)}") from error
+            except http.client.HTTPException as error:
+                raise _no_node("with something that is not HTTP") from error
             if answer.status >= _OK_BELOW:
                 raise _error_of(answer.status, answer.read())
             if connection.sock is not None:
@@ -122,7 +124,7 @@ def _decoded(text: bytes, status: int) -> Any:  # noqa: ANN401 - what JSON holds
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise Internal(f"the server answered {status} with something that is not JSON") from error
+        raise _no_node(f"{status} with something that is not JSON") from error
     if isinstance(value, dict) and "error" in value and isinstance(value["error"], dict):
         raise _told(value["error"], status)
     return value
@@ -132,10 +134,14 @@ def _error_of(status: int, text: bytes) -> DecubeError:
     try:
         return _told(json.loads(text)["error"], status)
     except (ValueError, KeyError, TypeError):
-        return Internal(
-            f"the server answered {status} {http.client.responses.get(status, '')}; "
-            "is the address that of a DeCube node?"
-        )
+        return _no_node(f"{status} {http.client.responses.get(status, '')}".rstrip())
+
+
+def _no_node(answered: str) -> Unavailable:
+    return Unavailable(
+        f"the server answered {answered}",
+        hint="is that the REST address of a DeCube node? --address or DECUBE_ADDRESS chooses it",
+    )
 
 
 def _told(told: Mapping[str, Any], status: int) -> DecubeError:
@@ -148,6 +154,8 @@ def _told(told: Mapping[str, Any], status: int) -> DecubeError:
     if kind is TooLarge:
         return TooLarge(message, limit_bytes=int(details.get("limit_bytes", 0)))
     error = kind(message)
+    if kind is Unavailable:
+        details = {"hint": "the node is there, but cannot do it now: try again", **details}
     error.details = details
     return error
 

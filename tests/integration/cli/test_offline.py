@@ -25,6 +25,24 @@ def test_version_is_one_line_or_json(cli: Cli) -> None:
     assert json.loads(cli("version", "-o", "json").stdout) == {"version": line.split()[1]}
 
 
+def test_habits_of_other_commands_are_understood(cli: Cli) -> None:
+    assert cli("--version").stdout == cli("version").stdout
+    assert cli("help").stdout == cli("--help").stdout
+    assert cli("help", "kv", "get").stdout == cli("kv", "get", "--help").stdout
+
+
+def test_output_that_cannot_be_written_is_told(cli: Cli) -> None:
+    for command in ("version", "config default", "config show", "config schema"):
+        done = subprocess.run(
+            ["bash", "-c", f"{cli.program()} {command} > /dev/full"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = "decube: cannot write the output: no space left on device\n"
+        assert (done.returncode, done.stderr) == (9, told)
+
+
 def test_config_show_tells_each_value_and_where_it_came_from(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("node:\n  id: from-file\n")

@@ -13,7 +13,7 @@ import pytest
 
 from decube.cli.pods_watch import Following
 from decube.cli.rest_client import RestClient
-from decube.kit.errors import Conflict, Internal, Unavailable
+from decube.kit.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +135,7 @@ def test_errors_of_the_server_become_their_kinds() -> None:
 
 
 def test_an_answer_that_is_not_json_is_told() -> None:
-    with serving([]) as (client, _), pytest.raises(Internal, match="not JSON"):
+    with serving([]) as (client, _), pytest.raises(Unavailable, match="not JSON"):
         client.call("GET", "/x")
 
 
