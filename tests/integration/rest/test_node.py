@@ -24,6 +24,21 @@ async def test_health_tells_time_and_leadership(api: RestApi) -> None:
     assert body == {"status": "healthy", "is_leader": True}
 
 
+@pytest.mark.parametrize("path", ["/health", PODS, "/docs", "/metrics", "/no/such/route"])
+async def test_head_is_get_without_the_body(api: RestApi, path: str) -> None:
+    whole, head = await api.client.get(path), await api.client.head(path)
+    assert head.status_code == whole.status_code
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert int(head.headers["content-length"]) > 0
+    assert head.content == b""
+
+
+@pytest.mark.parametrize("path", ["/health", "/node/info", PODS, f"{PODS}/absent", "/no/route"])
+async def test_json_is_a_whole_line(api: RestApi, path: str) -> None:
+    lines = (await api.client.get(path)).text.splitlines(keepends=True)
+    assert [line[-1] for line in lines] == ["\n"]
+
+
 async def test_node_info_tells_what_the_node_is(api: RestApi) -> None:
     body = (await api.client.get("/node/info")).json()
     assert body == {name: getattr(NODE.info, name) for name in NODE.info.__struct_fields__}

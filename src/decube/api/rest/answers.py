@@ -40,5 +40,5 @@ class Answer:
 
 
 def json_answer(status: int, content: msgspec.Struct, *headers: Header) -> Answer:
-    """Answer with a struct as JSON."""
-    return Answer(status, _encode(content), (JSON, *headers))
+    """Answer with a struct as JSON, as a whole line: a shell's prompt shall not stick to it."""
+    return Answer(status, _encode(content) + b"\n", (JSON, *headers))

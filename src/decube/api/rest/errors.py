@@ -59,8 +59,8 @@ class Problem(Exception):
 
 
 def error_body(code: str, message: str, details: Mapping[str, object] | None = None) -> bytes:
-    """Encode the error shape."""
-    return _encode(ErrorBody(ErrorDetail(code, message, dict(details or {}))))
+    """Encode the error shape, as a whole line."""
+    return _encode(ErrorBody(ErrorDetail(code, message, dict(details or {})))) + b"\n"
 
 
 def error_detail(error: DecubeError) -> ErrorDetail:
@@ -128,7 +128,8 @@ def _framework_answer(error: HTTPException, body_bytes_max: int, request_id: str
                 _NOT_FOUND, "unknown_route", "there is no such route: see /docs or /openapi.json"
             )
         case 405:
-            allowed = (error.headers or {}).get("allow", "")
+            # HEAD is answered wherever GET is, before the framework sees it.
+            allowed = (error.headers or {}).get("allow", "").replace("GET", "GET, HEAD")
             return _answer(
                 _METHOD_NOT_ALLOWED,
                 "method_not_allowed",
