@@ -73,6 +73,11 @@ def tell_ready(info: NodeInfo, data_directory: Path, store: str) -> None:
     sys.stdout.flush()
 
 
+def tell_stopping() -> None:
+    """Say that the node stops because somebody asked it to."""
+    _log.info("stopping: requests under way may end")
+
+
 def _exposed(settings: Settings) -> dict[str, str]:
     listeners = {}
     if settings.store.backend == "embedded":

@@ -67,6 +67,7 @@ async def run_node(
             await _tell(loaded, directory, facts, store)
             ready.set()
             await stop.wait()
+            _tell_stopping()
             # First, so that another node leads while this one drains.
             for task in background:
                 task.cancel()
@@ -152,6 +153,12 @@ def _configure_logs(settings: Settings, backend: Backend) -> None:
     logging.configure(level=wanted.level, form=wanted.format, output=wanted.output)
     if backend.logs is not None:
         backend.logs.connect()
+
+
+def _tell_stopping() -> None:
+    from decube.daemon.announce import tell_stopping  # noqa: PLC0415 - imported by the thread
+
+    tell_stopping()
 
 
 async def _tell(loaded: Loaded, directory: DataDirectory, facts: NodeFacts, store: Store) -> None:
