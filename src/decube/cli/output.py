@@ -37,23 +37,27 @@ def print_object(value: Any, output: OutputFormat) -> None:  # noqa: ANN401 - wh
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under a head."""
-    if sys.stdout.isatty():
-        _print_rich(columns, rows)
-        return
     widths = [max(len(row[place]) for row in [columns, *rows]) for place in range(len(columns))]
+    if sys.stdout.isatty():
+        _print_rich(columns, rows, widths)
+        return
     for row in [columns, *rows]:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print_line("  ".join(cells).rstrip())
 
 
-def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_rich(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]
+) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    widest = widths.index(max(widths))
+    for place, column in enumerate(columns):
+        # Where the terminal is too narrow the longest texts are folded, not a name or a time.
+        table.add_column(column, overflow="fold", no_wrap=place != widest)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

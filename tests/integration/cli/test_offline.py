@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,25 @@ def test_config_show_tells_each_value_and_where_it_came_from(tmp_path: Path) -> 
     told = yaml.safe_load(cli("config", "show", "-o", "yaml").stdout)
     assert told["node"]["id"] == "from-file"
     assert told["api"]["grpc"]["address"] == "127.0.0.1:9090"
+
+
+def test_a_narrow_terminal_folds_only_the_longest_column(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / ("long" * 20) / "config.yaml"
+    file.parent.mkdir()
+    file.write_text("node:\n  advertise_host: host.of.this.node\n")
+    ours, theirs = os.openpty()
+    subprocess.run(
+        [cli.program(), "config", "show", "--changed", "--config", file],
+        env={**os.environ, "COLUMNS": "80", "TERM": "dumb"},
+        stdout=theirs,
+        check=True,
+    )
+    os.close(theirs)
+    lines = os.read(ours, 65536).decode().splitlines()
+    os.close(ours)
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split()[:2] == ["node.advertise_host", '"host.of.this.node"']
+    assert "".join(line.split()[-1] for line in lines[1:]) == f"{file}:2"
 
 
 def test_what_config_default_prints_is_accepted(cli: Cli, tmp_path: Path) -> None:
