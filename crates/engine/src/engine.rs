@@ -98,6 +98,11 @@ impl Engine {
         self.running.store.read_txn(txn)
     }
 
+    /// Whether writes are taken at all: not after [`Error::Latched`], though reads go on.
+    pub fn check_writes(&self) -> Result<(), Error> {
+        self.running.store.queue.check_open()
+    }
+
     /// The latest durable revision.
     #[must_use]
     pub fn revision(&self) -> Revision {

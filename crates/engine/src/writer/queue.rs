@@ -91,6 +91,11 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// The reason why nothing more is let in.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        self.inner.lock().refusal.clone().map_or(Ok(()), Err)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().jobs.len()
     }

@@ -56,7 +56,7 @@ impl Pages {
     }
 
     fn health(&self, _uri: &Uri, counters: &Counters) -> Response<ReplyBody> {
-        match health::read(&self.store) {
+        match health::read_latest(&self.store) {
             Ok(()) => {
                 counters.health_successes.add(1);
                 text(StatusCode::OK, PLAIN_TEXT, r#"{"health":"true","reason":""}"#)

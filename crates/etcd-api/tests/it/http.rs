@@ -2,8 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
+use decube_engine::{Answer, Command, Error, Mailbox};
 use decube_etcd_api::wire::etcdserverpb::PutRequest;
 
 use crate::served::{Served, serve};
@@ -49,6 +51,33 @@ async fn a_closed_store_is_unhealthy_and_not_ready() {
     let body = format!("{{\"health\":\"false\",\"reason\":\"{reason}\"}}\n");
     check(&served, "/health", 503, &body);
     check(&served, "/livez", 503, &format!("[-]serializable_read failed: {reason}\n\n"));
+}
+
+/// Whoever takes its answers by panicking.
+struct Panics;
+
+impl Mailbox for Panics {
+    fn deliver(&self, _: Vec<Answer>) {
+        panic!("this test stops the writer");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_takes_no_writes_any_more_lives_and_is_not_ready() {
+    let served = serve();
+    let mailbox: Arc<dyn Mailbox> = Arc::new(Panics);
+    let put = decube_engine::PutRequest { key: "key".into(), ..Default::default() };
+    served.engine.submit(Command::Put(put.clone()), &mailbox, 0).expect("a place in the queue");
+    // The next may be of the same group, which is durable; the one after it is not.
+    drop(served.engine.execute(Command::Put(put.clone())));
+    let refused = served.engine.execute(Command::Put(put));
+    assert!(matches!(refused, Err(Error::Latched { .. })));
+    check(&served, "/livez", 200, "ok\n");
+    for path in ["/readyz", "/health"] {
+        let (line, body) = request(&served, "GET", path);
+        assert!(line.starts_with("HTTP/1.1 503 "), "{path}: {line}");
+        assert!(body.contains("this test stops the writer"), "{path}: {body}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
