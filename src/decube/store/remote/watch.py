@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from decube.kit.backoff import Backoff
-from decube.kit.errors import Closed, DecubeError, Unavailable
+from decube.kit.errors import Closed, DecubeError, Internal, Unavailable
 from decube.pb.etcd import rpc_pb2 as rpc
 from decube.store.remote.codec import decode_event
 from decube.store.remote.errors import cancelled_watch, translate
@@ -120,6 +120,11 @@ class RemoteWatch:
                 await self._clock.sleep(delay_s)
             except DecubeError as error:
                 await self._fail(error)
+                return
+            except Exception as error:  # noqa: BLE001 - the root of a task: its consumer waits for it
+                defect = Internal(f"a watch failed: {type(error).__name__}: {error}")
+                defect.__cause__ = error
+                await self._fail(defect)
                 return
 
     async def _fail(self, error: DecubeError) -> None:
