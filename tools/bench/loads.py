@@ -133,7 +133,7 @@ def grpc_unary(server: Server, method: str, request: bytes) -> Sample:
         )  # fmt: skip
         result = json.loads(report)
         if result["errors"]:
-            raise SystemExit(f"bench: {method} failed {result['errors']} times")
+            raise SystemExit(f"bench: {method} failed {result['errors']} times: {result['error']}")
         rate = float(result["requests_per_second"])
         mean_ms = clients / rate * 1000
         return int(result["requests"]), rate, mean_ms, float("nan")
