@@ -57,8 +57,9 @@ SCRIPTS: dict[str, list[Command]] = {
         ["lease", "grant", "600"],
         ["put", "held", "1", "--lease", "$LEASE"],
         ["put", "free", "1"],
-        ["put", "held2", "1", "--lease", "$LEASE"],
+        # One key only: a real etcd lists several in a random order.
         ["lease", "timetolive", "$LEASE", "--keys"],
+        ["put", "held2", "1", "--lease", "$LEASE"],
         ["lease", "keep-alive", "--once", "$LEASE"],
         ["put", "lost", "1", "--lease", "1234"],
         ["lease", "revoke", "1234"],
