@@ -22,7 +22,10 @@ ENVIRONMENT_PREFIX = "DECUBE_"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One setting. `annotation` is its type with its bounds; `no_effect` the reason, if so."""
+    """One setting. `annotation` is its type with its bounds; `no_effect` the reason, if so.
+
+    `bare_number` is the unit of a duration that is given as a number alone, "" if that is refused.
+    """
 
     path: str
     annotation: Any
@@ -30,6 +33,7 @@ class Key:
     description: str
     no_effect: str | None
     secret: bool
+    bare_number: str = ""
 
     @property
     def variable(self) -> str:
@@ -87,6 +91,7 @@ def _walk(section: type[Section], prefix: str) -> Iterator[Key]:
             description=meta.description or "",
             no_effect=extra.get("no_effect"),
             secret=bool(extra.get("secret", False)),
+            bare_number=extra.get("bare_number", ""),
         )
 
 

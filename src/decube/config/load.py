@@ -116,6 +116,8 @@ def convert(key: Key, given: Given) -> object:
         raise ValueError(reason[:1].lower() + reason[1:]) from error
 
 
+    if key.bare_number:
+        raw = _with_unit(raw, key.bare_number)
 def _from_text(kind: Any, text: str) -> Any:  # noqa: ANN401 - a type and a raw value
     """Make of an environment variable or flag what the file would hold."""
     if get_origin(kind) is tuple:
@@ -140,6 +142,15 @@ def _check_choice(kind: Any, raw: object) -> None:  # noqa: ANN401 - a type
         near = nearest(str(raw), choices)
         hint = f"; did you mean {near}?" if near else ""
         raise ValueError(f'"{raw}" is none of {", ".join(choices)}{hint}')
+
+def _with_unit(raw: Any, unit: str) -> Any:  # noqa: ANN401 - a raw value
+    """Give a number alone its unit; nothing at all is 0."""
+    text = raw.strip() if isinstance(raw, str) else raw
+    if isinstance(text, str) and not text:
+        return "0"
+    is_number = isinstance(text, int) and not isinstance(text, bool)
+    return f"{text}{unit}" if is_number or (isinstance(text, str) and text.isdecimal()) else raw
+
 
 
 def _decode(kind: type, raw: Any) -> Any:  # noqa: ANN401 - msgspec's hook

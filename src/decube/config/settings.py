@@ -139,7 +139,11 @@ class EtcdSettings(Section, frozen=True, kw_only=True):
     max_wals: Annotated[int, _later("Log files to keep.", _BY_SIZE)] = 5
     auto_compaction_retention: Annotated[
         Duration,
-        _later("How much history is kept for watches and old reads.", "nothing compacts by itself"),
+        Meta(
+            description="How much history is kept for watches and old reads. A bare number is "
+            "hours, as etcd has it; 0 or empty: all of it.",
+            extra={"bare_number": "h"},
+        ),
     ] = parse_duration("1h")
     quota_backend_bytes: Annotated[
         int,

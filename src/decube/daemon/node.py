@@ -16,6 +16,7 @@ import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
+from decube.daemon.background import Surroundings, start_background
 from decube.daemon.facts import NodeFacts
 from decube.daemon.listeners import Listeners
 from decube.daemon.service_manager import notify
@@ -23,6 +24,8 @@ from decube.daemon.store import open_embedded, open_remote
 from decube.kit.imports import absent
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from decube.config.load import Loaded
     from decube.config.settings import Settings
     from decube.daemon.core_logs import CoreLogRelay
@@ -62,8 +65,9 @@ async def run_node(
         await importing
         _configure_logs(settings, backend)
         async with asyncio.TaskGroup() as tasks:
-            await _open_apis(settings, listeners, backend)
-            background = _start_background(settings, facts, store, tasks)
+            metrics = _metrics(backend)
+            await _open_apis(settings, listeners, store, metrics)
+            background = start_background(Surroundings(settings, facts, store, metrics), tasks)
             await _tell(loaded, directory, facts, store)
             ready.set()
             await stop.wait()
@@ -94,36 +98,25 @@ async def _open_store(
     return Backend(embedded, embedded.statistics, logs)
 
 
-async def _open_apis(settings: Settings, listeners: Listeners, backend: Backend) -> None:
-    """Serve the APIs, on services over the store. REST does not wait for gRPC's imports."""
+def _metrics(backend: Backend) -> CollectorRegistry:
     from decube.daemon.metrics import process_metrics  # noqa: PLC0415 - imported by the thread
-    from decube.registry.unreadable import UnreadableRows  # noqa: PLC0415
+
+    return process_metrics(backend.statistics)
+
+
+async def _open_apis(
+    settings: Settings, listeners: Listeners, store: Store, metrics: CollectorRegistry
+) -> None:
+    """Serve the APIs, on services over the store. REST does not wait for gRPC's imports."""
+    from decube.registry.unreadable import UnreadableRows  # noqa: PLC0415 - imported by the thread
     from decube.services.pods import PodService  # noqa: PLC0415
 
-    metrics = process_metrics(backend.statistics)
-    pods = PodService(backend.store, UnreadableRows(metrics))
+    pods = PodService(store, UnreadableRows(metrics))
     if settings.api.rest.enabled:
         await listeners.open_rest(pods, metrics)
     if settings.api.grpc.enabled:
         await asyncio.to_thread(importlib.import_module, "decube.api.grpc")
         await listeners.open_grpc(pods)
-
-
-def _start_background(
-    settings: Settings, facts: NodeFacts, store: Store, tasks: asyncio.TaskGroup
-) -> list[asyncio.Task[None]]:
-    """Start what runs beside the APIs; cancelling a task ends it in good order."""
-    if settings.store.backend != "etcd":
-        return []
-    from decube.services.leadership import Candidate, Leadership  # noqa: PLC0415 - shared stores
-
-    leadership = Leadership(
-        store,
-        Candidate(settings.node.id, facts.rest_address),
-        ttl_s=settings.store.leader_ttl.seconds,
-    )
-    facts.leadership = leadership
-    return [tasks.create_task(leadership.run(), name="leadership")]
 
 
 async def _import_rest_after(opened: asyncio.Event) -> None:

@@ -179,6 +179,20 @@ def test_the_original_file_loads_and_names_what_has_no_effect() -> None:
     assert not any(path.startswith(("api.", "node.id")) for path in idle)
 
 
+@pytest.mark.parametrize(
+    ("text", "retention"),
+    [("24", "24h"), ("90m", "90m"), ("0", "0"), ('""', "0"), ('"1"', "1h"), ('"1h30m"', "1h30m")],
+)
+def test_a_retention_may_be_given_as_etcd_has_it(
+    write: Callable[[str], Path], text: str, retention: str
+) -> None:
+    loaded = load(file=write(f"etcd: {{auto_compaction_retention: {text}}}"))
+    assert loaded.settings.etcd.auto_compaction_retention == parse_duration(retention)
+    given = {"DECUBE_ETCD_AUTO_COMPACTION_RETENTION": text.strip('"')}
+    loaded = load(environment=given)
+    assert loaded.settings.etcd.auto_compaction_retention == parse_duration(retention)
+
+
 def test_an_empty_file_and_empty_sections_mean_the_defaults(write: Callable[[str], Path]) -> None:
     assert load(file=write("")).settings == load().settings
     assert load(file=write("node:\napi:\n  rest:\n")).settings == load().settings

@@ -1,0 +1,59 @@
+"""What a node runs beside its listeners: tasks that look at the store and act, until cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from prometheus_client import CollectorRegistry
+
+    from decube.config.settings import Settings
+    from decube.daemon.facts import NodeFacts
+    from decube.store.protocol import Store
+
+
+class Surroundings(NamedTuple):
+    """What the tasks are given."""
+
+    settings: Settings
+    facts: NodeFacts
+    store: Store
+    metrics: CollectorRegistry
+
+
+def start_background(
+    surroundings: Surroundings, tasks: asyncio.TaskGroup
+) -> list[asyncio.Task[None]]:
+    """Start them all; cancelling one ends it in good order."""
+    if surroundings.settings.store.backend == "etcd":
+        return [_start_leadership(surroundings, tasks)]
+    # A shared etcd compacts itself as its own flags say.
+    return _start_compaction(surroundings, tasks)
+
+
+def _start_leadership(surroundings: Surroundings, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:
+    from decube.services.leadership import Candidate, Leadership  # noqa: PLC0415 - shared stores
+
+    settings, facts, store, _ = surroundings
+    leadership = Leadership(
+        store,
+        Candidate(settings.node.id, facts.rest_address),
+        ttl_s=settings.store.leader_ttl.seconds,
+    )
+    facts.leadership = leadership
+    return tasks.create_task(leadership.run(), name="leadership")
+
+
+def _start_compaction(
+    surroundings: Surroundings, tasks: asyncio.TaskGroup
+) -> list[asyncio.Task[None]]:
+    from decube.services.compaction import HistoryCompaction  # noqa: PLC0415 - embedded stores
+
+    settings, _, store, metrics = surroundings
+    retention_s = settings.etcd.auto_compaction_retention.seconds
+    if not retention_s:
+        return []
+    compaction = HistoryCompaction(store, retention_s, metrics=metrics)
+    return [tasks.create_task(compaction.run(), name="compaction")]
