@@ -35,7 +35,10 @@ PERMISSIVE = {
 }
 TOOLS_ONLY = {"MPL-2.0"}
 # Shipped all the same, with the reason.
-EXCEPTIONS = {"certifi": "root certificates, unmodified: the MPL covers only its own files"}
+EXCEPTIONS = {
+    "certifi": "root certificates, unmodified: the MPL covers only its own files",
+    "pyrage": "MIT, which only the LICENSE file in the wheel says",
+}
 
 # Packages that state their licence in words of their own, with what those words mean.
 WORDS = {
