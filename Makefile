@@ -51,8 +51,8 @@ python-test: build peers
 	$(BIN)/pytest -m "not slow"
 
 test-slow: build peers ## long fuzzing, crash loops, soaks
-	DECUBE_SLOW=1 cargo test --workspace --release --locked -- --include-ignored
-	DECUBE_SLOW=1 $(BIN)/pytest -m slow --timeout 7200
+	TEST_EFFORT=20 cargo test --workspace --release --locked -- --include-ignored
+	TEST_EFFORT=20 $(BIN)/pytest -m "slow or effort" --timeout 7200
 
 bench: build peers ## measure side by side with a real etcd; writes docs/benchmarks.md
 	$(BIN)/python -m tools.bench

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.servers import PEERS, ROOT, EtcdProcess, NodeProcess, ServerProcess, free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-ROOT = Path(__file__).resolve().parents[2]
-PEERS = ROOT / "tools" / "peers" / "bin"
-DECUBE = ROOT / ".venv" / "bin" / "decube"
+__all__ = ["PEERS", "Server", "bare", "decube", "etcd", "require_real_disk"]
+
 PYTHON = ROOT / ".venv" / "bin" / "python"
-START_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,13 +47,6 @@ class Server:
         raise RuntimeError(f"no VmRSS of process {self.pid}")
 
 
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def require_real_disk(path: Path) -> str:
     """Tell the file system under `path`; refuse memory, where an fsync costs nothing."""
     command = ["stat", "-f", "-c", "%T", str(path)]
@@ -67,94 +56,45 @@ def require_real_disk(path: Path) -> str:
     return kind
 
 
-def wait_until_ok(url: str, process: subprocess.Popen[bytes], log: Path) -> float:
-    """Wait until `url` answers 200; return how long it took."""
-    start = time.perf_counter()
-    while time.perf_counter() - start < START_SECONDS_MAX:
-        if process.poll() is not None:
-            raise SystemExit(f"bench: a server ended with {process.returncode}: {log.read_text()}")
-        try:
-            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - http by construction
-                if answer.status == 200:  # noqa: PLR2004 - the HTTP status
-                    return time.perf_counter() - start
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.005)  # noqa: TID251 - a bounded wait for a level, outside the product
-    raise SystemExit(f"bench: {url} was not ready within {START_SECONDS_MAX:.0f} s")
-
-
 @contextmanager
-def running(
-    command: list[str], *, environment: Mapping[str, str], log: Path, ready_url: str
-) -> Iterator[tuple[int, float]]:
-    """Run a server until the block ends; yields its pid and the seconds until it was ready."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=output, stderr=output
-        )
+def running(process: ServerProcess) -> Iterator[float]:
+    """Run a server until the block ends; yields the seconds until it was ready."""
+    begun = time.perf_counter()
+    process.start()
     try:
-        yield process.pid, wait_until_ok(ready_url, process, log)
+        ServerProcess.wait_until_ready(process)
+        start_s = time.perf_counter() - begun
+        process.wait_until_ready()
+        yield start_s
     finally:
-        process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
+            process.stop()
+        finally:
             process.kill()
-            process.wait()
+
+
+def _empty(directory: Path) -> Path:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
 
 
 @contextmanager
 def etcd(directory: Path) -> Iterator[Server]:
     """Run a real etcd on an empty directory, with a quota that no load here reaches."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    client, peer = free_port(), free_port()
-    command = [
-        str(PEERS / "server"),
-        f"--data-dir={directory / 'data'}",
-        f"--listen-client-urls=http://127.0.0.1:{client}",
-        f"--advertise-client-urls=http://127.0.0.1:{client}",
-        f"--listen-peer-urls=http://127.0.0.1:{peer}",
-        f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
-        f"--initial-cluster=default=http://127.0.0.1:{peer}",
-        "--quota-backend-bytes=17179869184",
-        "--log-level=error",
-    ]
-    url = f"http://127.0.0.1:{client}/readyz"
-    with running(command, environment={}, log=directory / "log", ready_url=url) as (pid, start_s):
-        yield Server("etcd 3.7.1", pid, {"etcd": client}, start_s)
+    process = EtcdProcess(_empty(directory), "--quota-backend-bytes=17179869184")
+    with running(process) as start_s:
+        yield Server("etcd 3.7.1", process.pid, process.ports, start_s)
 
 
 @contextmanager
 def decube(directory: Path, *, ready: str = "etcd") -> Iterator[Server]:
     """Run `decube up` on an empty directory; `ready` says whose readiness `start_s` tells."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    ports = {"etcd": free_port(), "rest": free_port(), "grpc": free_port()}
-    environment = {
-        "DECUBE_NODE_DATA_DIR": str(directory / "data"),
-        "DECUBE_NODE_LISTEN_ADDRESS": f"127.0.0.1:{ports['etcd']}",
-        "DECUBE_API_REST_ADDRESS": f"127.0.0.1:{ports['rest']}",
-        "DECUBE_API_GRPC_ADDRESS": f"127.0.0.1:{ports['grpc']}",
-        "DECUBE_LOGGING_LEVEL": "warning",
-    }
+    process = NodeProcess(_empty(directory), DECUBE_LOGGING_LEVEL="warning")
     paths = {"etcd": "readyz", "rest": "health"}
-    url = f"http://127.0.0.1:{ports[ready]}/{paths[ready]}"
-    log = directory / "log"
-    with running([str(DECUBE), "up"], environment=environment, log=log, ready_url=url) as (
-        pid,
-        start_s,
-    ):
-        wait_until_written(directory / "data" / "node.json")
-        yield Server("decube", pid, ports, start_s)
-
-
-def wait_until_written(file: Path) -> None:
-    """Wait for the file that a node writes when all its listeners are open, gRPC the last."""
-    deadline = time.perf_counter() + START_SECONDS_MAX
-    while not file.exists():
-        if time.perf_counter() > deadline:
-            raise SystemExit(f"bench: {file} was not written within {START_SECONDS_MAX:.0f} s")
-        time.sleep(0.02)  # noqa: TID251 - a bounded wait for a level, outside the product
+    process.ready_url = f"http://127.0.0.1:{process.ports[ready]}/{paths[ready]}"
+    with running(process) as start_s:
+        yield Server("decube", process.pid, process.ports, start_s)
 
 
 @contextmanager
@@ -162,10 +102,9 @@ def bare(kind: str, directory: Path) -> Iterator[Server]:
     """Run a handler that does nothing, on the framework that serves `kind` (rest or grpc)."""
     directory.mkdir(parents=True, exist_ok=True)
     port, health = free_port(), free_port()
-    module = f"tools.bench.bare_{kind}"
+    command = [str(PYTHON), "-m", f"tools.bench.bare_{kind}", str(port), str(health)]
     url = f"http://127.0.0.1:{port if kind == 'rest' else health}/"
-    command = [str(PYTHON), "-m", module, str(port), str(health)]
-    with running(
-        command, environment={"PYTHONPATH": str(ROOT)}, log=directory / f"{kind}.log", ready_url=url
-    ) as (pid, start_s):
-        yield Server(f"bare {kind}", pid, {kind: port}, start_s)
+    process = ServerProcess(command, url, directory / f"{kind}.log")
+    process.environment = {"PYTHONPATH": str(ROOT)}
+    with running(process) as start_s:
+        yield Server(f"bare {kind}", process.pid, {kind: port}, start_s)

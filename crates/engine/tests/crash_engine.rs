@@ -5,6 +5,8 @@
 
 #[path = "crash/dice.rs"]
 mod dice;
+#[path = "support/effort.rs"]
+mod effort;
 mod support;
 
 use std::path::PathBuf;
@@ -161,8 +163,7 @@ impl Run {
 
 #[test]
 fn every_acknowledged_command_survives_any_crash() {
-    let rounds = std::env::var("DECUBE_CRASH_SEEDS").ok().and_then(|text| text.parse().ok());
-    for seed in 0..rounds.unwrap_or(60) {
+    for seed in 0..60 * effort::effort() {
         let mut run = Run { disk: Faulty::new(seed), dice: Dice(seed), acknowledged: vec![] };
         let mut unanswered = None;
         for _ in 0..6 {

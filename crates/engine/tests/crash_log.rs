@@ -5,6 +5,8 @@
 
 #[path = "crash/dice.rs"]
 mod dice;
+#[path = "support/effort.rs"]
+mod effort;
 #[path = "crash/script.rs"]
 mod script;
 #[path = "crash/tape.rs"]
@@ -26,10 +28,9 @@ const FAULTS: [Fault; 4] = [
 ];
 const STEPS: u64 = 12;
 
-/// How many scripts to try: `DECUBE_CRASH_SEEDS`, or a few.
-fn seeds(default: u64) -> std::ops::Range<u64> {
-    let seeds = std::env::var("DECUBE_CRASH_SEEDS").ok().and_then(|text| text.parse().ok());
-    0..seeds.unwrap_or(default)
+/// The scripts to try: a few, or many.
+fn seeds(few: u64) -> std::ops::Range<u64> {
+    0..few * effort::effort()
 }
 
 /// Runs the script of this seed on a new disk, with a fault at one call (0: none).

@@ -44,30 +44,27 @@ class NotFound(DecubeError):
     code = "not_found"
 
 
-class AlreadyExists(DecubeError):
+class OfVersion(DecubeError):
+    """What the two kinds share that speak of an object's version. Not a kind: nobody catches it."""
+
+    def __init__(
+        self, message: str, *, resource_version: str | None = None, **details: object
+    ) -> None:
+        known = {} if resource_version is None else {"resource_version": resource_version}
+        super().__init__(message, **known, **details)
+        self.resource_version = resource_version
+
+
+class AlreadyExists(OfVersion):
     """The object exists; `resource_version` is the current one's, where it is known."""
 
     code = "already_exists"
 
-    def __init__(
-        self, message: str, *, resource_version: str | None = None, **details: object
-    ) -> None:
-        known = {} if resource_version is None else {"resource_version": resource_version}
-        super().__init__(message, **known, **details)
-        self.resource_version = resource_version
 
-
-class Conflict(DecubeError):
+class Conflict(OfVersion):
     """The object changed meanwhile: read it again and decide anew."""
 
     code = "conflict"
-
-    def __init__(
-        self, message: str, *, resource_version: str | None = None, **details: object
-    ) -> None:
-        known = {} if resource_version is None else {"resource_version": resource_version}
-        super().__init__(message, **known, **details)
-        self.resource_version = resource_version
 
 
 class Compacted(DecubeError):

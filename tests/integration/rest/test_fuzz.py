@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.support.api import WAIT_S_MAX, rest_api
+from tests.support.effort import EFFORT
 
 from decube.api.rest.openapi import openapi_json
 
@@ -48,9 +49,10 @@ def base_url() -> Iterator[str]:
 schema = schemathesis.openapi.from_dict(json.loads(openapi_json("0.1.0")))
 
 
+@pytest.mark.effort
 @schema.parametrize()
 @settings(
-    max_examples=EXAMPLES_PER_OPERATION,
+    max_examples=EXAMPLES_PER_OPERATION * EFFORT,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,9 @@ from decube.store.remote import RemoteOptions, RemoteStore
 from decube.store.types import KeyRange, Revision, WatchBatch, WatchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from decube.store.embedded import EmbeddedStore
 
 
 @pytest.fixture
@@ -67,41 +70,52 @@ async def write_when_back(scene: Scene) -> Revision:
                 await asyncio.sleep(0.05)
 
 
-async def test_a_watch_catches_up_with_what_happened_while_it_was_cut_off() -> None:
-    async with embedded() as served:
-        async with serving(served) as address:
-            store = await RemoteStore.connect(RemoteOptions(endpoints=(address,)))
-            near, far = Scene(store, "remote-decube"), Scene(served, "embedded-memory")
-            far.prefix = near.prefix
-            watch = near.watch()
-            batches = await watch.__aenter__()
+class CutOff:
+    """A watch of a remote store whose server is gone, while the store behind it lives on."""
+
+    def __init__(self, served: EmbeddedStore, stack: AsyncExitStack) -> None:
+        self.served = served
+        self.stack = stack
+
+    async def watch(self) -> None:
+        """Open the watch, see one event, and take the server away."""
+        async with serving(self.served) as self.address:
+            store = await RemoteStore.connect(RemoteOptions(endpoints=(self.address,)))
+            self.stack.push_async_callback(store.close)
+            near, self.far = Scene(store, "remote-decube"), Scene(self.served, "embedded-memory")
+            self.far.prefix = near.prefix
+            self.batches = await self.stack.enter_async_context(near.watch())
             await near.put("a")
-            await take_events(batches, 1)
-        written = [await far.put("a") for _ in range(10)]
-        async with serving(served, address):
-            written.append(await far.put("a"))
-            events = await take_events(batches, 11)
-            await watch.__aexit__(None, None, None)
-            await store.close()
+            await take_events(self.batches, 1)
+
+    async def bring_back(self) -> None:
+        """Serve at the same address again."""
+        await self.stack.enter_async_context(serving(self.served, self.address))
+
+
+@pytest.fixture
+async def cut_off() -> AsyncIterator[CutOff]:
+    async with AsyncExitStack() as stack:
+        scene = CutOff(await stack.enter_async_context(embedded()), stack)
+        await scene.watch()
+        yield scene
+
+
+async def test_a_watch_catches_up_with_what_happened_while_it_was_cut_off(cut_off: CutOff) -> None:
+    written = [await cut_off.far.put("a") for _ in range(10)]
+    await cut_off.bring_back()
+    written.append(await cut_off.far.put("a"))
+    events = await take_events(cut_off.batches, 11)
     assert [event.kv.mod_revision for event in events] == written
 
 
-async def test_a_watch_that_was_cut_off_over_a_compaction_says_compacted() -> None:
-    async with embedded() as served:
-        async with serving(served) as address:
-            store = await RemoteStore.connect(RemoteOptions(endpoints=(address,)))
-            near, far = Scene(store, "remote-decube"), Scene(served, "embedded-memory")
-            far.prefix = near.prefix
-            watch = near.watch()
-            batches = await watch.__aenter__()
-        await far.put("a")
-        last = await far.put("a")
-        await served.compact(last)
-        async with serving(served, address):
-            with pytest.raises(Compacted) as refused:
-                await take_events(batches, 1)
-            await watch.__aexit__(None, None, None)
-            await store.close()
+async def test_a_watch_that_was_cut_off_over_a_compaction_says_compacted(cut_off: CutOff) -> None:
+    await cut_off.far.put("a")
+    last = await cut_off.far.put("a")
+    await cut_off.served.compact(last)
+    await cut_off.bring_back()
+    with pytest.raises(Compacted) as refused:
+        await take_events(cut_off.batches, 1)
     assert refused.value.compact_revision == last
 
 

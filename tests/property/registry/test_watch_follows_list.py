@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from tests.support.effort import EFFORT
 from tests.support.stores import embedded
 
 from decube.kit.clock import ManualClock
@@ -44,7 +45,9 @@ SELECTORS = st.sampled_from(["", "tier=web", "!tier", "tier notin (db)"]).map(pa
 
 # Without shrinking: where it waits in vain, every try takes as long as the first.
 @settings(
-    max_examples=EXAMPLES, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate)
+    max_examples=EXAMPLES * EFFORT,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
 @given(before=STEPS, after=STEPS, selector=SELECTORS, resumed=st.booleans())
 def test_the_watch_leads_from_one_list_to_the_next(

@@ -3,6 +3,8 @@
 //! Every answer is compared, and after each step what can be read: all keys, at random revisions,
 //! the leases, what a new watcher gets from the past and what a standing one gets as it happens.
 
+#[path = "../support/effort.rs"]
+mod effort;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -18,6 +20,7 @@ use run::{Reopening, disk, run};
 use steps::{Step, steps};
 
 fn config(cases: u32) -> Config {
+    let cases = cases * u32::try_from(effort::effort()).expect("a small number");
     Config { cases, failure_persistence: None, ..Config::default() }
 }
 
