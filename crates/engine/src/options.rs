@@ -38,10 +38,17 @@ pub struct Options {
     pub segment_bytes: u64,
     /// A checkpoint is due when the log since the last one is longer than this and than the image.
     pub checkpoint_bytes_min: u64,
+    /// It is put off until the log since the last one has this many entries, or is four times as
+    /// long as that.
+    pub checkpoint_entries_min: u64,
+    /// How many checkpoints are kept; the newest always is.
+    pub checkpoints_kept: usize,
     /// How long covered segments are kept, for point-in-time restore.
     pub log_retention: Duration,
     /// How many bytes of covered segments are kept at most.
     pub log_retention_bytes: u64,
+    /// How many covered segments are kept at most; `None` for any number.
+    pub covered_segments_max: Option<usize>,
     /// Commands that may wait for the writer; above it they are refused as too many requests.
     pub queue_length_max: usize,
     /// Commands in one group commit.
@@ -67,8 +74,12 @@ impl Options {
             clock: Arc::new(SystemClock::new()),
             segment_bytes: 64 << 20,
             checkpoint_bytes_min: 64 << 20,
+            checkpoint_entries_min: 0,
+            // The newest one, and one to fall back to.
+            checkpoints_kept: 2,
             log_retention: Duration::from_secs(24 * 60 * 60),
             log_retention_bytes: 1 << 30,
+            covered_segments_max: None,
             queue_length_max: 50_000,
             batch_commands_max: 4_096,
             txn_operations_max: 128,

@@ -100,6 +100,7 @@ impl Drop for CheckpointWriter {
         let mut catalog = self.shared.catalog();
         catalog.checkpoint_running = false;
         catalog.checkpoint_at_bytes = self.log_bytes;
+        catalog.checkpoint_at_sequence = self.head.sequence;
     }
 }
 

@@ -128,6 +128,7 @@ impl Log {
             segments: opened.segments,
             checkpoints: opened.checkpoints,
             image_bytes: opened.image_bytes,
+            checkpoint_at_sequence: opened.recovered.checkpoint_sequence,
             ..Catalog::default()
         };
         let recovered = opened.recovered;
@@ -222,10 +223,7 @@ impl Log {
     /// checkpoint it waits for as much log again.
     #[must_use]
     pub fn checkpoint_due(&self) -> bool {
-        let catalog = self.shared.catalog();
-        let grown = self.log_bytes().saturating_sub(catalog.checkpoint_at_bytes);
-        !catalog.checkpoint_running
-            && grown > self.shared.checkpoint_bytes_min.max(catalog.image_bytes)
+        self.shared.checkpoint_due(self.log_bytes(), self.durable_sequence)
     }
 
     /// Starts a checkpoint of the state as of `head.sequence`, which must be durable and above the

@@ -13,8 +13,8 @@ use super::segment::Spare;
 use crate::clock::Clock;
 use crate::options::Options;
 
-/// The newest one, and one to fall back to.
-const CHECKPOINTS_KEPT: usize = 2;
+/// Log that few, long entries make is not let grow beyond this many times what is due.
+const PUT_OFF_FACTOR: u64 = 4;
 
 /// Shared by everything that works on an open log.
 pub(crate) struct Shared {
@@ -22,9 +22,12 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) segment_bytes: u64,
-    pub(crate) checkpoint_bytes_min: u64,
+    checkpoint_bytes_min: u64,
+    checkpoint_entries_min: u64,
+    checkpoints_kept: usize,
     log_retention: Duration,
     log_retention_bytes: u64,
+    covered_segments_max: usize,
     /// Held over the IO of preparing and removing files; taken before the catalog.
     housekeeping: Mutex<()>,
     /// Held for moments only, never over IO.
@@ -44,6 +47,8 @@ pub(crate) struct Catalog {
     pub(crate) checkpoint_running: bool,
     /// Where the log stood, in bytes since the recovered checkpoint, when the last one began.
     pub(crate) checkpoint_at_bytes: u64,
+    /// The sequence number then.
+    pub(crate) checkpoint_at_sequence: u64,
     /// Bytes of the last checkpoint.
     pub(crate) image_bytes: u64,
 }
@@ -69,8 +74,11 @@ impl Shared {
             clock: Arc::clone(&options.clock),
             segment_bytes: options.segment_bytes,
             checkpoint_bytes_min: options.checkpoint_bytes_min,
+            checkpoint_entries_min: options.checkpoint_entries_min,
+            checkpoints_kept: options.checkpoints_kept.max(1),
             log_retention: options.log_retention,
             log_retention_bytes: options.log_retention_bytes,
+            covered_segments_max: options.covered_segments_max.unwrap_or(usize::MAX),
             housekeeping: Mutex::new(()),
             catalog: Mutex::new(catalog),
         }
@@ -78,6 +86,16 @@ impl Shared {
 
     pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
         self.catalog.lock()
+    }
+
+    /// Whether the log, at these bytes and this sequence number, is due for a checkpoint.
+    pub(crate) fn checkpoint_due(&self, log_bytes: u64, sequence: u64) -> bool {
+        let catalog = self.catalog();
+        let grown = log_bytes.saturating_sub(catalog.checkpoint_at_bytes);
+        let entries = sequence.saturating_sub(catalog.checkpoint_at_sequence);
+        let due = self.checkpoint_bytes_min.max(catalog.image_bytes);
+        let put_off = entries < self.checkpoint_entries_min && grown / PUT_OFF_FACTOR <= due;
+        !catalog.checkpoint_running && grown > due && !put_off
     }
 
     /// Makes a file for the next segment, if there is none.
@@ -103,7 +121,7 @@ impl Shared {
             let catalog = self.catalog();
             let now = self.clock.wall();
             let expired = self.plan_expired_segments(&catalog, now);
-            (plan_expired_checkpoints(&catalog), expired)
+            (self.plan_expired_checkpoints(&catalog), expired)
         };
         for sequence in &checkpoints {
             self.files.remove(&self.files.checkpoint_path(*sequence))?;
@@ -127,25 +145,27 @@ impl Shared {
             .take_while(|(_, next)| next.first_sequence <= newest_checkpoint + 1)
             .map(|(segment, next)| (segment.first_sequence, segment.bytes, next.created_at))
             .collect();
-        let mut kept_bytes = 0_u64;
+        let (mut kept, mut kept_bytes) = (0, 0_u64);
         let mut expired: Vec<_> = covered
             .into_iter()
             .rev()
             .skip_while(|(_, bytes, ended_at)| {
+                kept += 1;
                 kept_bytes = kept_bytes.saturating_add(*bytes);
-                let age = now.saturating_sub(*ended_at);
-                age <= self.log_retention && kept_bytes <= self.log_retention_bytes
+                now.saturating_sub(*ended_at) <= self.log_retention
+                    && kept_bytes <= self.log_retention_bytes
+                    && kept <= self.covered_segments_max
             })
             .map(|(first_sequence, ..)| first_sequence)
             .collect();
         expired.reverse();
         expired
     }
-}
 
-fn plan_expired_checkpoints(catalog: &Catalog) -> Vec<u64> {
-    let count = catalog.checkpoints.len().saturating_sub(CHECKPOINTS_KEPT);
-    catalog.checkpoints.iter().take(count).copied().collect()
+    fn plan_expired_checkpoints(&self, catalog: &Catalog) -> Vec<u64> {
+        let count = catalog.checkpoints.len().saturating_sub(self.checkpoints_kept);
+        catalog.checkpoints.iter().take(count).copied().collect()
+    }
 }
 
 impl fmt::Debug for Shared {

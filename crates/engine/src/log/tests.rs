@@ -105,6 +105,62 @@ fn upkeep_takes_the_room_for_the_next_segment_from_the_expired_ones() {
     log.upkeep().run().unwrap();
 }
 
+/// A log of segments of 64 KiB in `/`, with what else the test sets.
+fn open_with(disk: &Faulty, set: impl FnOnce(&mut Options)) -> Log {
+    let dir = Path::new("/").to_owned();
+    let location =
+        LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs: Arc::new(disk.clone()) };
+    let mut options = Options::new(Storage::Log(location.clone()));
+    options.segment_bytes = 1 << 16;
+    set(&mut options);
+    Log::open(&options, &location, &mut Count::default()).unwrap()
+}
+
+fn files_ending(disk: &Faulty, suffix: &str) -> usize {
+    disk.files().iter().filter(|(path, _)| path.to_string_lossy().ends_with(suffix)).count()
+}
+
+#[test]
+fn as_many_checkpoints_and_covered_segments_are_kept_as_asked_for() {
+    for (kept, segments_max, segments) in [(1, Some(0), 1), (3, Some(2), 3), (2, None, 6)] {
+        let disk = Faulty::new(1);
+        let mut log = open_with(&disk, |options| {
+            options.checkpoints_kept = kept;
+            options.covered_segments_max = segments_max;
+        });
+        for revision in 2..8 {
+            commit(&mut log, &put(revision, &vec![7; 40_000]));
+            checkpoint(&log);
+        }
+        assert_eq!(files_ending(&disk, ".checkpoint"), kept);
+        assert_eq!(files_ending(&disk, ".log"), segments, "the active one, and those covered");
+    }
+}
+
+#[test]
+fn a_checkpoint_waits_for_its_entries_but_not_for_ever() {
+    let limits = |options: &mut Options| {
+        options.checkpoint_bytes_min = 10_000;
+        options.checkpoint_entries_min = 5;
+    };
+    let disk = Faulty::new(1);
+    let mut log = open_with(&disk, limits);
+    let due_after = |log: &mut Log, bytes: usize| {
+        let first = log.durable_sequence() + 1;
+        (first..).find(|sequence| {
+            commit(log, &put(i64::try_from(*sequence).unwrap() + 1, &vec![7; bytes]));
+            log.checkpoint_due()
+        })
+    };
+    assert_eq!(due_after(&mut log, 4_000), Some(5), "three entries are long enough, but few");
+    checkpoint(&log);
+    assert_eq!(due_after(&mut log, 30_000), Some(7), "four times as long is enough");
+    checkpoint(&log);
+    drop(log);
+    let mut log = open_with(&disk, limits);
+    assert_eq!(due_after(&mut log, 4_000), Some(12), "a restart counts on");
+}
+
 #[test]
 fn a_store_in_use_is_refused_with_the_pid_of_its_user() {
     let dir = tempfile::tempdir().unwrap();
