@@ -109,6 +109,8 @@ def in_use(path: Path | str, pid: object) -> StartFailure:
 def unusable(path: Path | str, error: OSError) -> StartFailure:
     """Say why the directory cannot be used."""
     reason = (error.strerror or str(error)).lower()
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        reason = "there is a file where a directory should be"
     if error.errno in _NO_ROOM:
         return StartFailure(
             f"no room in the data directory {path}: {reason}",

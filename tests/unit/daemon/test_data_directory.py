@@ -80,7 +80,7 @@ def test_the_nodes_facts_are_there_while_it_runs(tmp_path: Path) -> None:
 
 def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StartFailure, match="cannot write the data directory") as caught:
+    with pytest.raises(StartFailure, match="there is a file where a directory should be") as caught:
         DataDirectory(tmp_path / "file").__enter__()
     assert caught.value.exit_code == ExitCode.DATA_DIRECTORY_NOT_WRITABLE
 

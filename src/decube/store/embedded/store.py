@@ -91,9 +91,12 @@ class EmbeddedStore:
             reading.add_done_callback(self._range_done)
             answer = await reading
         kvs = decode_key_values(answer.take(PAGE_RECORDS))
-        while page := answer.take(PAGE_RECORDS):
-            await asyncio.sleep(0)
-            kvs += decode_key_values(page)
+        if len(kvs) == PAGE_RECORDS:
+            pages = [kvs]
+            while page := answer.take(PAGE_RECORDS):
+                await asyncio.sleep(0)
+                pages.append(decode_key_values(page))
+            kvs = tuple(itertools.chain.from_iterable(pages))
         return RangeResult(Revision(answer.revision), kvs, answer.count, answer.more)
 
     async def txn(self, request: Txn) -> TxnResult:
@@ -181,6 +184,13 @@ class EmbeddedStore:
         """Return all the engine's figures by name, for metrics."""
         try:
             return self._engine.status()
+        except _native.StoreError as error:
+            raise translate(error) from None
+
+    def troubles(self) -> tuple[str | None, str | None]:
+        """Tell why writes are refused, and why a checkpoint or the log's upkeep failed last."""
+        try:
+            return self._engine.troubles()
         except _native.StoreError as error:
             raise translate(error) from None
 
