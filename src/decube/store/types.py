@@ -55,13 +55,18 @@ class KeyValue(msgspec.Struct, frozen=True):
 
 
 class RangeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Reads keys at one revision (`LATEST`: the current one). `limit` 0 means no limit."""
+    """Reads keys at one revision (`LATEST`: the current one). `limit` 0 means no limit.
+
+    With `serializable` the node or member that is asked answers from what it has, which may be
+    older than what another has acknowledged.
+    """
 
     range: KeyRange
     limit: int = 0
     revision: Revision = LATEST
     keys_only: bool = False
     count_only: bool = False
+    serializable: bool = False
 
 
 class RangeResult(msgspec.Struct, frozen=True):

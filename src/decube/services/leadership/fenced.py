@@ -17,28 +17,16 @@ from decube.services.leadership.election import (
     compare_term,
     observation,
 )
+from decube.store.delegating import DelegatingStore
 from decube.store.types import Txn, TxnResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
-
     from decube.services.leadership.election import Observation
     from decube.store.protocol import Store
-    from decube.store.types import (
-        LeaseGrant,
-        LeaseId,
-        LeaseStatus,
-        RangeRequest,
-        RangeResult,
-        Revision,
-        StoreStatus,
-        WatchBatch,
-        WatchRequest,
-    )
+    from decube.store.types import LeaseGrant, LeaseId, Revision
 
 
-class FencedStore:
+class FencedStore(DelegatingStore):
     """A `Store` whose transactions are those of one term of leadership.
 
     What changes something and is no transaction (leases, compaction) cannot carry the compare: the
@@ -47,7 +35,7 @@ class FencedStore:
     """
 
     def __init__(self, store: Store, term: Revision) -> None:
-        self._store = store
+        super().__init__(store)
         self._term = term
         self._election = Election(store)
 
@@ -64,16 +52,6 @@ class FencedStore:
             raise Internal("a nested transaction was answered with something else")
         return result
 
-    async def range(self, request: RangeRequest) -> RangeResult:
-        """Read keys; see `Store.range`. Readers need no term."""
-        return await self._store.range(request)
-
-    def watch(
-        self, request: WatchRequest
-    ) -> AbstractAsyncContextManager[AsyncIterator[WatchBatch]]:
-        """Open a watch; see `Store.watch`."""
-        return self._store.watch(request)
-
     async def lease_grant(self, ttl_s: int, lease_id: LeaseId | None = None) -> LeaseGrant:
         """Grant a lease; see `Store.lease_grant`. Raises `NotLeader`."""
         await self._check_term()
@@ -89,25 +67,10 @@ class FencedStore:
         await self._check_term()
         return await self._store.lease_revoke(lease_id)
 
-    async def lease_status(self, lease_id: LeaseId, *, with_keys: bool = False) -> LeaseStatus:
-        """Look at a lease; see `Store.lease_status`."""
-        return await self._store.lease_status(lease_id, with_keys=with_keys)
-
-    async def leases(self) -> tuple[LeaseId, ...]:
-        """List all live leases; see `Store.leases`."""
-        return await self._store.leases()
-
     async def compact(self, revision: Revision) -> None:
         """Forget history; see `Store.compact`. Raises `NotLeader`."""
         await self._check_term()
         await self._store.compact(revision)
-
-    async def status(self) -> StoreStatus:
-        """Tell what the store is; see `Store.status`."""
-        return await self._store.status()
-
-    async def close(self) -> None:
-        """Do nothing: the store beneath belongs to the node."""
 
     async def _check_term(self) -> None:
         observed = await self._election.observe()

@@ -23,6 +23,7 @@ from decube.registry.listing import ListQuery, Page
 from decube.registry.registry import Registry
 from decube.registry.unreadable import UnreadableRows
 from decube.registry.watching import Changes, WatchQuery
+from decube.store.local import LocalReads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,13 +84,10 @@ class PodService:
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> None:
-        self._registry = Registry(
-            store,
-            PODS,
-            unreadable or UnreadableRows(),
-            clock=clock or SystemClock(),
-            ids=ids or RandomIds(),
-        )
+        unreadable = unreadable or UnreadableRows()
+        clock, ids = clock or SystemClock(), ids or RandomIds()
+        self._registry = Registry(store, PODS, unreadable, clock=clock, ids=ids)
+        self._local = Registry(LocalReads(store), PODS, unreadable, clock=clock, ids=ids)
 
     async def create(self, draft: PodDraft) -> Pod:
         """Create a pod. Raises `Invalid` and `AlreadyExists`."""
@@ -103,9 +101,13 @@ class PodService:
             Pod(metadata, PodSpec(draft.node_name), PodStatus(draft.status))
         )
 
-    async def get(self, namespace: str, name: str) -> Pod:
-        """Read a pod. Raises `NotFound`, `Invalid` and `Corrupt`."""
-        return await self._registry.get(namespace or NAMESPACE_DEFAULT, name)
+    async def get(self, namespace: str, name: str, *, local: bool = False) -> Pod:
+        """Read a pod; with `local` as this node has it, which on a standby may be a little old.
+
+        Raises `NotFound`, `Invalid` and `Corrupt`.
+        """
+        registry = self._local if local else self._registry
+        return await registry.get(namespace or NAMESPACE_DEFAULT, name)
 
     async def list(
         self,
@@ -114,12 +116,13 @@ class PodService:
         *,
         limit: int = 0,
         continue_token: str = "",
+        local: bool = False,
     ) -> Page[Pod]:
-        """Read a page of the pods of a namespace, or with `*` of all.
+        """Read a page of the pods of a namespace, or with `*` of all; `local` as in `get`.
 
         Raises `Invalid` and `Compacted`.
         """
-        return await self._registry.list(
+        return await (self._local if local else self._registry).list(
             ListQuery(
                 namespace=listed_namespace(namespace),
                 selector=selector,

@@ -47,6 +47,7 @@ def encode_range(request: RangeRequest) -> rpc.RangeRequest:
         revision=request.revision,
         keys_only=request.keys_only,
         count_only=request.count_only,
+        serializable=request.serializable,
     )
 
 

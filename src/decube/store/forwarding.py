@@ -1,0 +1,125 @@
+"""The store of a node that may be a standby: what only the primary can do is done there.
+
+A standby's own store has every revision that was replicated, and takes no writes. So serializable
+reads and watches are answered here, and the rest is sent to the primary's etcd port. The role
+changes while the node runs; a call belongs to the role that was there when it began.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from decube.kit.errors import NotLeader, Unavailable
+from decube.store.delegating import DelegatingStore
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from decube.store.protocol import Store
+    from decube.store.types import (
+        LeaseGrant,
+        LeaseId,
+        LeaseStatus,
+        RangeRequest,
+        RangeResult,
+        Revision,
+        Txn,
+        TxnResult,
+    )
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ForwardingStore(DelegatingStore):
+    """A `Store` over the node's own, which forwards while the node is a standby.
+
+    `connect` makes a store of a primary's etcd address, without waiting for it.
+    """
+
+    def __init__(self, own: Store, connect: Callable[[str], Store]) -> None:
+        super().__init__(own)
+        self._connect = connect
+        self._standby = False
+        self._address = ""
+        self._primary: Store | None = None
+
+    async def lead(self) -> None:
+        """Do everything here from now on."""
+        self._standby = False
+        await self._leave()
+
+    async def follow(self, primary: str) -> None:
+        """Forward to the etcd address of a primary; "" while it is not known."""
+        self._standby = True
+        if primary == self._address:
+            return
+        await self._leave()
+        self._address = primary
+        if primary:
+            self._primary = self._connect(primary)
+
+    async def range(self, request: RangeRequest) -> RangeResult:
+        """Read keys, here when that is enough; see `Store.range`. Raises `NotLeader`."""
+        if not self._standby or request.serializable:
+            return await self._store.range(request)
+        return await self._ask(self._reach().range, request)
+
+    async def txn(self, request: Txn) -> TxnResult:
+        """Evaluate a transaction; see `Store.txn`. Raises `NotLeader`."""
+        if not self._standby:
+            return await self._store.txn(request)
+        return await self._ask(self._reach().txn, request)
+
+    async def lease_grant(self, ttl_s: int, lease_id: LeaseId | None = None) -> LeaseGrant:
+        """Grant a lease; see `Store.lease_grant`. Raises `NotLeader`."""
+        return await self._ask(self._reach().lease_grant, ttl_s, lease_id)
+
+    async def lease_keep_alive(self, lease_id: LeaseId) -> int:
+        """Renew a lease; see `Store.lease_keep_alive`. Raises `NotLeader`."""
+        return await self._ask(self._reach().lease_keep_alive, lease_id)
+
+    async def lease_revoke(self, lease_id: LeaseId) -> Revision:
+        """End a lease; see `Store.lease_revoke`. Raises `NotLeader`."""
+        return await self._ask(self._reach().lease_revoke, lease_id)
+
+    async def lease_status(self, lease_id: LeaseId, *, with_keys: bool = False) -> LeaseStatus:
+        """Look at a lease; see `Store.lease_status`. Raises `NotLeader`."""
+        return await self._ask(self._reach().lease_status, lease_id, with_keys=with_keys)
+
+    async def leases(self) -> tuple[LeaseId, ...]:
+        """List all live leases; see `Store.leases`. Raises `NotLeader`."""
+        return await self._ask(self._reach().leases)
+
+    async def compact(self, revision: Revision) -> None:
+        """Forget history; see `Store.compact`. Raises `NotLeader`."""
+        await self._ask(self._reach().compact, revision)
+
+    async def close(self) -> None:
+        """Let go of the primary; the node's own store belongs to the node."""
+        await self._leave()
+
+    def _reach(self) -> Store:
+        """Return the store that may write."""
+        if not self._standby:
+            return self._store
+        if self._primary is None:
+            raise NotLeader("this node is a standby, and no primary has been found yet")
+        return self._primary
+
+    async def _ask(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        if not self._standby:
+            return await call(*args, **kwargs)
+        address = self._address
+        try:
+            return await call(*args, **kwargs)
+        except Unavailable as error:
+            raise NotLeader(
+                f"this node is a standby, and its primary cannot be reached: {error.message}",
+                leader=address,
+            ) from error
+
+    async def _leave(self) -> None:
+        primary, self._primary, self._address = self._primary, None, ""
+        if primary is not None:
+            await primary.close()
