@@ -278,3 +278,17 @@ async def test_a_damaged_row_is_a_server_error_that_names_the_key(api: RestApi) 
     assert error["details"]["key"] == "/decube/pods/default/a"
     assert (await api.client.get(PODS)).json()["unreadable"] == 1
     assert (await api.client.delete(f"{PODS}/a")).status_code == 200
+
+
+@pytest.mark.parametrize("consistency", ["strong", "local"])
+async def test_a_read_says_whose_answer_it_wants(api: RestApi, consistency: str) -> None:
+    await create(api, "a")
+    wanted = {"consistency": consistency}
+    assert (await api.client.get(f"{PODS}/a", params=wanted)).json()["found"]
+    assert (await api.client.get(PODS, params=wanted)).json()["count"] == 1
+
+
+@pytest.mark.parametrize("path", [PODS, f"{PODS}/a"])
+async def test_an_unknown_consistency_is_refused(api: RestApi, path: str) -> None:
+    answer = await api.client.get(path, params={"consistency": "eventual"})
+    assert refusal(answer, 400, "invalid")["details"]["field"] == "consistency"

@@ -8,13 +8,14 @@ import pytest
 from tests.support.stores import Scene, embedded, take_events
 
 from decube.kit.errors import NotLeader
-from decube.store.embedded import EmbeddedStore
 from decube.store.forwarding import ForwardingStore
 from decube.store.remote import RemoteOptions, RemoteStore
 from decube.store.types import KeyRange, Put, RangeRequest, RangeResult, Txn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from decube.store.embedded import EmbeddedStore
 
 PRIMARY = "primary.example:2379"
 

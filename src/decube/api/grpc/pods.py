@@ -40,7 +40,7 @@ class PodCalls:
     async def get_pod(self, request: pb.GetPodRequest) -> pb.GetPodResponse:
         """Read a pod; an absent one is told in the answer."""
         try:
-            pod = await self._pods.get(request.namespace, request.name)
+            pod = await self._pods.get(request.namespace, request.name, local=request.local)
         except TOLD as error:
             return pb.GetPodResponse(error=error.message, error_code=error.code)
         return pb.GetPodResponse(pod=message_of(pod), found=True)
@@ -52,6 +52,7 @@ class PodCalls:
             _selector_of(request),
             limit=request.limit,
             continue_token=request.continuation_token,
+            local=request.local,
         )
         return pb.ListPodsResponse(
             pods=[message_of(pod) for pod in page.items],

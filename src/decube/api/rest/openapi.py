@@ -73,6 +73,15 @@ _PARAMETERS: dict[str, Schema] = {
         "description": f"A namespace, `{names.NAMESPACE_DEFAULT}` if empty; `*` for all.",
         "schema": {"anyOf": [{"$ref": "#/components/schemas/Namespace"}, {"const": "*"}]},
     },
+    "consistency": {
+        "name": "consistency",
+        "in": "query",
+        "description": (
+            "`strong` (the default) shows all that was acknowledged; on a standby the primary is "
+            "asked. `local` is answered by the node itself, which may be a little behind."
+        ),
+        "schema": {"enum": ["strong", "local"]},
+    },
     "label_selector": {
         "name": "label_selector",
         "in": "query",

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from decube.api.rest.answers import Header, json_answer
 from decube.api.rest.bodies import BodyReader
 from decube.api.rest.options import allow
-from decube.api.rest.queries import read_boolean, read_count, read_query
+from decube.api.rest.queries import read_boolean, read_count, read_is_local, read_query
 from decube.api.rest.shapes import (
     Deleted,
     PodCreation,
@@ -39,8 +39,16 @@ if TYPE_CHECKING:
 
 LIST_PATH = "/api/v1/pods"
 POD_PATH = "/api/v1/pods/{name:str}"
-LIST_PARAMETERS = ("namespace", "label_selector", "limit", "continue", "watch", "resource_version")
-POD_PARAMETERS = ("namespace",)
+LIST_PARAMETERS = (
+    "namespace",
+    "label_selector",
+    "limit",
+    "continue",
+    "watch",
+    "resource_version",
+    "consistency",
+)
+POD_PARAMETERS = ("namespace", "consistency")
 CHANGE_PARAMETERS = ("namespace", "resource_version")
 
 _OK, _CREATED = 200, 201
@@ -73,8 +81,10 @@ class PodRoutes:
 
     async def get_pod(self, scope: Scope) -> ASGIApp:
         """Read a pod."""
-        namespace = read_query(scope, POD_PARAMETERS).get("namespace", NAMESPACE_DEFAULT)
-        view = view_of(await self._pods.get(namespace, scope["path_params"]["name"]))
+        parameters = read_query(scope, POD_PARAMETERS)
+        namespace = parameters.get("namespace", NAMESPACE_DEFAULT)
+        local = read_is_local(parameters)
+        view = view_of(await self._pods.get(namespace, scope["path_params"]["name"], local=local))
         return json_answer(_OK, PodFound(view), _etag(view))
 
     async def list_pods(self, scope: Scope) -> ASGIApp:
@@ -92,6 +102,7 @@ class PodRoutes:
             parse_selector(parameters.get("label_selector", "")),
             limit=read_count(parameters, "limit"),
             continue_token=parameters.get("continue", ""),
+            local=read_is_local(parameters),
         )
         pods = [view_of(pod) for pod in page.items]
         return json_answer(

@@ -50,6 +50,14 @@ def read_boolean(parameters: Mapping[str, str], name: str) -> bool:
     return _BOOLEANS[text]
 
 
+def read_is_local(parameters: Mapping[str, str]) -> bool:
+    """Read `consistency`: whether this node's own answer is enough."""
+    text = parameters.get("consistency", "strong")
+    if text not in ("strong", "local"):
+        raise Invalid(f"consistency {shown(text)} is neither strong nor local", field="consistency")
+    return text == "local"
+
+
 def read_count(parameters: Mapping[str, str], name: str) -> int:
     """Read a number without a sign; absent is 0."""
     text = parameters.get(name, "0")

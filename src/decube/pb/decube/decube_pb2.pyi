@@ -186,17 +186,21 @@ class GetPodRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
+    LOCAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     namespace: _builtins.str
+    local: _builtins.bool
+    """as this node has it: on a standby a little behind, without asking the primary"""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         namespace: _builtins.str = ...,
+        local: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["local", b"local", "name", b"name", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,6 +265,7 @@ class ListPodsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     CONTINUATION_TOKEN_FIELD_NUMBER: _builtins.int
     LABEL_SELECTOR_FIELD_NUMBER: _builtins.int
+    LOCAL_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """empty: default; *: all"""
     limit: _builtins.int
@@ -268,6 +273,8 @@ class ListPodsRequest(_message.Message):
     continuation_token: _builtins.str
     label_selector: _builtins.str
     """Kubernetes' grammar; together with labels both must match"""
+    local: _builtins.bool
+    """as in GetPodRequest"""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """pods that have all of these"""
@@ -280,10 +287,11 @@ class ListPodsRequest(_message.Message):
         limit: _builtins.int = ...,
         continuation_token: _builtins.str = ...,
         label_selector: _builtins.str = ...,
+        local: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuation_token", b"continuation_token", "label_selector", b"label_selector", "labels", b"labels", "limit", b"limit", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuation_token", b"continuation_token", "label_selector", b"label_selector", "labels", b"labels", "limit", b"limit", "local", b"local", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
