@@ -49,8 +49,8 @@ prints a file with all defaults, `decube config schema` a JSON schema for editor
 
 Durations are Go's: `1h30m`, `5s`, `100ms`, `0`. Addresses are `host:port`; `:8080` listens on all
 interfaces, port 0 takes a free one (the addresses in use are in `node.json` in the data directory).
-The defaults listen on this machine only; there is no TLS and no authentication yet, so listening
-wider is warned about.
+The defaults listen on this machine only. Listening wider without TLS, or without asking clients for
+certificates, is warned about: [howto/tls.md](howto/tls.md).
 """
 
 

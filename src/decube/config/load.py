@@ -6,11 +6,12 @@ go. Pure but for reading the file: the environment and the flags are handed in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 import msgspec
 
+from decube.config import listener_tls
 from decube.config.keys import Key, keys, nearest, sections
 from decube.config.settings import Section, Settings
 from decube.config.sources import Given, Source, read_environment, read_file, read_flags
@@ -31,6 +32,8 @@ _ABOVE_ZERO: Final = frozenset(
         "api.rest.timeout",
         "etcd.watch_progress_notify_interval",
         "node.shutdown_timeout",
+        "security.handshake_timeout",
+        "security.reload_interval",
         "store.connect_timeout",
         "store.leader_ttl",
         "store.request_timeout",
@@ -56,12 +59,17 @@ class Loaded:
     origins: Mapping[str, str]
 
     def without_effect(self) -> list[Key]:
-        """Return the keys that somebody set and that do nothing yet."""
-        return [
-            key
-            for key in keys().values()
-            if key.no_effect is not None and self.origins[key.path] != DEFAULT
-        ]
+        """Return the keys that somebody set and that do nothing, yet or beside the others."""
+        beside = listener_tls.without_effect(self.settings)
+        idle = []
+        for key in keys().values():
+            if self.origins[key.path] == DEFAULT:
+                continue
+            if key.no_effect is not None:
+                idle.append(key)
+            elif key.path in beside and value_of(self.settings, key.path) != key.default:
+                idle.append(replace(key, no_effect=beside[key.path]))
+        return idle
 
 
 def value_of(settings: Settings, path: str) -> object:
@@ -108,6 +116,8 @@ def convert(key: Key, given: Given) -> object:
     raw = given.raw
     if given.textual:
         raw = _from_text(key.bare_type, str(raw))
+    if key.bare_number:
+        raw = _with_unit(raw, key.bare_number)
     _check_choice(key.bare_type, raw)
     try:
         return msgspec.convert(raw, key.annotation, dec_hook=_decode)
@@ -116,8 +126,6 @@ def convert(key: Key, given: Given) -> object:
         raise ValueError(reason[:1].lower() + reason[1:]) from error
 
 
-    if key.bare_number:
-        raw = _with_unit(raw, key.bare_number)
 def _from_text(kind: Any, text: str) -> Any:  # noqa: ANN401 - a type and a raw value
     """Make of an environment variable or flag what the file would hold."""
     if get_origin(kind) is tuple:
@@ -135,14 +143,6 @@ def _from_text(kind: Any, text: str) -> Any:  # noqa: ANN401 - a type and a raw 
     return text
 
 
-def _check_choice(kind: Any, raw: object) -> None:  # noqa: ANN401 - a type
-    """Refuse what is none of a key's values by naming them, and the nearest."""
-    choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
-    if choices and raw not in choices:
-        near = nearest(str(raw), choices)
-        hint = f"; did you mean {near}?" if near else ""
-        raise ValueError(f'"{raw}" is none of {", ".join(choices)}{hint}')
-
 def _with_unit(raw: Any, unit: str) -> Any:  # noqa: ANN401 - a raw value
     """Give a number alone its unit; nothing at all is 0."""
     text = raw.strip() if isinstance(raw, str) else raw
@@ -151,6 +151,14 @@ def _with_unit(raw: Any, unit: str) -> Any:  # noqa: ANN401 - a raw value
     is_number = isinstance(text, int) and not isinstance(text, bool)
     return f"{text}{unit}" if is_number or (isinstance(text, str) and text.isdecimal()) else raw
 
+
+def _check_choice(kind: Any, raw: object) -> None:  # noqa: ANN401 - a type
+    """Refuse what is none of a key's values by naming them, and the nearest."""
+    choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
+    if choices and raw not in choices:
+        near = nearest(str(raw), choices)
+        hint = f"; did you mean {near}?" if near else ""
+        raise ValueError(f'"{raw}" is none of {", ".join(choices)}{hint}')
 
 
 def _decode(kind: type, raw: Any) -> Any:  # noqa: ANN401 - msgspec's hook
@@ -184,11 +192,10 @@ def _contradictions(settings: Settings, given: Mapping[str, Given]) -> list[str]
         return f" ({given[path].origin})" if path in given else ""
 
     problems = []
-    if settings.security.tls_enabled:
-        problems.append(
-            "security.tls_enabled: TLS is not built yet, and plain text is not served in its "
-            f"place; set it to false{where('security.tls_enabled')}"
-        )
+    problems += [
+        problem + where(problem.partition(":")[0])
+        for problem in listener_tls.contradictions(settings)
+    ]
     store = settings.store
     if store.backend == "etcd" and not store.endpoints:
         problems.append(

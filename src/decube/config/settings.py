@@ -252,18 +252,39 @@ class LoggingSettings(Section, frozen=True, kw_only=True):
 
 
 class SecuritySettings(Section, frozen=True, kw_only=True):
-    """TLS."""
+    """TLS: one certificate for all listeners, or one for each. docs/howto/tls.md shows it."""
 
     tls_enabled: Annotated[
         bool,
         Meta(
-            description="Whether the listeners speak TLS. Not built yet: `true` is refused, because"
-            " to serve plain text where TLS was asked for would be dangerous."
+            description="Certificate (PEM) that the listeners show, and the ones that link it to "
+            "its CA, in this order."
         ),
-    ] = False
-    cert_file: Annotated[str, _later("Certificate (PEM) of the listeners.", _NO_TLS)] = ""
-    key_file: Annotated[str, _later("Private key (PEM) of the certificate.", _NO_TLS)] = ""
-    ca_file: Annotated[str, _later("CA (PEM) of client certificates.", _NO_TLS)] = ""
+    ] = ""
+    key_file: Annotated[
+        str, Meta(description="Private key (PEM, without a passphrase) of the certificate.")
+    ] = ""
+    ca_file: Annotated[
+        str, Meta(description="CAs (PEM) whose client certificates are accepted.")
+    ] = ""
+    client_auth: Annotated[
+        Literal["auto", "none", "request", "require"],
+        Meta(
+            description="Whether clients must show a certificate of `ca_file`. `request`: only "
+            "those that show one are checked. `auto`: `require` with a `ca_file`, else `none`."
+        ),
+    ] = "auto"
+    reload_interval: Annotated[
+        Duration,
+        Meta(
+            description="How often the files are looked at; what changed serves the next "
+            "connections."
+        ),
+    ] = parse_duration("5s")
+    handshake_timeout: Annotated[
+        Duration, Meta(description="How long a client may take for the TLS handshake.")
+    ] = parse_duration("15s")
+    listeners: SecurityListeners = SecurityListeners()
 
 
 class Settings(Section, frozen=True, kw_only=True):
@@ -277,3 +298,7 @@ class Settings(Section, frozen=True, kw_only=True):
     snapshot: SnapshotSettings = SnapshotSettings()
     logging: LoggingSettings = LoggingSettings()
     security: SecuritySettings = SecuritySettings()
+        Meta(description="Whether the listeners speak TLS (1.2 and above), all of them."),
+    ] = False
+    cert_file: Annotated[
+        str,

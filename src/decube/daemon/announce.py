@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from decube.config.listener_tls import listeners_off, tls_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from decube.config.listener_tls import ListenerName
     from decube.config.load import Loaded
     from decube.config.settings import Settings
+    from decube.kit.addresses import Address
     from decube.services.node import NodeInfo
 
 _log = structlog.get_logger("decube.daemon")
@@ -25,10 +29,11 @@ def warn_about(loaded: Loaded) -> None:
     for key in loaded.without_effect():
         by_reason.setdefault(str(key.no_effect), []).append(key.path)
     if by_reason:
-        _log.warning("these settings have no effect yet", settings=by_reason)
+        _log.warning("these settings have no effect", settings=by_reason)
     if exposed := _exposed(settings):
+        missing = "authentication" if settings.security.tls_enabled else "TLS or authentication"
         _log.warning(
-            "listening beyond this machine without TLS or authentication: "
+            f"listening beyond this machine without {missing}: "
             "whoever reaches these addresses may read and change everything",
             listeners=exposed,
         )
@@ -61,7 +66,7 @@ def tell_ready(info: NodeInfo, data_directory: Path, store: str) -> None:
         )
         return
     rows = [
-        ("REST", f"http://{info.address}   (try it: /docs)" if info.address else "off"),
+        ("REST", f"{_url(info.address)}   (try it: /docs)" if info.address else "off"),
         ("gRPC", info.grpc_address or "off"),
         ("etcd", info.etcd_address or "off"),
         ("data", f"{data_directory}   ({store})"),
@@ -79,17 +84,30 @@ def tell_stopping() -> None:
 
 
 def _exposed(settings: Settings) -> dict[str, str]:
-    listeners = {}
-    if settings.store.backend == "embedded":
-        listeners["node.listen_address"] = settings.node.listen_address
-    if settings.api.rest.enabled:
-        listeners["api.rest.address"] = settings.api.rest.address
-    if settings.api.grpc.enabled:
-        listeners["api.grpc.address"] = settings.api.grpc.address
-    return {key: str(address) for key, address in listeners.items() if not address.is_loopback}
+    """Return the listeners that others reach and that ask nobody for a certificate."""
+    addresses: dict[ListenerName, tuple[str, Address]] = {
+        "etcd": ("node.listen_address", settings.node.listen_address),
+        "rest": ("api.rest.address", settings.api.rest.address),
+        "grpc": ("api.grpc.address", settings.api.grpc.address),
+    }
+    off = listeners_off(settings)
+    return {
+        key: str(address)
+        for name, (key, address) in addresses.items()
+        if name not in off and not address.is_loopback and not _verifies_clients(settings, name)
+    }
+
+
+def _verifies_clients(settings: Settings, name: ListenerName) -> bool:
+    tls = tls_of(settings, name)
+    return tls is not None and tls.client_auth == "require"
 
 
 def _first_command(info: NodeInfo) -> str:
     if info.address:
-        return f"curl http://{info.address}/health"
+        return f"curl {_url(info.address)}/health"
     return f"etcdctl --endpoints={info.etcd_address} endpoint status"
+
+
+def _url(address: str) -> str:
+    return address if "://" in address else f"http://{address}"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from decube.config.settings import Settings
+    from decube.daemon.certificates import Certificates
     from decube.daemon.facts import NodeFacts
     from decube.store.protocol import Store
 
@@ -21,22 +22,37 @@ class Surroundings(NamedTuple):
     facts: NodeFacts
     store: Store
     metrics: CollectorRegistry
+    certificates: Certificates
 
 
 def start_background(
     surroundings: Surroundings, tasks: asyncio.TaskGroup
 ) -> list[asyncio.Task[None]]:
     """Start them all; cancelling one ends it in good order."""
+    started = _start_certificate_watch(surroundings, tasks)
     if surroundings.settings.store.backend == "etcd":
-        return [_start_leadership(surroundings, tasks)]
+        return [*started, _start_leadership(surroundings, tasks)]
     # A shared etcd compacts itself as its own flags say.
-    return _start_compaction(surroundings, tasks)
+    return [*started, *_start_compaction(surroundings, tasks)]
+
+
+def _start_certificate_watch(
+    surroundings: Surroundings, tasks: asyncio.TaskGroup
+) -> list[asyncio.Task[None]]:
+    identities = surroundings.certificates.identities
+    if not identities:
+        return []
+    from decube.daemon.certificate_watch import CertificateWatch  # noqa: PLC0415 - TLS only
+
+    interval_s = surroundings.settings.security.reload_interval.seconds
+    watch = CertificateWatch(identities, interval_s, surroundings.metrics)
+    return [tasks.create_task(watch.run(), name="certificates")]
 
 
 def _start_leadership(surroundings: Surroundings, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:
     from decube.services.leadership import Candidate, Leadership  # noqa: PLC0415 - shared stores
 
-    settings, facts, store, _ = surroundings
+    settings, facts, store, *_ = surroundings
     leadership = Leadership(
         store,
         Candidate(settings.node.id, facts.rest_address),
@@ -51,7 +67,7 @@ def _start_compaction(
 ) -> list[asyncio.Task[None]]:
     from decube.services.compaction import HistoryCompaction  # noqa: PLC0415 - embedded stores
 
-    settings, _, store, metrics = surroundings
+    settings, _, store, metrics, _ = surroundings
     retention_s = settings.etcd.auto_compaction_retention.seconds
     if not retention_s:
         return []

@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     NEWER_FORMAT = 24
     STORE_UNREACHABLE = 25
     CANNOT_LISTEN = 26
+    CERTIFICATE_UNUSABLE = 27
 
 
 MEANINGS: Mapping[ExitCode, str] = {
@@ -34,6 +35,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.NEWER_FORMAT: "The data was written by a newer version.",
     ExitCode.STORE_UNREACHABLE: "Backend `etcd`: no endpoint answered in `store.connect_timeout`.",
     ExitCode.CANNOT_LISTEN: "An address is not one of this machine, or its port not allowed.",
+    ExitCode.CERTIFICATE_UNUSABLE: "A certificate, key or CA of `security` is missing, expired or "
+    "does not fit; the text names the key.",
 }
 
 

@@ -61,8 +61,9 @@ class NodeFacts:
         self.etcd_address = ",".join(settings.store.endpoints)
 
     def told(self, bound: Address) -> str:
-        """Return the address by which others reach a bound one."""
-        return str(advertised(bound, self._settings.node.advertise_host))
+        """Return the address by which others reach a bound one; that of TLS begins with https."""
+        address = str(advertised(bound, self._settings.node.advertise_host))
+        return f"https://{address}" if self._settings.security.tls_enabled else address
 
     def node_info(self) -> NodeInfo:
         """Tell the present facts."""

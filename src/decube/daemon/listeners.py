@@ -11,6 +11,7 @@ import errno
 from typing import TYPE_CHECKING, TypeVar
 
 from decube.daemon.addresses import cannot_listen, check_free, resolved
+from decube.daemon.exits import ExitCode, StartFailure
 from decube.kit.addresses import parse_address
 from decube.kit.errors import Unavailable
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from decube.config.settings import Settings
+    from decube.daemon.certificates import Certificates
     from decube.daemon.facts import NodeFacts
     from decube.kit.addresses import Address
     from decube.services.pods import PodService
@@ -35,15 +37,22 @@ Bound = TypeVar("Bound")
 class Listeners:
     """What is open. Used on one event loop."""
 
-    def __init__(self, settings: Settings, facts: NodeFacts) -> None:
+    def __init__(self, settings: Settings, facts: NodeFacts, certificates: Certificates) -> None:
         self._settings = settings
         self._facts = facts
+        self._certificates = certificates
         self._drains: dict[str, Drain] = {}
 
     async def open_etcd(self, store: EmbeddedStore) -> None:
         """Serve etcd's API on the store, from Rust. Raises `StartFailure`."""
         from decube.store.embedded import EtcdListenerOptions  # noqa: PLC0415 - not on `etcd`
 
+        if self._certificates.of("etcd") is not None:
+            raise StartFailure(
+                "the etcd API does not speak TLS yet, and plain text is not served in its place",
+                ExitCode.CANNOT_LISTEN,
+                hint="set security.tls_enabled to false",
+            )
         etcd, address = self._settings.etcd, self._settings.node.listen_address
         what = ("etcd", "node.listen_address", address)
         exact = await self._listen(*what, resolved(address))
@@ -84,6 +93,8 @@ class Listeners:
             body_bytes_max=rest.max_body_bytes,
             connections_max=rest.max_connections,
             timeout_s=rest.timeout.seconds,
+            identity=self._certificates.of("rest"),
+            handshake_timeout_s=self._settings.security.handshake_timeout.seconds,
         )
         server = RestServer(
             RestDependencies(pods=pods, node=self._facts, options=options, metrics=metrics)
@@ -101,7 +112,12 @@ class Listeners:
         )
 
         grpc = self._settings.api.grpc
-        options = GrpcOptions(listen=grpc.address, message_bytes_max=grpc.max_message_bytes)
+        options = GrpcOptions(
+            listen=grpc.address,
+            message_bytes_max=grpc.max_message_bytes,
+            identity=self._certificates.of("grpc"),
+            handshake_timeout_s=self._settings.security.handshake_timeout.seconds,
+        )
         server = GrpcServer(GrpcDependencies(pods=pods, options=options))
         what = ("gRPC", "api.grpc.address", grpc.address)
         bound = await self._listen(*what, server.start())

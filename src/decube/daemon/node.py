@@ -17,10 +17,12 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from decube.daemon.background import Surroundings, start_background
+from decube.daemon.certificates import read_certificates
 from decube.daemon.facts import NodeFacts
 from decube.daemon.listeners import Listeners
 from decube.daemon.service_manager import notify
 from decube.daemon.store import open_embedded, open_remote
+from decube.kit.clock import SystemClock
 from decube.kit.imports import absent
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ async def run_node(
     settings = loaded.settings
     facts = NodeFacts(settings)
     async with AsyncExitStack() as resources:
-        listeners = Listeners(settings, facts)
+    certificates = read_certificates(settings, SystemClock().now())
+        listeners = Listeners(settings, facts, certificates)
         opened = asyncio.Event()
         importing = asyncio.create_task(_import_rest_after(opened), name="import-rest")
         resources.callback(importing.cancel)
@@ -67,7 +70,8 @@ async def run_node(
         async with asyncio.TaskGroup() as tasks:
             metrics = _metrics(backend)
             await _open_apis(settings, listeners, store, metrics)
-            background = start_background(Surroundings(settings, facts, store, metrics), tasks)
+            surroundings = Surroundings(settings, facts, store, metrics, certificates)
+            background = start_background(surroundings, tasks)
             await _tell(loaded, directory, facts, store)
             ready.set()
             await stop.wait()

@@ -8,7 +8,8 @@ import msgspec
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A node as `GET /node/info` tells it. Addresses are `host:port`; "" is a closed listener.
+    """A node as `GET /node/info` tells it. Addresses are `host:port`, with `https://` before it where
+    the listener speaks TLS; "" is a closed listener.
 
     `role` is the node's part in replication: `none`, `primary` or `standby`.
     """

@@ -11,6 +11,7 @@ import pytest
 
 from decube.config import describe
 from decube.config.keys import Key, keys
+from decube.config.listener_tls import LISTENERS
 from decube.config.load import DEFAULT, ConfigError, load, value_of
 from decube.kit.addresses import Address
 from decube.kit.durations import Duration, parse_duration
@@ -32,12 +33,19 @@ CHOSEN = {
     "replication.enabled": "false",
     "snapshot.enabled": "false",
     "snapshot.compression": "false",
+    "security.tls_enabled": "true",
+    "security.client_auth": "none",
+    **{f"security.listeners.{name}.client_auth": "none" for name in LISTENERS},
 }
 # A key whose other value needs company to be accepted.
 COMPANY = {
     "store.backend": {"DECUBE_STORE_ENDPOINTS": "127.0.0.1:2379"},
     "store.cert_file": {"DECUBE_STORE_KEY_FILE": "key.pem"},
     "store.key_file": {"DECUBE_STORE_CERT_FILE": "cert.pem"},
+    "security.tls_enabled": {
+        "DECUBE_SECURITY_CERT_FILE": "cert.pem",
+        "DECUBE_SECURITY_KEY_FILE": "key.pem",
+    },
 }
 
 
@@ -71,7 +79,7 @@ def another_value(key: Key) -> tuple[str, object]:
 
 @pytest.mark.parametrize(
     "key",
-    [key for key in keys().values() if key.path != "security.tls_enabled"],
+    keys().values(),
     ids=lambda k: k.path,
 )
 def test_every_key_can_be_set_by_its_variable(key: Key) -> None:
@@ -124,7 +132,8 @@ def test_flags_override_the_environment_which_overrides_the_file(
         ("store: {log_retention: -1s}", "store.log_retention: must not be negative"),
         ("node: {shutdown_timeout: 0}", "node.shutdown_timeout: must be longer than 0"),
         ("etcd: {max_txn_ops: 0}", "etcd.max_txn_ops: expected int >= 1"),
-        ("security: {tls_enabled: true}", "security.tls_enabled: TLS is not built yet"),
+        ("security: {tls_enabled: true}", "security.tls_enabled: there is no certificate"),
+        ("security: {handshake_timeout: 0}", "security.handshake_timeout: must be longer than 0"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name_place_and_reason(
@@ -141,7 +150,11 @@ def test_what_is_wrong_is_refused_by_name_place_and_reason(
         ("DECUBE_NONSENSE", "", "DECUBE_NONSENSE: no such setting; `decube config default` lists"),
         ("DECUBE_API_REST_ENABLED", "perhaps", '"perhaps" is neither true nor false'),
         ("DECUBE_ETCD_MAX_TXN_OPS", "many", '"many" is not a whole number'),
-        ("DECUBE_SECURITY_TLS_ENABLED", "1", r"TLS is not built yet.*DECUBE_SECURITY_TLS_ENABLED"),
+        (
+            "DECUBE_SECURITY_TLS_ENABLED",
+            "1",
+            r"there is no certificate.*DECUBE_SECURITY_TLS_ENABLED",
+        ),
     ],
 )
 def test_a_bad_variable_is_refused_by_name(variable: str, value: str, complaint: str) -> None:

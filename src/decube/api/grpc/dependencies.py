@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from decube.api.identity import Identity
     from decube.kit.addresses import Address
     from decube.services.pods import PodService
 
@@ -25,6 +26,8 @@ class GrpcOptions:
     keep_alive_interval_s: float = 60.0
     keep_alive_timeout_s: float = 20.0
     ping_interval_s_min: float = 10.0
+    identity: Identity | None = None
+    handshake_timeout_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

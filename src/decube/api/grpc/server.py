@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from decube.api.grpc.pods import PodCalls
 from decube.api.grpc.service import SERVICE_NAME, service_handler
+from decube.api.grpc.tls import server_credentials
 from decube.api.listening import listen_on
 from decube.kit.addresses import Address
 
@@ -63,7 +64,10 @@ class GrpcServer:
             # gRPC's own error says only that it failed.
             listen_on(self._address).close()
         target = str(self._address)
+        identity = self._options.identity
         try:
+            if identity is not None:
+                return server.add_secure_port(target, server_credentials(identity))
             return server.add_insecure_port(target)
         except RuntimeError as error:
             raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {target}") from error
@@ -75,6 +79,7 @@ def _channel_options(options: GrpcOptions) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", options.message_bytes_max),
         ("grpc.max_concurrent_streams", options.streams_per_connection_max),
+        ("grpc.server_handshake_timeout_ms", round(options.handshake_timeout_s * _MS)),
         ("grpc.keepalive_time_ms", round(options.keep_alive_interval_s * _MS)),
         ("grpc.keepalive_timeout_ms", round(options.keep_alive_timeout_s * _MS)),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -11,6 +11,7 @@ from decube.kit.clock import SystemClock
 from decube.kit.ids import RandomIds
 
 if TYPE_CHECKING:
+    from decube.api.identity import Identity
     from decube.kit.addresses import Address
     from decube.kit.clock import Clock
     from decube.kit.ids import Ids
@@ -24,6 +25,7 @@ class RestOptions:
 
     `timeout_s` bounds reading one request and a client's not taking any more of an answer; it never
     ends a watch that is read. `allowed_hosts` are accepted in `Host` beside the listener's own.
+    With an `identity` it speaks TLS; a handshake has `handshake_timeout_s`.
     """
 
     listen: Address
@@ -35,6 +37,8 @@ class RestOptions:
     timeout_s: float = 15.0
     keep_alive_s: float = 75.0
     bookmark_interval_s: float = 30.0
+    identity: Identity | None = None
+    handshake_timeout_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
@@ -17,12 +17,14 @@ from decube.api.rest.app import create_app
 from decube.api.rest.drain import Drain
 from decube.api.rest.front import Front
 from decube.api.rest.protocol import BoundedHttpProtocol, Bounds
+from decube.api.rest.tls import HandshakeBounds, TlsAcceptor
 from decube.kit.addresses import Address
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from decube.api.identity import Identity
     from decube.api.rest.dependencies import RestDependencies
 
 
@@ -65,7 +67,8 @@ class RestServer:
         config.load()
         listener = listen_on(options.listen)
         self._address = Address(options.listen.host, listener.getsockname()[1])
-        self._server = _Server(config)
+        bound = HandshakeBounds(options.handshake_timeout_s, options.connections_max)
+        self._server = _Server(config, options.identity, bound)
         self._serving = asyncio.create_task(self._server.serve([listener]), name="rest-server")
         await self._server.wait_until_started(self._serving)
         return self._address
@@ -83,15 +86,32 @@ class RestServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: the daemon has its own."""
+    """uvicorn's server without its signal handlers (the daemon has its own), and our way to TLS."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(
+        self, config: uvicorn.Config, identity: Identity | None, bounds: HandshakeBounds
+    ) -> None:
         super().__init__(config)
         self._listening = asyncio.Event()
+        self._identity = identity
+        self._handshake_bounds = bounds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._identity is None:
+            await super().startup(sockets)
+        else:
+            acceptors = [
+                TlsAcceptor(listener, self._identity, self._handshake_bounds, self._make_protocol)
+                for listener in sockets or ()
+            ]
+            self.servers = cast("list[asyncio.base_events.Server]", acceptors)
+            self.started = True
         self._listening.set()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        """Make a connection's protocol, as uvicorn's own start-up does."""
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state={})
 
     async def wait_until_started(self, serving: asyncio.Task[None]) -> None:
         """Return when it listens; raise what kept it from that."""
