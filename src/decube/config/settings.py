@@ -256,6 +256,10 @@ class SecuritySettings(Section, frozen=True, kw_only=True):
 
     tls_enabled: Annotated[
         bool,
+        Meta(description="Whether the listeners speak TLS (1.2 and above), all of them."),
+    ] = False
+    cert_file: Annotated[
+        str,
         Meta(
             description="Certificate (PEM) that the listeners show, and the ones that link it to "
             "its CA, in this order."
@@ -298,7 +302,3 @@ class Settings(Section, frozen=True, kw_only=True):
     snapshot: SnapshotSettings = SnapshotSettings()
     logging: LoggingSettings = LoggingSettings()
     security: SecuritySettings = SecuritySettings()
-        Meta(description="Whether the listeners speak TLS (1.2 and above), all of them."),
-    ] = False
-    cert_file: Annotated[
-        str,

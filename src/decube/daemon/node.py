@@ -56,8 +56,8 @@ async def run_node(
     """
     settings = loaded.settings
     facts = NodeFacts(settings)
-    async with AsyncExitStack() as resources:
     certificates = read_certificates(settings, SystemClock().now())
+    async with AsyncExitStack() as resources:
         listeners = Listeners(settings, facts, certificates)
         opened = asyncio.Event()
         importing = asyncio.create_task(_import_rest_after(opened), name="import-rest")
