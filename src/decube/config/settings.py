@@ -35,7 +35,6 @@ _NO_CLUSTER = "one embedded store elects nobody"
 _NO_REPLICATION = "nothing replicates yet"
 _NO_SNAPSHOTS = "snapshots are not taken yet"
 _NO_ROTATION = "log files are not rotated yet"
-_NO_TLS = "TLS is not served yet"
 _BY_SIZE = "checkpoints are written by size, and covered log segments go by store.log_retention"
 _MIB = 1 << 20
 _GIB = 1 << 30
@@ -249,6 +248,30 @@ class LoggingSettings(Section, frozen=True, kw_only=True):
     max_size: Annotated[int, _later("Size in MiB at which a file is rotated.", _NO_ROTATION)] = 100
     max_backups: Annotated[int, _later("Rotated files to keep.", _NO_ROTATION)] = 3
     max_age: Annotated[int, _later("Days to keep a rotated file.", _NO_ROTATION)] = 28
+
+
+class ListenerSecurity(Section, frozen=True, kw_only=True):
+    """What one listener has instead of the keys of `security` with the same names."""
+
+    cert_file: Annotated[str, Meta(description="Its certificate; together with `key_file`.")] = ""
+    key_file: Annotated[str, Meta(description="Private key of that certificate.")] = ""
+    ca_file: Annotated[str, Meta(description="CAs of its clients.")] = ""
+    client_auth: Annotated[
+        Literal["auto", "none", "request", "require"],
+        Meta(
+            description="As `security.client_auth`. `auto`: that one, or `require` with a `ca_file`"
+            " of its own. The gRPC listener knows no `request`."
+        ),
+    ] = "auto"
+
+
+class SecurityListeners(Section, frozen=True, kw_only=True):
+    """Listeners that differ from the others."""
+
+    rest: ListenerSecurity = ListenerSecurity()
+    grpc: ListenerSecurity = ListenerSecurity()
+    etcd: ListenerSecurity = ListenerSecurity()
+    peer: ListenerSecurity = ListenerSecurity()
 
 
 class SecuritySettings(Section, frozen=True, kw_only=True):
