@@ -34,7 +34,6 @@ def _count(description: str, *, least: int = 1) -> Meta:
 _NO_CLUSTER = "one embedded store elects nobody"
 _NO_REPLICATION = "nothing replicates yet"
 _NO_SNAPSHOTS = "snapshots are not taken yet"
-_NO_ROTATION = "log files are not rotated yet"
 _BY_SIZE = "checkpoints are written by size, and covered log segments go by store.log_retention"
 _MIB = 1 << 20
 _GIB = 1 << 30
@@ -245,9 +244,9 @@ class LoggingSettings(Section, frozen=True, kw_only=True):
     output: Annotated[
         str, Meta(description="`stdout`, `stderr` or the path of a file.", min_length=1)
     ] = "stdout"
-    max_size: Annotated[int, _later("Size in MiB at which a file is rotated.", _NO_ROTATION)] = 100
-    max_backups: Annotated[int, _later("Rotated files to keep.", _NO_ROTATION)] = 3
-    max_age: Annotated[int, _later("Days to keep a rotated file.", _NO_ROTATION)] = 28
+    max_size: Annotated[int, _count("Size in MiB at which a log file is rotated.")] = 100
+    max_backups: Annotated[int, _count("Rotated files to keep; 0 for any number.", least=0)] = 3
+    max_age: Annotated[int, _count("Days to keep a rotated file; 0 for ever.", least=0)] = 28
 
 
 class ListenerSecurity(Section, frozen=True, kw_only=True):

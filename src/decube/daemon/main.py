@@ -1,13 +1,16 @@
 """`decube up`: runs a node from the command line until a signal, or until a part of it fails.
 
 The first SIGTERM or SIGINT drains: listeners close, requests under way end within
-`node.shutdown_timeout`, the exit code is 0. The second ends the process at once.
+`node.shutdown_timeout`, the exit code is 0. The second ends the process at once. SIGHUP opens the
+log file anew; on a terminal, which is gone then, it drains.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 import os
 import signal
 import sys
@@ -19,8 +22,11 @@ from decube.daemon import data_directory
 from decube.daemon.node import run_node
 from decube.daemon.service_manager import notify
 from decube.kit.errors import DecubeError, Internal
+from decube.kit.log_file import log_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from decube.config.load import Loaded
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -45,6 +51,7 @@ async def _run_until_signal(loaded: Loaded, directory: data_directory.DataDirect
     def on_signal(number: int) -> None:
         if stop.is_set():
             # Nothing acknowledged is lost: the log was synced before.
+            logging.shutdown()
             sys.stdout.flush()
             os._exit(128 + number)
         notify("STOPPING=1")
@@ -52,20 +59,35 @@ async def _run_until_signal(loaded: Loaded, directory: data_directory.DataDirect
         if not ready.is_set():
             node.cancel()
 
+    handlers = {number: functools.partial(on_signal, number) for number in _SIGNALS}
+    on_terminal = sys.stdout.isatty()
+    handlers[signal.SIGHUP] = handlers[signal.SIGTERM] if on_terminal else _reopen_logs
+    with _handled(handlers):
+        try:
+            await node
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+        except BaseExceptionGroup as group:
+            raise _cause(group) from group
+
+
+@contextlib.contextmanager
+def _handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
-        await node
-    except asyncio.CancelledError:
-        if not stop.is_set():
-            raise
-    except BaseExceptionGroup as group:
-        raise _cause(group) from group
+        yield
     finally:
-        for number in _SIGNALS:
+        for number in handlers:
             with contextlib.suppress(ValueError):
                 loop.remove_signal_handler(number)
+
+
+def _reopen_logs() -> None:
+    for file in log_files():
+        file.reopen()
 
 
 def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

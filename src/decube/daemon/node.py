@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from decube.store.protocol import Store
 
 _SMALL_STORE_S = 0.25
+_DAY_S = 24 * 60 * 60
 
 
 class Backend(NamedTuple):
@@ -145,9 +146,17 @@ def _import_rest() -> None:
 
 def _configure_logs(settings: Settings, backend: Backend) -> None:
     from decube.kit import logging  # noqa: PLC0415 - imported by the thread
+    from decube.kit.log_file import Rotation  # noqa: PLC0415
 
     wanted = settings.logging
-    logging.configure(level=wanted.level, form=wanted.format, output=wanted.output)
+    rotation = Rotation(
+        max_size_bytes=wanted.max_size << 20,
+        backups_max=wanted.max_backups,
+        age_s_max=wanted.max_age * _DAY_S,
+    )
+    logging.configure(
+        level=wanted.level, form=wanted.format, output=wanted.output, rotation=rotation
+    )
     if backend.logs is not None:
         backend.logs.connect()
 

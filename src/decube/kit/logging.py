@@ -6,7 +6,8 @@ in further fields. `json` is one object a line, `console` is for people. Fields 
 they hold a secret are masked, whoever logs them.
 
 All goes through the standard library's root handler, so that libraries that log there look alike.
-Handlers write in the caller's thread; a line is written by one `write`.
+To stdout and stderr a line is written in the caller's thread, by one `write`; to a file by a thread
+of its own (`log_file`).
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from decube.kit.errors import Invalid
+from decube.kit.log_file import LogFileHandler, Rotation, log_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -42,25 +45,27 @@ _SECRET: Final = re.compile(
 )
 # They tell every start and request in their own words; we tell it in ours.
 _CHATTY: Final = ("uvicorn", "uvicorn.error", "asyncio", "grpc")
+_DEFAULT_ROTATION: Final = Rotation()
 _RUST_FIELDS_RESERVED: Final = frozenset({*_HEAD, "exc_info", "exception"})
 
 
-def configure(*, level: str, form: str, output: str) -> None:
+def configure(
+    *, level: str, form: str, output: str, rotation: Rotation = _DEFAULT_ROTATION
+) -> None:
     """Send the logs of this process to `output`: `stdout`, `stderr` or the path of a file.
 
-    `form` is `json`, `console`, or `auto` (console on a terminal). May be called again.
-    Raises `Invalid` when the file cannot be written.
+    `form` is `json`, `console`, or `auto` (console on a terminal). A file is rotated. May be called
+    again. Raises `Invalid` when the file cannot be written.
     """
-    handler = _open(output)
-    on_terminal = handler.stream.isatty()
+    handler = _open(output, rotation)
+    on_terminal = isinstance(handler, logging.StreamHandler) and handler.stream.isatty()
     as_json = form == "json" or (form == "auto" and not on_terminal)
     handler.setFormatter(_formatter(as_json=as_json, colors=on_terminal))
     root = logging.getLogger()
-    for old in list(root.handlers):
-        root.removeHandler(old)
-        if isinstance(old, _LogFile):
-            old.close()
-    root.addHandler(handler)
+    replaced = log_files()
+    root.handlers[:] = [handler]
+    for old in replaced:
+        old.close()
     root.setLevel(_LEVELS[level])
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(_LEVELS[level], logging.WARNING))
@@ -91,19 +96,15 @@ def forward(
     }
     record = logging.LogRecord(name, number, "", 0, event, None, None)
     record.created = wall_s
-    record.rust_fields = extra
+    record.fields = extra
     logger.handle(record)
 
 
-class _LogFile(logging.FileHandler):
-    """A file that we opened, and close."""
-
-
-def _open(output: str) -> logging.StreamHandler[Any]:
+def _open(output: str, rotation: Rotation) -> logging.StreamHandler[Any] | LogFileHandler:
     if output in ("stdout", "stderr"):
         return logging.StreamHandler(getattr(sys, output))
     try:
-        return _LogFile(output, encoding="utf-8")
+        return LogFileHandler(Path(output), rotation)
     except OSError as error:
         raise Invalid(
             f"cannot write the log file {output}: {error.strerror}", field="logging.output"
@@ -136,7 +137,7 @@ def _take_record(_logger: object, _method: str, event: EventDict) -> EventDict:
     event["timestamp"] = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
     event["level"] = record.levelname.lower()
     event["logger"] = record.name
-    event.update(getattr(record, "rust_fields", {}))
+    event.update(getattr(record, "fields", {}))
     if record.exc_info and "exc_info" not in event:
         event["exc_info"] = record.exc_info
     return event

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from decube.config.settings import Settings
-    from decube.daemon.facts import NodeFacts
-    from decube.store.protocol import Store
+    from decube.daemon.background import Surroundings
 
 
 @pytest.fixture
@@ -67,17 +65,17 @@ def test_a_background_task_that_fails_stops_the_node_in_good_order(
     addresses = []
 
     def start_failing_task(
-        _settings: Settings, facts: NodeFacts, _store: Store, tasks: asyncio.TaskGroup
+        surroundings: Surroundings, tasks: asyncio.TaskGroup
     ) -> list[asyncio.Task[None]]:
         async def fail() -> None:
-            addresses.append(facts.rest_address)
+            addresses.append(surroundings.facts.rest_address)
             ready = threading.Event()
             await asyncio.to_thread(tell_when_written, tmp_path / "node.json", ready)
             raise failure
 
         return [tasks.create_task(fail(), name="failing")]
 
-    monkeypatch.setattr(node, "_start_background", start_failing_task)
+    monkeypatch.setattr(node, "start_background", start_failing_task)
     with pytest.raises(expected):
         run(loaded)
     with pytest.raises(httpx2.ConnectError):

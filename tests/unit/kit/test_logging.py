@@ -35,7 +35,12 @@ def restored() -> Iterator[None]:
 def logged(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
     path = tmp_path / "decube.log"
     logs.configure(level="info", form="json", output=str(path))
-    return lambda: [json.loads(line) for line in path.read_text().splitlines()]
+
+    def events() -> list[dict[str, Any]]:
+        logging.getLogger().handlers[0].flush()
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    return events
 
 
 def test_python_libraries_and_rust_share_one_schema(
@@ -91,6 +96,7 @@ def test_console_is_for_people(tmp_path: Path) -> None:
     path = tmp_path / "log"
     logs.configure(level="info", form="console", output=str(path))
     structlog.get_logger("decube.a").info("pod created", pod="web")
+    logging.getLogger().handlers[0].flush()
     (line,) = path.read_text().splitlines()
     assert "pod created" in line
     assert "pod=web" in line

@@ -1,0 +1,39 @@
+"""`logging.output` as a file of a running node: moved away by somebody, and reopened by SIGHUP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.node import NodeProcess
+
+WAIT_S_MAX = 20.0
+
+
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not holds():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.01)  # noqa: TID251 - between two looks at another process
+
+
+def test_a_node_whose_log_was_moved_away_makes_a_new_one(node: NodeProcess, tmp_path: Path) -> None:
+    log, moved = tmp_path / "node.log", tmp_path / "node.log.1"
+    settings = {"DECUBE_LOGGING_OUTPUT": str(log), "DECUBE_LOGGING_MAX_SIZE": "1"}
+    node.environment = {**node.environment, **settings}
+    node.ensure_started()
+    wait_until(lambda: '"ready"' in log.read_text(), "the node logged that it is ready")
+    assert node.process is not None
+    log.rename(moved)
+    node.process.send_signal(signal.SIGHUP)
+    wait_until(log.exists, "SIGHUP made a new file")
+    log.unlink()
+    assert node.stop() == 0
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert any(event.startswith("stopping") for event in events), events
