@@ -15,7 +15,6 @@
 //! and reflection go through tonic.
 
 mod answers;
-mod coalesce;
 mod connection;
 mod convert;
 mod grpc;

@@ -34,6 +34,8 @@ pub struct ServeOptions {
     pub ping_interval: Duration,
     /// A connection that does not answer for this long is closed.
     pub ping_timeout: Duration,
+    /// A client that pings more often while it has a call open is sent away.
+    pub client_ping_interval_min: Duration,
     /// How often watchers that asked for it hear of progress; at least 100 ms.
     pub watch_progress_notify_interval: Duration,
 }
@@ -57,6 +59,7 @@ impl ServeOptions {
             first_byte_timeout: Duration::from_secs(15),
             ping_interval: Duration::from_secs(2 * 60 * 60),
             ping_timeout: Duration::from_secs(20),
+            client_ping_interval_min: Duration::from_secs(5),
             watch_progress_notify_interval: Duration::from_secs(10 * 60),
         }
     }

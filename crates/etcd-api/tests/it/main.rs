@@ -6,6 +6,7 @@ mod kv;
 mod lease;
 mod limits;
 mod maintenance;
+mod pings;
 mod served;
 mod txn;
 mod watch;

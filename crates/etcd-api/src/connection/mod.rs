@@ -2,8 +2,14 @@
 //!
 //! What h2 gives against hostile clients: a bound on streams reset before they were answered, on
 //! headers, on frames buffered, one answer at a time to pings (a client that does not read them is
-//! not read from). What it does not give is gRPC's `too_many_pings`: pings are never counted.
+//! not read from). gRPC's `too_many_pings` is ours (`pings.rs`).
 
+mod calls;
+mod coalesce;
+mod frames;
+mod pings;
+
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -18,9 +24,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::coalesce::Coalesced;
 use crate::options::ServeOptions;
 use crate::router::Router;
+
+use self::calls::{AnswerBody, OpenCalls};
+use self::coalesce::Coalesced;
+use self::pings::PingWatch;
 
 /// What a client may send ahead of being read: of one call, and of all calls of a connection.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
@@ -28,6 +37,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
 /// What waits to be sent of one call.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
+
+/// For a client that is sent away to read why, while what it still sends is read and forgotten:
+/// closing before would reset the connection, and the reason with it.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
 /// How connections are served.
 pub(crate) fn builder(options: &ServeOptions) -> Builder<TokioExecutor> {
@@ -68,8 +81,16 @@ pub(crate) async fn serve(
         ready = first_byte => if !matches!(ready, Ok(Ok(()))) { return },
         () = draining.cancelled() => return,
     }
-    let service = service_fn(move |request| router.answer(request));
-    let stream = Coalesced::new(stream);
+    let calls = OpenCalls::default();
+    let stream =
+        Coalesced::new(stream, PingWatch::new(calls.clone(), options.client_ping_interval_min));
+    let service = service_fn(move |request| {
+        let (answer, call) = (router.answer(request), calls.clone());
+        async move {
+            let response = answer.await?;
+            Ok::<_, Infallible>(response.map(|body| AnswerBody { body, _call: call }))
+        }
+    });
     let connection = builder.serve_connection(TokioIo::new(stream.clone()), service);
     let mut connection = pin!(connection);
     let mut leaving = pin!(draining.cancelled_owned());
@@ -88,6 +109,16 @@ pub(crate) async fn serve(
     });
     let served = match served.await {
         Ok(()) => drain(&stream, options.ping_timeout).await.map_err(Into::into),
+        Err(error) if stream.bid_farewell() => {
+            let farewell = async {
+                let drained = drain(&stream, FAREWELL_TIME).await;
+                poll_fn(|context| stream.poll_discard(context)).await;
+                drained
+            };
+            // Whether it was told or not, it goes.
+            let _ = timeout(FAREWELL_TIME, farewell).await;
+            Err(error)
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = served {

@@ -4,7 +4,7 @@
 //! a `writev` for each was nearly half of the processor time of a read. Here writes only append to
 //! a buffer, flushing does nothing, and whoever polls the connection calls
 //! [`Coalesced::poll_drain`] after each poll: one write for all the answers that became ready
-//! together.
+//! together. Since all bytes pass here, pings are counted here, too.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,6 +16,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::pings::PingWatch;
+
 /// Gathered at most; above it the connection waits for the socket.
 const PENDING_BYTES_MAX: usize = 64 << 10;
 
@@ -25,21 +27,42 @@ const IDLE_BYTES_MAX: usize = 8 << 10;
 /// The socket, shared between the HTTP connection and the task that polls it. The lock is never
 /// contended: both are on one thread.
 #[derive(Clone)]
-pub(crate) struct Coalesced(Arc<Mutex<Inner>>);
+pub(super) struct Coalesced(Arc<Mutex<Inner>>);
 
 struct Inner {
     stream: TcpStream,
     pending: BytesMut,
+    pings: PingWatch,
 }
 
 impl Coalesced {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(Mutex::new(Inner { stream, pending: BytesMut::new() })))
+    pub(super) fn new(stream: TcpStream, pings: PingWatch) -> Self {
+        Self(Arc::new(Mutex::new(Inner { stream, pending: BytesMut::new(), pings })))
     }
 
     /// Writes what was gathered; ready when nothing is left.
-    pub(crate) fn poll_drain(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_drain(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().poll_drain(context)
+    }
+
+    /// Gathers what a client that pinged too often is told last; false if it did not.
+    pub(super) fn bid_farewell(&self) -> bool {
+        let mut inner = self.0.lock();
+        let farewell = inner.pings.farewell();
+        inner.pending.extend_from_slice(farewell.as_deref().unwrap_or_default());
+        farewell.is_some()
+    }
+
+    /// Forgets what the client still sends; ready when it sends nothing more.
+    pub(super) fn poll_discard(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut room = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut room);
+            let read = Pin::new(&mut self.0.lock().stream).poll_read(context, &mut buffer);
+            if ready!(read).is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 
@@ -58,6 +81,11 @@ impl Inner {
         Poll::Ready(Ok(()))
     }
 
+    fn gather(&mut self, bytes: &[u8]) {
+        self.pings.send(bytes);
+        self.pending.extend_from_slice(bytes);
+    }
+
     /// Makes room for more, or waits for the socket.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.pending.len() < PENDING_BYTES_MAX {
@@ -73,7 +101,15 @@ impl AsyncRead for Coalesced {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.lock().stream).poll_read(context, buffer)
+        let Inner { stream, pings, .. } = &mut *self.0.lock();
+        let before = buffer.filled().len();
+        let read = Pin::new(stream).poll_read(context, buffer);
+        if read.is_pending() {
+            pings.run_dry();
+        } else if !pings.receive(buffer.filled().get(before..).unwrap_or_default()) {
+            return Poll::Ready(Err(io::Error::other("the client pings too often")));
+        }
+        read
     }
 }
 
@@ -85,7 +121,7 @@ impl AsyncWrite for Coalesced {
     ) -> Poll<io::Result<usize>> {
         let mut inner = self.0.lock();
         ready!(inner.poll_room(context))?;
-        inner.pending.extend_from_slice(bytes);
+        inner.gather(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -97,7 +133,7 @@ impl AsyncWrite for Coalesced {
         let mut inner = self.0.lock();
         ready!(inner.poll_room(context))?;
         for slice in slices {
-            inner.pending.extend_from_slice(slice);
+            inner.gather(slice);
         }
         Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
     }
