@@ -1,7 +1,8 @@
 """What every resource has: metadata, in Kubernetes' shape, beside its own spec and status.
 
-`resource_version` is the store's modification revision of the object's key. It is not stored with
-the object: it is set from the key when the object is read.
+`resource_version`, `create_version` and `store_lease` are facts of the object's key in the store:
+its modification revision, the revision that created it, and the store lease that it ends with. They
+are not stored with the object, but set from the key when the object is read.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from decube.model.names import Name, Namespace
 
 Uid = NewType("Uid", str)
 ResourceVersion = NewType("ResourceVersion", int)
+StoreLease = NewType("StoreLease", int)
 
 NOT_STORED = ResourceVersion(0)
 """The resource version of an object that has not been stored yet."""
+NO_STORE_LEASE = StoreLease(0)
 
 
 class OwnerReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -40,6 +43,8 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     namespace: Namespace
     uid: Uid = Uid("")
     resource_version: ResourceVersion = NOT_STORED
+    create_version: ResourceVersion = NOT_STORED
+    store_lease: StoreLease = NO_STORE_LEASE
     generation: int = 0
     creation_timestamp: str = ""
     update_timestamp: str = ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic
 import msgspec
 
 from decube.kit.errors import Corrupt
-from decube.model.metadata import NOT_STORED, ResourceVersion
+from decube.model.metadata import NO_STORE_LEASE, NOT_STORED, ResourceVersion, StoreLease
 from decube.registry.kind import T
 
 if TYPE_CHECKING:
@@ -27,11 +27,14 @@ class Codec(Generic[T]):
         self._decoder = msgspec.json.Decoder(kind.type)
 
     def encode(self, item: T) -> bytes:
-        """Write an object as a row's value, without its resource version: the key has that."""
-        if item.metadata.resource_version != NOT_STORED:
-            metadata = msgspec.structs.replace(item.metadata, resource_version=NOT_STORED)
-            return _ENCODER.encode(msgspec.structs.replace(item, metadata=metadata))
-        return _ENCODER.encode(item)
+        """Write an object as a row's value, without what its key tells."""
+        metadata = msgspec.structs.replace(
+            item.metadata,
+            resource_version=NOT_STORED,
+            create_version=NOT_STORED,
+            store_lease=NO_STORE_LEASE,
+        )
+        return _ENCODER.encode(msgspec.structs.replace(item, metadata=metadata))
 
     def decode(self, row: KeyValue) -> T:
         """Read a row; raise `Corrupt`, and report the row, when it holds no such object."""
@@ -44,7 +47,12 @@ class Codec(Generic[T]):
             raise self._corrupt(
                 row, f"it names itself {item.metadata.namespace}/{item.metadata.name}"
             )
-        return stamped(item, ResourceVersion(row.mod_revision))
+        return stamped(
+            item,
+            ResourceVersion(row.mod_revision),
+            create_version=ResourceVersion(row.create_revision),
+            store_lease=StoreLease(row.lease),
+        )
 
     def decode_or_report(self, row: KeyValue) -> T | None:
         """Read a row; None, after reporting it, when it holds no such object."""
@@ -64,7 +72,18 @@ class Codec(Generic[T]):
         )
 
 
-def stamped(item: T, resource_version: ResourceVersion) -> T:
-    """Set the resource version of an object that nobody else has seen yet."""
-    msgspec.structs.force_setattr(item.metadata, "resource_version", resource_version)
+def stamped(
+    item: T,
+    resource_version: ResourceVersion,
+    *,
+    create_version: ResourceVersion | None = None,
+    store_lease: StoreLease | None = None,
+) -> T:
+    """Set what its key tells of an object that nobody else has seen yet; None leaves as it is."""
+    set_field, metadata = msgspec.structs.force_setattr, item.metadata
+    set_field(metadata, "resource_version", resource_version)
+    if create_version is not None:
+        set_field(metadata, "create_version", create_version)
+    if store_lease is not None:
+        set_field(metadata, "store_lease", store_lease)
     return item

@@ -75,7 +75,7 @@ def read_token(token: str, listing: str) -> Position:
         raise Invalid(f"{FIELD} is of another version of this API: list anew", field=FIELD)
     if read.l != listing:
         raise Invalid(
-            f"{FIELD} belongs to another list: pass it with the same namespace and label selector",
+            f"{FIELD} belongs to another list: pass it with the parameters it came with",
             field=FIELD,
         )
     return Position(ResourceVersion(read.r), read.k)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from decube.model.names import Name, Namespace
 from decube.store.types import KeyRange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from decube.model.metadata import Resource
 
@@ -24,13 +24,14 @@ class Kind(Generic[T]):
     """One kind of object: `resource` names it in keys and URLs (plural), `noun` in messages.
 
     `type` is constructible from `metadata` alone. `check` raises `Invalid` when an object breaks a
-    rule of the kind.
+    rule of the kind. `fields` are those by which a list may be filtered.
     """
 
     resource: str
     noun: str
     type: type[T]
     check: Callable[[T], None]
+    fields: Mapping[str, Callable[[T], str]] = field(default_factory=dict)
 
     def key(self, namespace: Namespace, name: Name) -> bytes:
         """Return the key of one object."""
@@ -44,6 +45,10 @@ class Kind(Generic[T]):
     def scope(self, namespace: Namespace | None = None) -> KeyRange:
         """Return the keys of a namespace's objects, or of all."""
         return KeyRange.prefix(self.prefix(namespace))
+
+    def has(self, item: T, fields: Mapping[str, str]) -> bool:
+        """Tell whether an object's fields have these values."""
+        return all(self.fields[name](item) == value for name, value in fields.items())
 
     def title(self, namespace: str, name: str) -> str:
         """Name an object in a message."""

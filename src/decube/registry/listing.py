@@ -37,10 +37,14 @@ _CHUNK_ROWS_MAX = 500
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What to list: a namespace, or all with None. `limit` 0 means the default."""
+    """What to list: a namespace, or all with None. `limit` 0 means the default.
+
+    `fields` are of those the kind has; an object is listed if each has the value given.
+    """
 
     namespace: Namespace | None
     selector: Selector = EVERYTHING
+    fields: dict[str, str] = {}
     limit: int = 0
     continue_token: str = ""
 
@@ -65,12 +69,15 @@ class Lister(Generic[T]):
     async def page(self, query: ListQuery) -> Page[T]:
         """Read one page. Raises `Invalid` (limit, token) and `Compacted` (the token's revision)."""
         prefix = self._kind.prefix(query.namespace)
-        listing = listing_digest(self._kind.resource, query.namespace or "*", str(query.selector))
+        filters = (part for pair in sorted(query.fields.items()) for part in pair)
+        listing = listing_digest(
+            self._kind.resource, query.namespace or "*", str(query.selector), *filters
+        )
         position = read_token(query.continue_token, listing) if query.continue_token else None
         reading: _Reading[T] = _Reading(prefix, position, page_limit(query.limit))
         while not reading.is_full:
-            result = await self._read(reading, query.selector)
-            self._take(result, reading, query.selector)
+            result = await self._read(reading, query)
+            self._take(result, reading, query)
             if not reading.more:
                 break
         token = ""
@@ -81,12 +88,12 @@ class Lister(Generic[T]):
             tuple(reading.items), ResourceVersion(reading.revision), token, reading.unreadable
         )
 
-    async def _read(self, reading: _Reading[T], selector: Selector) -> RangeResult:
+    async def _read(self, reading: _Reading[T], query: ListQuery) -> RangeResult:
         try:
             return await self._store.range(
                 RangeRequest(
                     range=reading.rest,
-                    limit=reading.chunk_rows(selector),
+                    limit=reading.chunk_rows(query),
                     revision=reading.revision,
                 )
             )
@@ -97,7 +104,7 @@ class Lister(Generic[T]):
                 compact_revision=error.compact_revision,
             ) from error
 
-    def _take(self, result: RangeResult, reading: _Reading[T], selector: Selector) -> None:
+    def _take(self, result: RangeResult, reading: _Reading[T], query: ListQuery) -> None:
         if reading.revision == LATEST:
             reading.revision = result.revision
         taken = 0
@@ -107,7 +114,9 @@ class Lister(Generic[T]):
             item = self._codec.decode_or_report(row)
             if item is None:
                 reading.unreadable += 1
-            elif selector.matches(item.metadata.labels):
+            elif query.selector.matches(item.metadata.labels) and self._kind.has(
+                item, query.fields
+            ):
                 reading.items.append(item)
             if reading.is_full:
                 break
@@ -149,9 +158,10 @@ class _Reading(Generic[T]):
         self.last_key = key
         self.rest = KeyRange(key + b"\0", self.rest.end)
 
-    def chunk_rows(self, selector: Selector) -> int:
+    def chunk_rows(self, query: ListQuery) -> int:
         """Read as many rows at once as are likely wanted and surely fit."""
-        rows_max = self._limit - len(self.items) if selector.is_everything else _CHUNK_ROWS_MAX
+        takes_all = query.selector.is_everything and not query.fields
+        rows_max = self._limit - len(self.items) if takes_all else _CHUNK_ROWS_MAX
         if not self._rows:
             return min(rows_max, _CHUNK_ROWS_FIRST)
         average = max(1, self._bytes // self._rows)

@@ -13,9 +13,10 @@ import msgspec
 
 from decube.kit.backoff import Backoff, BackoffPolicy
 from decube.kit.errors import AlreadyExists, Conflict, Corrupt, NotFound, require
-from decube.model.metadata import NOT_STORED, ResourceVersion, Uid
+from decube.model.metadata import NOT_STORED, ResourceVersion, StoreLease, Uid
 from decube.model.names import check_name, check_namespace
 from decube.model.timestamps import rfc3339
+from decube.registry.beside import NOTHING
 from decube.registry.codec import Codec, stamped
 from decube.registry.kind import T
 from decube.registry.listing import Lister
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
 
     from decube.kit.clock import Clock
     from decube.kit.ids import Ids
+    from decube.registry.beside import Beside
     from decube.registry.kind import Kind
     from decube.registry.listing import ListQuery, Page
     from decube.registry.unreadable import UnreadableRows
     from decube.registry.watching import Changes, WatchQuery
     from decube.store.protocol import Store
-    from decube.store.types import KeyValue, Operation, TxnResult
+    from decube.store.types import KeyValue, LeaseId, Operation, TxnResult
 
 ATTEMPTS_MAX = 16
 """How often an unconditional update or delete starts over because others wrote meanwhile."""
@@ -66,8 +68,12 @@ class Registry(Generic[T]):
         self._clock = clock
         self._ids = ids
 
-    async def create(self, draft: T) -> T:
-        """Store a new object. Raises `Invalid` and `AlreadyExists`, with the present version."""
+    async def create(self, draft: T, *, beside: Beside = NOTHING) -> T:
+        """Store a new object.
+
+        Raises `Invalid`, `AlreadyExists` with the present version, and `Conflict` when a compare
+        of `beside` does not hold.
+        """
         self._kind.check(draft)
         now = self._now()
         metadata = msgspec.structs.replace(
@@ -81,15 +87,21 @@ class Registry(Generic[T]):
         )
         item = msgspec.structs.replace(draft, metadata=metadata)
         key = self._kind.key(metadata.namespace, metadata.name)
-        result = await self._swap(key, _ABSENT, Put(key, self._codec.encode(item)))
+        put = Put(key, self._codec.encode(item), beside.lease)
+        result = await self._swap(key, _ABSENT, put, beside)
         if result.succeeded:
-            return stamped(item, ResourceVersion(result.revision))
+            version = ResourceVersion(result.revision)
+            lease = StoreLease(beside.lease)
+            return stamped(item, version, create_version=version, store_lease=lease)
         row = _row_in(result)
         title = self._kind.title(metadata.namespace, metadata.name)
-        raise AlreadyExists(
-            f"{title} exists already",
-            resource_version=None if row is None else str(row.mod_revision),
-        )
+        if row is None:
+            raise _not_beside(title)
+        raise AlreadyExists(f"{title} exists already", resource_version=str(row.mod_revision))
+
+    def key(self, namespace: str, name: str) -> bytes:
+        """Return an object's key in the store. Raises `Invalid` (names)."""
+        return self._kind.key(check_namespace(namespace), check_name(name))
 
     async def get(self, namespace: str, name: str) -> T:
         """Read an object. Raises `NotFound`, `Invalid` (names) and `Corrupt`."""
@@ -113,12 +125,14 @@ class Registry(Generic[T]):
         change: Callable[[T], T],
         *,
         expected: ResourceVersion | None = None,
+        beside: Beside = NOTHING,
     ) -> T:
         """Store what `change` makes of the present object.
 
-        With `expected` the object must be at that version, else `Conflict`. Without, `change` is
-        applied anew to what others wrote meanwhile, a bounded number of times. `change` is pure and
-        keeps the name. Also raises `NotFound`, `Invalid` and `Corrupt`.
+        With `expected` the object must be at that version, and whatever `beside` compares must
+        hold, else `Conflict`. Without, `change` is applied anew to what others wrote meanwhile, a
+        bounded number of times. `change` is pure and keeps the name. Also raises `NotFound`,
+        `Invalid` and `Corrupt`.
         """
         row = await self._read(namespace, name)
         backoff = Backoff(_CONTENTION, clock=self._clock)
@@ -129,10 +143,15 @@ class Registry(Generic[T]):
                 raise self._conflict(namespace, name, expected, row)
             current = self._codec.decode(row)
             item = self._successor(current, change(current))
-            result = await self._swap(row.key, row.mod_revision, self._write_of(row.key, item))
+            lease = beside.lease or row.lease
+            write = self._write_of(row.key, item, lease)
+            result = await self._swap(row.key, row.mod_revision, write, beside)
             if result.succeeded:
-                return stamped(item, ResourceVersion(result.revision))
-            row = _row_in(result)
+                version = ResourceVersion(result.revision)
+                return stamped(item, version, store_lease=StoreLease(lease))
+            before, row = row, _row_in(result)
+            if row is not None and row.mod_revision == before.mod_revision:
+                raise _not_beside(self._kind.title(namespace, name))
             if expected is None:
                 await backoff.pause()
                 row = await self._read(namespace, name)
@@ -154,7 +173,8 @@ class Registry(Generic[T]):
             if expected is not None and _version(row) != expected:
                 raise self._conflict(namespace, name, expected, row)
             item = self._doomed(row)
-            result = await self._swap(row.key, row.mod_revision, self._write_of(row.key, item))
+            write = self._write_of(row.key, item, row.lease)
+            result = await self._swap(row.key, row.mod_revision, write)
             if result.succeeded:
                 return item and stamped(item, ResourceVersion(result.revision))
             row = _row_in(result)
@@ -164,23 +184,29 @@ class Registry(Generic[T]):
         raise self._too_busy("delete", namespace, name, row)
 
     async def _read(self, namespace: str, name: str) -> KeyValue | None:
-        key = self._kind.key(check_namespace(namespace), check_name(name))
-        result = await self._store.range(RangeRequest(range=KeyRange(key)))
+        request = RangeRequest(range=KeyRange(self.key(namespace, name)))
+        result = await self._store.range(request)
         return result.kvs[0] if result.kvs else None
 
-    async def _swap(self, key: bytes, mod_revision: int, write: Operation) -> TxnResult:
-        """Do the write if the key is at that revision, else read what is there."""
+    async def _swap(
+        self, key: bytes, mod_revision: int, write: Operation, beside: Beside = NOTHING
+    ) -> TxnResult:
+        """Do the write, and those beside it, if the key is at that revision, else read it."""
         row = KeyRange(key)
         unchanged = Compare(row, CompareTarget.MOD_REVISION, CompareOperator.EQUAL, mod_revision)
         return await self._store.txn(
-            Txn(compares=(unchanged,), success=(write,), failure=(RangeRequest(range=row),))
+            Txn(
+                compares=(unchanged, *beside.compares),
+                success=(write, *beside.writes),
+                failure=(RangeRequest(range=row),),
+            )
         )
 
-    def _write_of(self, key: bytes, item: T | None) -> Operation:
+    def _write_of(self, key: bytes, item: T | None, lease: LeaseId) -> Operation:
         """Return what stores this state: one that waits for nothing more to be deleted goes."""
         if item is None or (item.metadata.deletion_timestamp and not item.metadata.finalizers):
             return Delete(KeyRange(key))
-        return Put(key, self._codec.encode(item))
+        return Put(key, self._codec.encode(item), lease)
 
     def _successor(self, current: T, changed: T) -> T:
         """Carry the bookkeeping over from the present version to the next."""
@@ -196,7 +222,7 @@ class Registry(Generic[T]):
             creation_timestamp=before.creation_timestamp,
             update_timestamp=self._now(),
             deletion_timestamp=before.deletion_timestamp,
-            resource_version=NOT_STORED,
+            create_version=before.create_version,
         )
         item = msgspec.structs.replace(changed, metadata=metadata)
         self._kind.check(item)
@@ -234,6 +260,10 @@ class Registry(Generic[T]):
             f"{ATTEMPTS_MAX} times meanwhile; try again",
             resource_version=None if row is None else str(row.mod_revision),
         )
+
+
+def _not_beside(title: str) -> Conflict:
+    return Conflict(f"{title} was not written: what goes with it changed meanwhile; read it again")
 
 
 def _version(row: KeyValue) -> ResourceVersion:
