@@ -6,8 +6,9 @@ use std::thread::{self, JoinHandle};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, OpenError};
+use crate::follow::Follower;
 use crate::hash_kv::hash_kv;
-use crate::log::{Log, Recovered};
+use crate::log::{FollowError, Journal, Log, Recovered};
 use crate::mailbox::{Answer, Mailbox};
 use crate::options::{Options, Storage};
 use crate::state::{Loader, State};
@@ -30,6 +31,8 @@ pub struct Engine {
 struct Running {
     store: Arc<Store>,
     recovered: Recovered,
+    /// Of a store with a log.
+    journal: Option<Journal>,
     txn_operations_max: usize,
     watch_limits: Limits,
     /// The writer's is the first.
@@ -43,10 +46,11 @@ impl Engine {
         let (state, log) = load(&options)?;
         let identity = log.as_ref().map_or_else(Identity::random, Identity::of);
         let upkeep = log.as_ref().map(Log::upkeep);
+        let journal = log.as_ref().map(Log::journal);
         let recovered = log.as_ref().map(|log| log.recovered().clone()).unwrap_or_default();
         let store = Arc::new(Store::new(state, identity, &options));
         let writer = Writer::new(Arc::clone(&store), log, &options);
-        let running = Running::new(Arc::clone(&store), recovered, &options);
+        let running = Running::new(Arc::clone(&store), recovered, journal, &options);
         running.start("decube-writer", move |_| writer.run())?;
         running.start("decube-leases", |store| store.expiry.run(store))?;
         running.start("decube-compact", |store| store.compactor.run(store))?;
@@ -140,6 +144,15 @@ impl Engine {
         WatchStream::open(&self.running.store, notify, limits)
     }
 
+    /// Follows the log from a sequence number on, which may be the one that comes next; `notify` is
+    /// told when there are new frames, and when the store is closed. A follower never holds up the
+    /// writer: one that is too far behind finds its frames gone ([`FollowError::TooOld`]).
+    pub fn follow(&self, from: u64, notify: Arc<dyn Notify>) -> Result<Follower, FollowError> {
+        self.running.store.check_open().map_err(|_closed| FollowError::Closed)?;
+        let journal = self.running.journal.as_ref().ok_or(FollowError::NoLog)?;
+        Ok(Follower::new(journal.follow(from)?, notify, &self.running.store))
+    }
+
     /// What opening found and did; all zero for a memory store.
     #[must_use]
     pub fn recovered(&self) -> &Recovered {
@@ -162,7 +175,12 @@ fn load(options: &Options) -> Result<(State, Option<Log>), OpenError> {
 }
 
 impl Running {
-    fn new(store: Arc<Store>, recovered: Recovered, options: &Options) -> Self {
+    fn new(
+        store: Arc<Store>,
+        recovered: Recovered,
+        journal: Option<Journal>,
+        options: &Options,
+    ) -> Self {
         for (id, deadline) in store.lease_deadlines() {
             store.expiry.watch(id, deadline);
         }
@@ -175,7 +193,8 @@ impl Running {
             queue_bytes_max: options.watch_queue_bytes_max,
         };
         let txn_operations_max = options.txn_operations_max;
-        Self { store, recovered, txn_operations_max, watch_limits, threads: Mutex::default() }
+        let threads = Mutex::default();
+        Self { store, recovered, journal, txn_operations_max, watch_limits, threads }
     }
 
     fn start(
@@ -199,6 +218,7 @@ impl Running {
         let mut threads = threads.drain(..);
         threads.next().into_iter().for_each(&mut join);
         self.store.hub.close(&self.store);
+        self.store.followers.wake();
         self.store.expiry.close();
         self.store.compactor.close();
         self.store.checkpointer.close();

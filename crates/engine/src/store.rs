@@ -11,6 +11,7 @@ use crate::checkpointer::Checkpointer;
 use crate::clock::Clock;
 use crate::compactor::Compactor;
 use crate::error::Error;
+use crate::follow::Followers;
 use crate::hash_kv::CompactionHashes;
 use crate::lease::Expiry;
 use crate::log::{self, Log};
@@ -46,6 +47,7 @@ pub(crate) struct Store {
     pub(crate) checkpointer: Checkpointer,
     pub(crate) hashes: CompactionHashes,
     pub(crate) hub: Hub,
+    pub(crate) followers: Followers,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Counters,
     pub(crate) identity: Identity,
@@ -93,6 +95,7 @@ impl Store {
             checkpointer: Checkpointer::default(),
             hashes: CompactionHashes::default(),
             hub: Hub::default(),
+            followers: Followers::default(),
             clock: Arc::clone(&options.clock),
             counters: Counters::default(),
             identity,

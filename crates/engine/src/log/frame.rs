@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut};
 
 use super::ENTRY_BYTES_MAX;
+use super::follow::Stamp;
 use super::header::nanoseconds;
 use super::window::Window;
 use crate::entry::Entry;
@@ -125,10 +126,30 @@ impl FrameHeader {
 
     /// Bytes of the whole frame.
     pub(crate) fn frame_bytes(&self) -> u64 {
-        u64::from(self.length) + FRAME_OVERHEAD_BYTES as u64
+        self.frame_length() as u64
     }
 
-    fn encode(&self, salt: u32) -> [u8; FRAME_HEADER_BYTES] {
+    /// Bytes of the whole frame, in memory.
+    pub(crate) fn frame_length(&self) -> usize {
+        self.payload_length() + FRAME_OVERHEAD_BYTES
+    }
+
+    pub(crate) fn payload_length(&self) -> usize {
+        self.length as usize
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        let Self { sequence, term, wall, revision, .. } = *self;
+        Stamp { sequence, term, wall, revision }
+    }
+
+    /// The same frame in another commit.
+    pub(crate) fn in_place(self, place: u32) -> Self {
+        Self { place, ..self }
+    }
+
+    /// The header as it stands in a file of this salt.
+    pub(crate) fn encode(&self, salt: u32) -> [u8; FRAME_HEADER_BYTES] {
         let mut bytes = [0; FRAME_HEADER_BYTES];
         let mut out = &mut bytes[..];
         out.put_u32_le(self.length);
@@ -146,23 +167,21 @@ impl FrameHeader {
     }
 }
 
-/// What a frame to be written says, beside its entry.
+/// Where a frame to be written stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stamp {
+pub(crate) struct Place {
     pub(crate) salt: u32,
-    pub(crate) sequence: u64,
-    pub(crate) term: u64,
-    pub(crate) wall: Duration,
-    pub(crate) revision: Revision,
-    pub(crate) place: u32,
+    /// Frames before it in the same commit.
+    pub(crate) in_commit: u32,
+    pub(crate) stamp: Stamp,
 }
 
 /// Appends a frame. `None`, and nothing appended, if the entry is above [`ENTRY_BYTES_MAX`].
-pub(crate) fn encode(out: &mut Vec<u8>, stamp: &Stamp, entry: &Entry) -> Option<()> {
+pub(crate) fn encode(out: &mut Vec<u8>, place: &Place, entry: &Entry) -> Option<()> {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
     encode_entry(out, entry);
-    let done = seal(out, start, stamp, Kind::of(entry));
+    let done = seal(out, start, place, Kind::of(entry));
     if done.is_none() {
         out.truncate(start);
     }
@@ -170,29 +189,30 @@ pub(crate) fn encode(out: &mut Vec<u8>, stamp: &Stamp, entry: &Entry) -> Option<
 }
 
 /// Appends the mark of a closed log.
-pub(crate) fn encode_closed(out: &mut Vec<u8>, stamp: &Stamp) {
+pub(crate) fn encode_closed(out: &mut Vec<u8>, place: &Place) {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
-    seal(out, start, stamp, Kind::Closed).expect("a frame without payload is below the limit");
+    seal(out, start, place, Kind::Closed).expect("a frame without payload is below the limit");
 }
 
 /// Fills in the header of the frame that starts at `start` and ends it.
-fn seal(out: &mut Vec<u8>, start: usize, stamp: &Stamp, kind: Kind) -> Option<()> {
+fn seal(out: &mut Vec<u8>, start: usize, place: &Place, kind: Kind) -> Option<()> {
     let payload = out.get(start + FRAME_HEADER_BYTES..)?;
     if payload.len() > ENTRY_BYTES_MAX {
         return None;
     }
+    let Stamp { sequence, term, wall, revision } = place.stamp;
     let header = FrameHeader {
-        sequence: stamp.sequence,
-        term: stamp.term,
-        wall: stamp.wall,
-        revision: stamp.revision,
-        place: stamp.place,
+        sequence,
+        term,
+        wall,
+        revision,
+        place: place.in_commit,
         kind,
         length: u32::try_from(payload.len()).ok()?,
         payload_checksum: crc32c::crc32c(payload),
     };
-    out.get_mut(start..start + FRAME_HEADER_BYTES)?.copy_from_slice(&header.encode(stamp.salt));
+    out.get_mut(start..start + FRAME_HEADER_BYTES)?.copy_from_slice(&header.encode(place.salt));
     out.push(END);
     Some(())
 }
@@ -206,13 +226,23 @@ pub(crate) fn read<'a>(
     let Some(header) = FrameHeader::decode(salt, window.at(offset, FRAME_HEADER_BYTES)?) else {
         return Ok(None);
     };
-    let length = header.length as usize;
-    let frame = window.at(offset, length + FRAME_OVERHEAD_BYTES)?;
-    let payload = frame.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + length);
-    let whole = frame.get(FRAME_HEADER_BYTES + length) == Some(&END);
-    Ok(payload
-        .filter(|payload| whole && crc32c::crc32c(payload) == header.payload_checksum)
-        .map(|payload| (header, payload)))
+    let frame = window.at(offset, header.length as usize + FRAME_OVERHEAD_BYTES)?;
+    Ok(payload(&header, frame).map(|payload| (header, payload)))
+}
+
+/// The payload of a whole frame; `None` if it is cut short or damaged.
+pub(crate) fn payload<'a>(header: &FrameHeader, frame: &'a [u8]) -> Option<&'a [u8]> {
+    let end = FRAME_HEADER_BYTES + header.length as usize;
+    let payload = frame.get(FRAME_HEADER_BYTES..end)?;
+    let whole = frame.get(end) == Some(&END) && crc32c::crc32c(payload) == header.payload_checksum;
+    whole.then_some(payload)
+}
+
+/// Appends a frame with another salt and place; its payload is known to be undamaged.
+pub(crate) fn reseal(out: &mut Vec<u8>, salt: u32, header: &FrameHeader, payload: &[u8]) {
+    out.extend_from_slice(&header.encode(salt));
+    out.extend_from_slice(payload);
+    out.push(END);
 }
 
 fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {

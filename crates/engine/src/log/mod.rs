@@ -14,11 +14,14 @@
 //! operating system may hold pages that look clean and never reached the disk.
 
 mod checkpoint;
+mod copy;
 mod failure;
 mod files;
+mod follow;
 mod frame;
 mod header;
 mod identity;
+mod recent;
 mod recovery;
 mod retention;
 mod segment;
@@ -28,7 +31,7 @@ mod tests;
 mod window;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::entry::{Entry, Frame, ImageHead, ImageItem};
@@ -37,12 +40,14 @@ use crate::options::{LogLocation, Options};
 use crate::types::Revision;
 
 use self::files::Files;
-use self::frame::Stamp;
+use self::frame::Place;
 use self::retention::{Catalog, SegmentEntry, Shared};
 use self::segment::{ActiveSegment, SegmentStart};
 
 pub use self::checkpoint::CheckpointWriter;
+pub use self::copy::{BadFrame, CopiedFrame, FrameReader};
 pub use self::failure::IoFailure;
+pub use self::follow::{FollowError, FrameBatch, LogFollower, Stamp};
 pub use self::header::FORMAT_VERSION;
 
 /// Most bytes that the encoded records of one entry may take. Check a command against it before it
@@ -105,6 +110,7 @@ pub struct Log {
     buffer: Vec<u8>,
     buffered: u32,
     sequence: u64,
+    term: u64,
     revision: Revision,
     durable_sequence: u64,
     durable_revision: Revision,
@@ -133,11 +139,18 @@ impl Log {
         };
         let recovered = opened.recovered;
         Ok(Self {
-            shared: Arc::new(Shared::new(files, opened.identity, options, catalog)),
+            shared: Arc::new(Shared::new(
+                files,
+                opened.identity,
+                options,
+                catalog,
+                recovered.sequence,
+            )),
             active: opened.active,
             buffer: Vec::new(),
             buffered: 0,
             sequence: recovered.sequence,
+            term: recovered.term,
             revision: recovered.revision,
             durable_sequence: recovered.sequence,
             durable_revision: recovered.revision,
@@ -169,12 +182,31 @@ impl Log {
             Entry::Write { revision, .. } | Entry::LeaseEnd { revision, .. } => *revision,
             _ => self.revision,
         };
-        let stamp = Stamp { revision, ..self.next_stamp(wall) };
-        frame::encode(&mut self.buffer, &stamp, entry).ok_or(Error::RequestTooLarge)?;
+        let place = self.next_place(wall, revision);
+        frame::encode(&mut self.buffer, &place, entry).ok_or(Error::RequestTooLarge)?;
+        self.appended(&place.stamp);
+        Ok(place.stamp.sequence)
+    }
+
+    /// Takes a frame of another member's log into the buffer, with its numbers as they are. Fails
+    /// only with [`Error::Latched`].
+    ///
+    /// # Panics
+    /// If the frame is not the one that comes next.
+    pub fn append_copy(&mut self, frame: &CopiedFrame) -> Result<(), Error> {
+        self.refuse_if_latched()?;
+        let stamp = frame.stamp();
+        assert_eq!(stamp.sequence, self.sequence + 1, "frames are copied without gaps");
+        frame.encode(&mut self.buffer, self.active.salt, self.buffered);
+        self.term = stamp.term;
+        self.appended(&stamp);
+        Ok(())
+    }
+
+    fn appended(&mut self, stamp: &Stamp) {
         self.buffered += 1;
         self.sequence = stamp.sequence;
-        self.revision = revision;
-        Ok(stamp.sequence)
+        self.revision = stamp.revision;
     }
 
     /// Bytes that wait for the next commit; a writer bounds its batches by it (a few MiB).
@@ -192,6 +224,8 @@ impl Log {
             let written = self.rotate_if_full().and_then(|()| self.active.write(&self.buffer));
             self.latch_on(written)?;
             self.bytes_written += self.buffer.len() as u64;
+            let (first, salt) = (self.durable_sequence + 1, self.active.salt);
+            self.shared.recent.push(first, self.sequence, salt, &self.buffer);
             self.durable_sequence = self.sequence;
             self.durable_revision = self.revision;
             self.buffer.clear();
@@ -210,7 +244,7 @@ impl Log {
     /// The term that appended entries get.
     #[must_use]
     pub fn term(&self) -> u64 {
-        self.recovered.term
+        self.term
     }
 
     /// Bytes committed since the log was opened.
@@ -246,28 +280,28 @@ impl Log {
         Upkeep(Arc::clone(&self.shared))
     }
 
+    /// By which the log is followed while it is written.
+    #[must_use]
+    pub fn journal(&self) -> Journal {
+        Journal(Arc::downgrade(&self.shared))
+    }
+
     /// Commits what is buffered and marks the log as closed. The lock is let go when the last
     /// [`CheckpointWriter`] and [`Upkeep`] of this log are gone too.
     pub fn close(mut self) -> Result<(), Error> {
         self.commit()?;
         if self.active.offset > segment::FIRST_FRAME {
-            let stamp = self.next_stamp(self.shared.clock.wall());
-            frame::encode_closed(&mut self.buffer, &stamp);
+            let place = self.next_place(self.shared.clock.wall(), self.revision);
+            frame::encode_closed(&mut self.buffer, &place);
             let written = self.active.write(&self.buffer);
             self.latch_on(written)?;
         }
         Ok(())
     }
 
-    fn next_stamp(&self, wall: Duration) -> Stamp {
-        Stamp {
-            salt: self.active.salt,
-            sequence: self.sequence + 1,
-            term: self.recovered.term,
-            wall,
-            revision: self.revision,
-            place: self.buffered,
-        }
+    fn next_place(&self, wall: Duration, revision: Revision) -> Place {
+        let stamp = Stamp { sequence: self.sequence + 1, term: self.term, wall, revision };
+        Place { salt: self.active.salt, in_commit: self.buffered, stamp }
     }
 
     /// Bytes of log since the recovered checkpoint.
@@ -318,6 +352,17 @@ impl Log {
             self.latched = Some(Arc::clone(&reason));
             Error::Latched { reason }
         })
+    }
+}
+
+/// What of the log its followers need. Does not keep the log open.
+#[derive(Clone, Debug)]
+pub struct Journal(Weak<Shared>);
+
+impl Journal {
+    /// Follows the log from a sequence number on, which may be the one that comes next.
+    pub fn follow(&self, from: u64) -> Result<LogFollower, FollowError> {
+        LogFollower::new(&self.0.upgrade().ok_or(FollowError::Closed)?, from)
     }
 }
 

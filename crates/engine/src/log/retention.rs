@@ -9,6 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::Identity;
 use super::failure::IoFailure;
 use super::files::Files;
+use super::recent::Recent;
 use super::segment::Spare;
 use crate::clock::Clock;
 use crate::options::Options;
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     housekeeping: Mutex<()>,
     /// Held for moments only, never over IO.
     catalog: Mutex<Catalog>,
+    /// A leaf too, held while a commit is copied.
+    pub(crate) recent: Recent,
 }
 
 /// Which files there are, and how far the log has grown.
@@ -67,6 +70,7 @@ impl Shared {
         identity: Identity,
         options: &Options,
         catalog: Catalog,
+        durable_sequence: u64,
     ) -> Self {
         Self {
             files,
@@ -81,6 +85,7 @@ impl Shared {
             covered_segments_max: options.covered_segments_max.unwrap_or(usize::MAX),
             housekeeping: Mutex::new(()),
             catalog: Mutex::new(catalog),
+            recent: Recent::new(durable_sequence),
         }
     }
 

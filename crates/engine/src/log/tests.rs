@@ -241,19 +241,14 @@ fn the_bytes_of_format_version_1_are_as_recorded() {
         Entry::LeaseEnd { id, revision: Revision(5), records: vec![] },
         Entry::Compact { revision: Revision(3) },
     ];
-    let stamp = Stamp {
-        salt: 0x0403_0201,
-        sequence: 17,
-        term: 1,
-        wall: Duration::from_nanos(99),
-        revision: Revision(5),
-        place: 2,
-    };
+    let wall = Duration::from_nanos(99);
+    let stamp = Stamp { sequence: 17, term: 1, wall, revision: Revision(5) };
+    let place = Place { salt: 0x0403_0201, in_commit: 2, stamp };
     let mut bytes = Vec::new();
     for entry in &entries {
-        frame::encode(&mut bytes, &stamp, entry).unwrap();
+        frame::encode(&mut bytes, &place, entry).unwrap();
     }
-    frame::encode_closed(&mut bytes, &stamp);
+    frame::encode_closed(&mut bytes, &place);
     for kind in [FileKind::Identity, FileKind::Segment, FileKind::Checkpoint] {
         bytes.extend(header::sample(kind).encode());
     }

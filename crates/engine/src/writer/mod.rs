@@ -97,6 +97,7 @@ impl Writer {
             }
             self.publish();
             self.store.hub.published();
+            self.store.followers.wake();
             self.answers.deliver().map_err(|panic| latched_by(&*panic))?;
             self.start_checkpoint_if_due();
         }

@@ -1,0 +1,161 @@
+//! Following the log while it is written.
+
+mod support;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use decube_engine::log::{CopiedFrame, FollowError, FrameReader};
+use decube_engine::vfs::Faulty;
+use decube_engine::{
+    Command, Engine, Entry, Follower, LeaseId, LogLocation, Notify, Options, Revision, Storage,
+};
+use support::put;
+
+struct Bell(Sender<()>);
+
+impl Notify for Bell {
+    fn notify(&self) {
+        let _ = self.0.send(());
+    }
+}
+
+fn bell() -> (Arc<dyn Notify>, Receiver<()>) {
+    let (sender, rung) = channel();
+    (Arc::new(Bell(sender)), rung)
+}
+
+fn on(disk: &Faulty) -> Options {
+    let dir = PathBuf::from("/store");
+    let vfs = Arc::new(disk.clone());
+    let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs };
+    let mut options = Options::new(Storage::Log(location));
+    options.segment_bytes = 16 << 10;
+    options
+}
+
+fn follow(engine: &Engine, from: u64) -> Result<Follower, FollowError> {
+    engine.follow(from, bell().0)
+}
+
+fn take_all(follower: &mut Follower) -> Vec<CopiedFrame> {
+    let mut reader = FrameReader::default();
+    let mut frames = Vec::new();
+    while let Some(batch) = follower.take(1_000).expect("the log can be read") {
+        let came = reader.push(&batch.bytes).expect("frames");
+        assert_eq!(came.first().expect("a frame").stamp(), batch.first);
+        assert_eq!(came.last().expect("a frame").stamp(), batch.last);
+        frames.extend(came);
+    }
+    frames
+}
+
+fn sequences(frames: &[CopiedFrame]) -> Vec<u64> {
+    frames.iter().map(|frame| frame.stamp().sequence).collect()
+}
+
+#[test]
+fn a_follower_gets_every_frame_from_the_segments_and_then_from_memory() {
+    let engine = Engine::open(on(&Faulty::new(1))).unwrap();
+    for number in 0..300 {
+        put(&engine, &format!("k{number}"), &"x".repeat(100));
+    }
+    let mut follower = follow(&engine, 1).unwrap();
+    assert_eq!(sequences(&take_all(&mut follower)), (1..=300).collect::<Vec<_>>());
+    for number in 300..600 {
+        put(&engine, &format!("k{number}"), &"x".repeat(100));
+    }
+    let later = take_all(&mut follower);
+    assert_eq!(sequences(&later), (301..=600).collect::<Vec<_>>());
+    let last = later.last().unwrap();
+    assert_eq!(last.stamp().revision, Revision(601));
+    let Entry::Write { records, .. } = last.entry() else { panic!("{last:?}") };
+    assert_eq!(records[0].key(), b"k599");
+}
+
+#[test]
+fn a_follower_starts_anywhere_and_after_a_restart() {
+    let disk = Faulty::new(2);
+    for _ in 0..3 {
+        let engine = Engine::open(on(&disk)).unwrap();
+        for number in 0..50 {
+            put(&engine, &format!("k{number}"), &"x".repeat(100));
+        }
+        engine.close();
+    }
+    let engine = Engine::open(on(&disk)).unwrap();
+    put(&engine, "last", "x");
+    for from in [1, 2, 50, 51, 52, 100, 150, 151] {
+        let mut follower = follow(&engine, from).unwrap();
+        assert_eq!(sequences(&take_all(&mut follower)), (from..=151).collect::<Vec<_>>());
+    }
+    assert!(take_all(&mut follow(&engine, 152).unwrap()).is_empty());
+    let ahead = follow(&engine, 153).err();
+    assert!(matches!(ahead, Some(FollowError::Ahead { wanted: 153, last: 151 })), "{ahead:?}");
+}
+
+#[test]
+fn a_follower_is_woken_by_what_is_published_and_by_the_end() {
+    let engine = Engine::open(on(&Faulty::new(3))).unwrap();
+    let (notify, rung) = bell();
+    let mut follower = engine.follow(1, notify).unwrap();
+    assert!(follower.take(1_000).unwrap().is_none());
+    engine.execute(Command::LeaseGrant { id: LeaseId(7), ttl_s: 60 }).unwrap();
+    rung.recv_timeout(Duration::from_secs(30)).expect("it is woken");
+    assert_eq!(sequences(&take_all(&mut follower)), [1]);
+    engine.close();
+    rung.recv_timeout(Duration::from_secs(30)).expect("it is woken");
+    assert!(matches!(follower.take(1_000), Err(FollowError::Closed)));
+}
+
+#[test]
+fn frames_that_were_removed_are_told_with_where_the_log_begins() {
+    let disk = Faulty::new(4);
+    let mut options = on(&disk);
+    options.checkpoint_bytes_min = 16 << 10;
+    options.log_retention_bytes = 0;
+    let engine = Engine::open(options).unwrap();
+    let mut slow = follow(&engine, 1).unwrap();
+    let gone = |engine: &Engine| matches!(follow(engine, 1), Err(FollowError::TooOld { .. }));
+    let mut number = 0;
+    while !gone(&engine) {
+        put(&engine, &format!("k{}", number % 10), &"x".repeat(1_000));
+        number += 1;
+        assert!(number < 100_000, "the first segment is never removed");
+    }
+    let Err(FollowError::TooOld { wanted: 1, first }) = follow(&engine, 1) else { panic!() };
+    assert_eq!(take_all(&mut follow(&engine, first).unwrap())[0].stamp().sequence, first);
+    // What it did not read in time may still be in memory, but never with a gap.
+    match slow.take(1_000) {
+        Ok(Some(batch)) => assert_eq!(batch.first.sequence, 1),
+        other => assert!(matches!(other, Err(FollowError::TooOld { .. })), "{other:?}"),
+    }
+}
+
+#[test]
+fn frames_are_checked_however_the_stream_is_cut() {
+    let engine = Engine::open(on(&Faulty::new(5))).unwrap();
+    for number in 0..20 {
+        put(&engine, &format!("k{number}"), "value");
+    }
+    let batch = follow(&engine, 1).unwrap().take(1 << 20).unwrap().unwrap();
+    let mut reader = FrameReader::default();
+    let came: Vec<_> =
+        batch.bytes.chunks(7).flat_map(|piece| reader.push(piece).unwrap()).collect();
+    assert_eq!(sequences(&came), (1..=20).collect::<Vec<_>>());
+    for at in 0..batch.bytes.len() {
+        let mut damaged = batch.bytes.to_vec();
+        damaged[at] ^= 0x10;
+        let read = FrameReader::default().push(&damaged);
+        // A damaged length may leave the rest of the stream waiting for more.
+        assert!(read.map_or(true, |frames| frames.len() < 20), "byte {at} may not matter");
+    }
+}
+
+#[test]
+fn a_store_in_memory_has_no_log_to_follow() {
+    let refused = follow(&support::engine(), 1).err();
+    assert!(matches!(refused, Some(FollowError::NoLog)), "{refused:?}");
+}
