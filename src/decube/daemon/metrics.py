@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from decube.kit.errors import DecubeError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _PREFIX = "decube_store_"
 
+# Since the store was opened; all other figures may fall.
+_COUNTERS = frozenset({"commands", "commits", "log_bytes", "storage_failures"})
+
 
 def process_metrics(statistics: Statistics | None) -> CollectorRegistry:
     """Return a registry with what the process costs, and the store's figures if there are any."""
@@ -30,7 +33,7 @@ def process_metrics(statistics: Statistics | None) -> CollectorRegistry:
 
 
 class _StoreCollector(Collector):
-    """The engine's figures by their own names, as `decube_store_<name>`."""
+    """The engine's figures by their own names, as `decube_store_<name>`; counters with `_total`."""
 
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
@@ -49,4 +52,5 @@ class _StoreCollector(Collector):
             # Identities are labels of a cluster, not figures; as floats they would be wrong, too.
             if not name.endswith("_id"):
                 text = f"The store's {name.replace('_', ' ')}."
-                yield GaugeMetricFamily(_PREFIX + name, text, value=value)
+                family = CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily
+                yield family(_PREFIX + name, text, value=value)

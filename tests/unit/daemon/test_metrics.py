@@ -22,6 +22,18 @@ def test_the_stores_figures_are_told_by_their_names() -> None:
     assert "process_resident_memory_bytes" in text
 
 
+def test_what_only_grows_is_a_counter_and_the_rest_a_gauge() -> None:
+    figures = {"commits": 3, "log_bytes": 4096, "keys": 2}
+    text = generate_latest(process_metrics(lambda: figures)).decode()
+    for line in (
+        "# TYPE decube_store_commits_total counter",
+        "decube_store_commits_total 3.0",
+        "decube_store_log_bytes_total 4096.0",
+        "# TYPE decube_store_keys gauge",
+    ):
+        assert line in text.splitlines()
+
+
 def test_a_closed_store_takes_nothing_else_away() -> None:
     def closed() -> Mapping[str, int]:
         raise Closed("the store is closed")
