@@ -93,6 +93,12 @@ class _EngineOptions(Protocol):
     @property
     def checkpoint_bytes_min(self) -> int: ...
     @property
+    def checkpoint_entries_min(self) -> int: ...
+    @property
+    def checkpoints_kept(self) -> int: ...
+    @property
+    def covered_segments_max(self) -> int | None: ...
+    @property
     def log_retention_s(self) -> float: ...
     @property
     def log_retention_bytes(self) -> int: ...
@@ -168,7 +174,13 @@ class Engine:
         """Return all live leases in order."""
 
     def status(self) -> dict[str, int]:
-        """Return the engine's figures by name (`decube_engine::Status`)."""
+        """Return the engine's figures by name (`decube_engine::Status`).
+
+        `latched` is 1 when writes are refused until the store is opened anew.
+        """
+
+    def troubles(self) -> tuple[str | None, str | None]:
+        """Tell why writes are refused, and why a checkpoint or the log's upkeep failed last."""
 
     def hash_kv(self, revision: int) -> tuple[int, int, int, int]:
         """Return hash, hash revision, compact revision and revision, as etcd's HashKV.

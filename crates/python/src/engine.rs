@@ -168,8 +168,15 @@ impl PyEngine {
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let store = self.open_store()?;
-        let status = py.detach(|| store.engine.status());
-        figures(py, &status)
+        let (status, writes) = py.detach(|| (store.engine.status(), store.engine.check_writes()));
+        figures(py, &status, writes.is_err())
+    }
+
+    fn troubles(&self, py: Python<'_>) -> PyResult<(Option<String>, Option<String>)> {
+        let store = self.open_store()?;
+        let (status, writes) = py.detach(|| (store.engine.status(), store.engine.check_writes()));
+        let latched = writes.err().map(|error| error.to_string());
+        Ok((latched, status.storage_failure.map(|reason| reason.to_string())))
     }
 
     fn hash_kv(&self, py: Python<'_>, revision: i64) -> PyResult<(u32, i64, i64, i64)> {
@@ -235,7 +242,7 @@ fn key_range(key: &Bound<'_, PyBytes>, end: &Bound<'_, PyBytes>) -> KeyRange {
     }
 }
 
-fn figures<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>> {
+fn figures<'py>(py: Python<'py>, status: &Status, latched: bool) -> PyResult<Bound<'py, PyDict>> {
     let figures = PyDict::new(py);
     figures.set_item("revision", status.revision.0)?;
     figures.set_item("compact_revision", status.compact_revision.0)?;
@@ -254,6 +261,8 @@ fn figures<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>
         ("commits", status.commits),
         ("commands", status.commands),
         ("log_bytes", status.log_bytes),
+        ("storage_failures", status.storage_failures),
+        ("latched", u64::from(latched)),
     ] {
         figures.set_item(name, figure)?;
     }

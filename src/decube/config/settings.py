@@ -34,7 +34,6 @@ def _count(description: str, *, least: int = 1) -> Meta:
 _NO_CLUSTER = "one embedded store elects nobody"
 _NO_REPLICATION = "nothing replicates yet"
 _NO_SNAPSHOTS = "snapshots are not taken yet"
-_BY_SIZE = "checkpoints are written by size, and covered log segments go by store.log_retention"
 _MIB = 1 << 20
 _GIB = 1 << 30
 
@@ -125,7 +124,13 @@ class EtcdSettings(Section, frozen=True, kw_only=True):
         str, Meta(description="Where the log lives. Empty: `wal` in `etcd.data_dir`.")
     ] = ""
     snapshot_count: Annotated[
-        int, _later("Writes between checkpoints of etcd's own log.", _BY_SIZE)
+        int,
+        _count(
+            "Entries of the log that a checkpoint waits for, beside its size: one is due when the "
+            "log since the last is longer than 64 MiB and than that one, and has so many entries "
+            "or four times that length.",
+            least=0,
+        ),
     ] = 10_000
     heartbeat_interval: Annotated[
         int, _later("Raft heartbeat of a real etcd, in ms.", _NO_CLUSTER)
@@ -133,8 +138,17 @@ class EtcdSettings(Section, frozen=True, kw_only=True):
     election_timeout: Annotated[
         int, _later("Raft election timeout of a real etcd, in ms.", _NO_CLUSTER)
     ] = 1000
-    max_snapshots: Annotated[int, _later("Checkpoints to keep.", _BY_SIZE)] = 5
-    max_wals: Annotated[int, _later("Log files to keep.", _BY_SIZE)] = 5
+    max_snapshots: Annotated[
+        int, _count("Checkpoints to keep, each an image of the whole store.")
+    ] = 2
+    max_wals: Annotated[
+        int,
+        _count(
+            "Log segments (64 MiB) to keep of those that a checkpoint covers, within "
+            "`store.log_retention`; 0 for any number.",
+            least=0,
+        ),
+    ] = 0
     auto_compaction_retention: Annotated[
         Duration,
         Meta(

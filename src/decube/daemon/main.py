@@ -59,6 +59,7 @@ async def _run_until_signal(loaded: Loaded, directory: data_directory.DataDirect
         if not ready.is_set():
             node.cancel()
 
+    handlers: dict[signal.Signals, Callable[[], None]]
     handlers = {number: functools.partial(on_signal, number) for number in _SIGNALS}
     on_terminal = sys.stdout.isatty()
     handlers[signal.SIGHUP] = handlers[signal.SIGTERM] if on_terminal else _reopen_logs

@@ -12,12 +12,25 @@ from decube.store.limits import REQUEST_BYTES_MAX
 MIB = 1 << 20
 DAY_S = 24 * 60 * 60
 
+_ONE_AT_LEAST = (
+    "segment_bytes",
+    "checkpoints_kept",
+    "queue_length_max",
+    "txn_operations_max",
+    "lease_ttl_s_min",
+)
+
 
 class EmbeddedOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The engine and its bounds. Without `log_dir` it is `memory`: gone with the process.
 
     Checkpoints live beside the log unless `checkpoint_dir` says otherwise. `quota_bytes` counts the
     live image and the uncompacted history; None is no quota.
+
+    A checkpoint is due when the log since the last one is longer than `checkpoint_bytes_min` and
+    than the image; fewer entries than `checkpoint_entries_min` put it off, up to four times that
+    length. `checkpoints_kept` of them stay, and of the segments they cover those that are within
+    `log_retention_s`, `log_retention_bytes` and `covered_segments_max`.
     """
 
     log_dir: Path | None = None
@@ -25,6 +38,9 @@ class EmbeddedOptions(msgspec.Struct, frozen=True, kw_only=True):
     quota_bytes: int | None = None
     segment_bytes: int = 64 * MIB
     checkpoint_bytes_min: int = 64 * MIB
+    checkpoint_entries_min: int = 0
+    checkpoints_kept: int = 2
+    covered_segments_max: int | None = None
     log_retention_s: float = DAY_S
     log_retention_bytes: int = 1024 * MIB
     queue_length_max: int = 50_000
@@ -38,7 +54,7 @@ class EmbeddedOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse what the engine could not honour."""
         if self.log_dir is None and self.checkpoint_dir is not None:
             raise Invalid("checkpoints without a log restore nothing", field="checkpoint_dir")
-        for field in ("segment_bytes", "queue_length_max", "txn_operations_max", "lease_ttl_s_min"):
+        for field in _ONE_AT_LEAST:
             if getattr(self, field) < 1:
                 raise Invalid(f"{field} must be at least 1", field=field)
 
