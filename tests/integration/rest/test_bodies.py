@@ -34,6 +34,24 @@ async def test_what_is_not_json_is_told_where(
     assert isinstance(error["details"]["position"], int)
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"name":"a","name":"b"}', "name"),
+        (b'{"name":"a","labels":{"x":"1","y":"2","x":"1"}}', "x"),
+        (b'{"name":"a","status":"1","st\\u0061tus":"2"}', "status"),
+    ],
+)
+async def test_a_key_that_is_given_twice_is_refused_by_name(
+    api: RestApi, body: bytes, name: str
+) -> None:
+    answer = await api.client.post(PODS, content=body, headers=JSON)
+    error = refusal(answer, 400, "invalid")
+    assert error["message"] == f"'{name}' is given twice"
+    assert error["details"]["field"] == name
+    assert (await api.client.get(PODS)).json()["count"] == 0
+
+
 async def test_bytes_that_are_not_utf_8_are_refused(api: RestApi) -> None:
     answer = await api.client.post(PODS, content=b'{"name":"\xff"}', headers=JSON)
     assert "UTF-8" in refusal(answer, 400, "invalid")["message"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -184,8 +185,9 @@ async def test_connections_above_the_limit_are_told_to_come_back() -> None:
 async def test_what_is_no_http_is_refused_in_the_one_shape(api: RestApi, sent: bytes) -> None:
     async with connected(api) as client:
         await client.send(sent)
-        status, error = await client.error()
-        assert (status, error["code"]) == (400, "invalid")
+        status, headers, body = await client.answer()
+        assert (status, json.loads(body)["error"]["code"]) == (400, "invalid")
+        assert re.fullmatch("[0-9a-f]{24}", headers["x-request-id"])
         assert await client.is_closed()
 
 

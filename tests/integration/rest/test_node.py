@@ -39,6 +39,13 @@ async def test_json_is_a_whole_line(api: RestApi, path: str) -> None:
     assert [line[-1] for line in lines] == ["\n"]
 
 
+async def test_the_root_names_what_there_is(api: RestApi) -> None:
+    index = (await api.client.get("/")).json()
+    assert (index.pop("name"), index.pop("version")) == ("DeCube", NODE.info.version)
+    for path in index.values():
+        assert (await api.client.get(path)).status_code == 200
+
+
 async def test_node_info_tells_what_the_node_is(api: RestApi) -> None:
     body = (await api.client.get("/node/info")).json()
     assert body == {name: getattr(NODE.info, name) for name in NODE.info.__struct_fields__}
@@ -68,7 +75,7 @@ async def test_metrics_have_no_label_that_a_client_makes_up(api: RestApi) -> Non
 
 
 async def test_an_unknown_route_is_told(api: RestApi) -> None:
-    for path in ("/", "/api", "/api/v1/pods/a/b", "/docs/../../etc/passwd", "/%00"):
+    for path in ("/api", "/api/v1/pods/a/b", "/docs/../../etc/passwd", "/%00"):
         refusal(await api.client.get(path), 404, "unknown_route")
 
 
@@ -162,6 +169,17 @@ async def test_pages_of_configured_origins_may_call() -> None:
         assert "PUT" in asked.headers["access-control-allow-methods"]
         other = await api.client.get(PODS, headers={"Origin": "https://other.example"})
         assert "access-control-allow-origin" not in other.headers
+        none = await api.client.get(PODS)
+        # Or a cache would give one origin the answer to another.
+        for answered in (answer, asked, other, none):
+            assert answered.headers.get_list("vary") == ["Origin"]
+
+
+async def test_answers_for_every_origin_are_alike() -> None:
+    async with rest_api(RestOptions(listen=ANY_PORT, cors_origins=("*",))) as api:
+        answer = await api.client.get(PODS, headers={"Origin": "https://page.example"})
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "vary" not in answer.headers
 
 
 async def test_the_docs_page_needs_no_other_site(api: RestApi) -> None:

@@ -159,3 +159,10 @@ async def test_a_store_that_is_closed_is_unavailable(api: RestApi) -> None:
     refusal(answer, 503, "closed")
     assert int(answer.headers["retry-after"]) >= 1
     assert (await api.client.get("/health")).status_code == 200
+
+
+async def test_head_of_a_watch_tells_the_headers_and_watches_nothing(api: RestApi) -> None:
+    answer = await api.client.head(PODS, params={"watch": "true"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert (await api.client.head(PODS, params={"watch": "x"})).status_code == 400

@@ -1,4 +1,4 @@
-"""The routes about the node itself: health, facts, metrics."""
+"""The routes about the node itself: what there is, health, facts, metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from decube.api.rest.answers import Answer, json_answer
 from decube.api.rest.queries import read_query
-from decube.api.rest.shapes import Health
+from decube.api.rest.shapes import Health, Index
 from decube.model.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -32,10 +32,16 @@ class NodeRoutes:
     def handlers(self) -> list[HTTPRouteHandler]:
         """Return what the application routes to."""
         return [
+            get("/")(self.index),
             get("/health")(self.health),
             get("/node/info")(self.node_info),
             get("/metrics")(self.metrics),
         ]
+
+    async def index(self, scope: Scope) -> ASGIApp:
+        """Name what there is."""
+        read_query(scope, ())
+        return json_answer(_OK, Index(version=self._node.node_info().version))
 
     async def health(self, scope: Scope) -> ASGIApp:
         """Answer at all."""

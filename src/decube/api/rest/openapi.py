@@ -30,6 +30,7 @@ _TYPES = (
     shapes.BookmarkLine,
     ErrorLine,
     shapes.Health,
+    shapes.Index,
     NodeInfo,
     ErrorBody,
     PodView,
@@ -91,13 +92,13 @@ _PARAMETERS: dict[str, Schema] = {
     "limit": {
         "name": "limit",
         "in": "query",
-        "description": f"Most pods on a page; 0 is the default of {PAGE_LIMIT_DEFAULT}.",
+        "description": f"Most objects on a page; 0 is the default of {PAGE_LIMIT_DEFAULT}.",
         "schema": {"type": "integer", "minimum": 0, "maximum": PAGE_LIMIT_MAX},
     },
     "continue": {
         "name": "continue",
         "in": "query",
-        "description": "The token of the page before. Its namespace and selector must be given.",
+        "description": "The token of the page before, whose other parameters must be given again.",
         "schema": {"type": "string"},
     },
     "watch": {
@@ -153,7 +154,7 @@ def _operation(operation: Operation) -> Schema:
         "operationId": operation.name,
         "summary": operation.summary,
         "responses": {
-            str(operation.status): _answer(operation),
+            **{str(s): _answer(operation) for s in (operation.status, *operation.also)},
             **{str(status): _error(status) for status in sorted((*_ALWAYS, *operation.errors))},
         },
     }
@@ -163,7 +164,7 @@ def _operation(operation: Operation) -> Schema:
         described["parameters"] = [_PARAMETERS[name] for name in operation.parameters]
     if operation.body is not None:
         content = {"application/json": {"schema": ref(operation.body)}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     return described
 
 

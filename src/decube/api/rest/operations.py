@@ -47,6 +47,13 @@ _LINE: Schema = {"oneOf": [ref(shapes.PodChangeLine), ref(shapes.BookmarkLine), 
 OPERATIONS = (
     Operation(
         method="get",
+        path="/",
+        name="getIndex",
+        summary="What there is",
+        answers=_json(shapes.Index),
+    ),
+    Operation(
+        method="get",
         path="/health",
         name="getHealth",
         summary="Whether the process answers",

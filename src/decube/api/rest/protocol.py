@@ -5,6 +5,9 @@
   however slowly, is not: a healthy watch never ends here.
 * Request line and headers have a size limit (431); bytes that are not HTTP get a 400.
 * Above `connections_max` a new connection gets a 503 and is closed.
+* What is answered here, before there is a request for the application, has a request id as well.
+* A TLS connection is closed without waiting for the client's leave: many give it only at their next
+  request.
 
 Deadlines are armed only when something is unfinished, so that a request that arrives in one piece
 and is answered costs none.
@@ -23,12 +26,14 @@ from decube.api.rest.errors import error_body
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
 RETRY_AFTER_S = 1
+TLS_IDLE_LINGER_S = 0.25
 TCP_KEEP_ALIVE_IDLE_S = 60
 
 
@@ -39,6 +44,7 @@ class Bounds:
     timeout_s: float
     header_bytes_max: int
     connections_max: int
+    new_request_id: Callable[[], str]
 
 
 class _HeadersTooLargeError(Exception):
@@ -70,6 +76,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._request_deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
         self._unwritten = 0
+        self._is_tls = False
 
     # The connection
 
@@ -81,6 +88,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._answer_and_close(503, "unavailable", "too many connections: try again")
             return
         super().connection_made(transport)
+        self._is_tls = self.scheme == "https"
         _keep_alive(transport)
         self._arm_request()
 
@@ -186,11 +194,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection."""
         self._close()
+        self._end_tls_soon()
+
+    def shutdown(self) -> None:
+        """Close when nothing is under way, else after the answer."""
+        super().shutdown()
+        self._end_tls_soon()
+
+    def _end_tls_soon(self) -> None:
+        """End an idle connection that is being closed; all was sent long ago."""
+        if self._is_tls and self.transport.is_closing():
+            self.loop.call_later(TLS_IDLE_LINGER_S, self.transport.abort)
 
     def _watch_writing(self) -> None:
         self._unwritten = self.transport.get_write_buffer_size()
         self._disarm_write()
-        if self._unwritten:
+        # Below TLS more may be unwritten than shows here.
+        if self._unwritten or (self._is_tls and self.transport.is_closing()):
             self._write_deadline = self.loop.call_later(
                 self._bounds.timeout_s, self._on_no_progress
             )
@@ -212,6 +232,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         head = [
             STATUS_LINE[status],
             b"content-type: application/json\r\nconnection: close\r\n",
+            b"x-request-id: %b\r\n" % self._bounds.new_request_id().encode(),
             b"content-length: %d\r\n" % len(body),
         ]
         if status == 503:  # noqa: PLR2004 - the status is its own name

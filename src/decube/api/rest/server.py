@@ -51,6 +51,7 @@ class RestServer:
             timeout_s=options.timeout_s,
             header_bytes_max=options.header_bytes_max,
             connections_max=options.connections_max,
+            new_request_id=self._dependencies.ids.request_id,
         )
         config = uvicorn.Config(
             app,

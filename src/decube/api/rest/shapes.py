@@ -96,6 +96,18 @@ class BookmarkLine(msgspec.Struct, frozen=True):
     resource_version: str
 
 
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to go from the root, as paths."""
+
+    name: str = "DeCube"
+    version: str
+    docs: str = "/docs"
+    openapi: str = "/openapi.json"
+    health: str = "/health"
+    node: str = "/node/info"
+    metrics: str = "/metrics"
+
+
 class Health(msgspec.Struct, frozen=True):
     """The process answers."""
 
