@@ -12,10 +12,9 @@ from tests.support.stores import embedded
 
 from decube.api.grpc import GrpcDependencies, GrpcOptions, GrpcServer
 from decube.api.rest import RestDependencies, RestOptions, RestServer
+from decube.daemon.services import services_over
 from decube.kit.addresses import Address
-from decube.registry.unreadable import UnreadableRows
 from decube.services.node import NodeInfo
-from decube.services.pods import PodService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,7 +78,7 @@ async def rest_server(
     metrics = CollectorRegistry()
     server = RestServer(
         RestDependencies(
-            pods=PodService(store, UnreadableRows(metrics)),
+            services=services_over(store, metrics),
             node=NODE,
             options=options or RestOptions(listen=ANY_PORT),
             metrics=metrics,
@@ -98,7 +97,11 @@ async def grpc_server(
 ) -> AsyncIterator[GrpcServer]:
     """Serve gRPC on a store."""
     server = GrpcServer(
-        GrpcDependencies(pods=PodService(store), options=options or GrpcOptions(listen=ANY_PORT))
+        GrpcDependencies(
+            services=services_over(store, CollectorRegistry()),
+            node=NODE,
+            options=options or GrpcOptions(listen=ANY_PORT),
+        )
     )
     await server.start()
     try:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from decube.api.services import Services
     from decube.config.settings import Settings
     from decube.daemon.certificates import Certificates
     from decube.daemon.facts import NodeFacts
     from decube.kit.addresses import Address
-    from decube.services.pods import PodService
     from decube.store.embedded import EmbeddedStore
 
     Drain = Callable[[float], Coroutine[Any, Any, None]]
@@ -77,7 +77,7 @@ class Listeners:
         self._facts.etcd_address = self._facts.told(parse_address(listener.address))
         self._drains["etcd"] = listener.stop
 
-    async def open_rest(self, pods: PodService, metrics: CollectorRegistry) -> None:
+    async def open_rest(self, services: Services, metrics: CollectorRegistry) -> None:
         """Serve REST. Raises `StartFailure`."""
         from decube.api.rest import (  # noqa: PLC0415 - after the etcd port is up
             RestDependencies,
@@ -97,13 +97,13 @@ class Listeners:
             handshake_timeout_s=self._settings.security.handshake_timeout.seconds,
         )
         server = RestServer(
-            RestDependencies(pods=pods, node=self._facts, options=options, metrics=metrics)
+            RestDependencies(services=services, node=self._facts, options=options, metrics=metrics)
         )
         bound = await self._listen("REST", "api.rest.address", rest.address, server.start())
         self._facts.rest_address = self._facts.told(bound)
         self._drains["rest"] = server.stop
 
-    async def open_grpc(self, pods: PodService) -> None:
+    async def open_grpc(self, services: Services) -> None:
         """Serve gRPC. Raises `StartFailure`."""
         from decube.api.grpc import (  # noqa: PLC0415 - after the etcd port is up
             GrpcDependencies,
@@ -118,7 +118,7 @@ class Listeners:
             identity=self._certificates.of("grpc"),
             handshake_timeout_s=self._settings.security.handshake_timeout.seconds,
         )
-        server = GrpcServer(GrpcDependencies(pods=pods, options=options))
+        server = GrpcServer(GrpcDependencies(services=services, node=self._facts, options=options))
         what = ("gRPC", "api.grpc.address", grpc.address)
         bound = await self._listen(*what, server.start())
         self._facts.grpc_address = self._facts.told(bound)

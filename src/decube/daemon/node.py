@@ -26,6 +26,8 @@ from decube.kit.clock import SystemClock
 from decube.kit.imports import absent
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prometheus_client import CollectorRegistry
 
     from decube.config.load import Loaded
@@ -64,12 +66,12 @@ async def run_node(
         importing = asyncio.create_task(_import_rest_after(opened), name="import-rest")
         resources.callback(importing.cancel)
         backend = await _open_store(settings, directory, listeners, resources)
-        store = backend.store
         opened.set()
         await importing
         _configure_logs(settings, backend)
         async with asyncio.TaskGroup() as tasks:
-            metrics = _metrics(backend)
+            metrics = _metrics(backend, facts, directory.path)
+            store = _metered(backend.store, metrics)
             await _open_apis(settings, listeners, store, metrics)
             surroundings = Surroundings(settings, facts, store, metrics, certificates)
             background = start_background(surroundings, tasks)
@@ -103,25 +105,30 @@ async def _open_store(
     return Backend(embedded, embedded.statistics, logs)
 
 
-def _metrics(backend: Backend) -> CollectorRegistry:
-    from decube.daemon.metrics import process_metrics  # noqa: PLC0415 - imported by the thread
+def _metrics(backend: Backend, facts: NodeFacts, data_directory: Path) -> CollectorRegistry:
+    from decube.daemon.metrics import node_metrics  # noqa: PLC0415 - imported by the thread
 
-    return process_metrics(backend.statistics)
+    return node_metrics(backend.statistics, facts, data_directory)
+
+
+def _metered(store: Store, metrics: CollectorRegistry) -> Store:
+    from decube.store.metered import MeteredStore  # noqa: PLC0415 - imported by the thread
+
+    return MeteredStore(store, metrics)
 
 
 async def _open_apis(
     settings: Settings, listeners: Listeners, store: Store, metrics: CollectorRegistry
 ) -> None:
     """Serve the APIs, on services over the store. REST does not wait for gRPC's imports."""
-    from decube.registry.unreadable import UnreadableRows  # noqa: PLC0415 - imported by the thread
-    from decube.services.pods import PodService  # noqa: PLC0415
+    from decube.daemon.services import services_over  # noqa: PLC0415 - imported by the thread
 
-    pods = PodService(store, UnreadableRows(metrics))
+    services = services_over(store, metrics)
     if settings.api.rest.enabled:
-        await listeners.open_rest(pods, metrics)
+        await listeners.open_rest(services, metrics)
     if settings.api.grpc.enabled:
         await asyncio.to_thread(importlib.import_module, "decube.api.grpc")
-        await listeners.open_grpc(pods)
+        await listeners.open_grpc(services)
 
 
 async def _import_rest_after(opened: asyncio.Event) -> None:
@@ -140,7 +147,13 @@ def _import_rest() -> None:
     # structlog would draw tracebacks with it; as long as it takes to import, REST could serve.
     with absent("rich"):
         importlib.import_module("structlog")
-    for module in ("kit.logging", "daemon.announce", "daemon.metrics", "services.pods", "api.rest"):
+    for module in (
+        "kit.logging",
+        "daemon.announce",
+        "daemon.metrics",
+        "daemon.services",
+        "api.rest",
+    ):
         importlib.import_module(f"decube.{module}")
 
 

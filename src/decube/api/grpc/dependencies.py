@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from decube.api.identity import Identity
+    from decube.api.services import Services
     from decube.kit.addresses import Address
-    from decube.services.pods import PodService
+    from decube.services.node import NodeInfoSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,5 +35,6 @@ class GrpcOptions:
 class GrpcDependencies:
     """The services behind the calls."""
 
-    pods: PodService
+    services: Services
+    node: NodeInfoSource
     options: GrpcOptions

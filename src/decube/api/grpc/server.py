@@ -9,7 +9,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from decube.api.grpc.leases import LeaseCalls
 from decube.api.grpc.pods import PodCalls
+from decube.api.grpc.replication import ReplicationCalls
 from decube.api.grpc.service import SERVICE_NAME, service_handler
 from decube.api.grpc.tls import server_credentials
 from decube.api.listening import listen_on
@@ -27,7 +29,11 @@ class GrpcServer:
     def __init__(self, dependencies: GrpcDependencies) -> None:
         self._options = dependencies.options
         self._address = dependencies.options.listen
-        self._handler = service_handler(PodCalls(dependencies.pods))
+        self._handler = service_handler(
+            PodCalls(dependencies.services.pods),
+            LeaseCalls(dependencies.services.leases),
+            ReplicationCalls(dependencies.services.replication, dependencies.node),
+        )
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 

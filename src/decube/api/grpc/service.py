@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
     from grpc.aio import ServicerContext
 
+    from decube.api.grpc.leases import LeaseCalls
     from decube.api.grpc.pods import PodCalls
+    from decube.api.grpc.replication import ReplicationCalls
 
     Call = Callable[[Any], Awaitable[Any]]
 
@@ -30,7 +32,9 @@ _DESCRIPTOR = DESCRIPTOR.services_by_name["DeCubeService"]
 SERVICE_NAME = _DESCRIPTOR.full_name
 
 
-def service_handler(pods: PodCalls) -> grpc.GenericRpcHandler:
+def service_handler(
+    pods: PodCalls, leases: LeaseCalls, replication: ReplicationCalls
+) -> grpc.GenericRpcHandler:
     """Return what the server asks for the function behind a call."""
     built: Mapping[str, Call] = {
         "CreatePod": pods.create_pod,
@@ -38,6 +42,12 @@ def service_handler(pods: PodCalls) -> grpc.GenericRpcHandler:
         "ListPods": pods.list_pods,
         "UpdatePod": pods.update_pod,
         "DeletePod": pods.delete_pod,
+        "CreateLease": leases.create_lease,
+        "GetLease": leases.get_lease,
+        "ListLeases": leases.list_leases,
+        "RenewLease": leases.renew_lease,
+        "DeleteLease": leases.delete_lease,
+        "GetReplicationStatus": replication.get_replication_status,
     }
     names = {method.name for method in _DESCRIPTOR.methods}
     require(built.keys() <= names, "every call that is built is one of the contract")

@@ -11,8 +11,10 @@ from decube.api.rest.docs import DocsRoutes
 from decube.api.rest.drain import Drain
 from decube.api.rest.errors import exception_handler
 from decube.api.rest.later import later_handlers
+from decube.api.rest.leases import LeaseRoutes
 from decube.api.rest.node import NodeRoutes
 from decube.api.rest.pods import PodRoutes
+from decube.api.rest.replication import ReplicationRoutes
 
 if TYPE_CHECKING:
     from decube.api.rest.dependencies import RestDependencies
@@ -23,11 +25,14 @@ _PREFLIGHT_MAX_AGE_S = 600
 def create_app(dependencies: RestDependencies, drain: Drain | None = None) -> Litestar:
     """Make the application. Streams end when `drain` begins."""
     options = dependencies.options
-    pods = PodRoutes(dependencies.pods, drain or Drain(), options.bookmark_interval_s)
+    services = dependencies.services
+    pods = PodRoutes(services.pods, drain or Drain(), options.bookmark_interval_s)
     return Litestar(
         [
             *pods.handlers(),
+            *LeaseRoutes(services.leases).handlers(),
             *NodeRoutes(dependencies).handlers(),
+            *ReplicationRoutes(services.replication).handlers(),
             *DocsRoutes(dependencies.node).handlers(),
             *later_handlers(),
         ],

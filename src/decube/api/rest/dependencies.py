@@ -12,11 +12,11 @@ from decube.kit.ids import RandomIds
 
 if TYPE_CHECKING:
     from decube.api.identity import Identity
+    from decube.api.services import Services
     from decube.kit.addresses import Address
     from decube.kit.clock import Clock
     from decube.kit.ids import Ids
     from decube.services.node import NodeInfoSource
-    from decube.services.pods import PodService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class RestOptions:
 class RestDependencies:
     """The services behind the routes, and where metrics are kept and shown."""
 
-    pods: PodService
+    services: Services
     node: NodeInfoSource
     options: RestOptions
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

@@ -17,9 +17,6 @@ _ROUTES: tuple[tuple[str, tuple[Method, ...]], ...] = (
     ("/api/v1/snapshots", ("GET", "POST")),
     ("/api/v1/snapshots/{id:str}", ("GET", "DELETE")),
     ("/api/v1/snapshots/{id:str}/restore", ("POST",)),
-    ("/api/v1/leases", ("GET", "POST")),
-    ("/api/v1/leases/{id:str}", ("GET", "DELETE")),
-    ("/api/v1/leases/{id:str}/renew", ("POST",)),
 )
 
 

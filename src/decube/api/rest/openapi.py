@@ -12,12 +12,19 @@ import msgspec
 
 from decube.api.rest import shapes
 from decube.api.rest.errors import ErrorBody
+from decube.api.rest.lease_operations import (
+    LEASE_OPERATIONS,
+    LEASE_PARAMETERS,
+    LEASE_TYPES,
+    add_lease_rules,
+)
 from decube.api.rest.operations import OPERATIONS, Operation, Schema, ref
 from decube.api.rest.watch_stream import ErrorLine
 from decube.model import labels, names
 from decube.model.pod import PHASE_LENGTH_MAX, PodView
 from decube.registry.listing import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from decube.services.node import NodeInfo
+from decube.services.replication import ReplicationState
 
 _TYPES = (
     shapes.PodCreation,
@@ -32,13 +39,15 @@ _TYPES = (
     shapes.Health,
     shapes.Index,
     NodeInfo,
+    ReplicationState,
     ErrorBody,
     PodView,
+    *LEASE_TYPES,
 )
 
 _REASONS = {
     400: "A parameter, a name, a label or the JSON is wrong; `details.field` names which",
-    404: "There is no such pod",
+    404: "There is no such object",
     409: "It exists already, or is at another version: `details.resource_version` is the present",
     410: "The revision asked for is compacted: list anew",
     413: "The body is too large",
@@ -125,6 +134,7 @@ _PARAMETERS: dict[str, Schema] = {
         "description": 'Act only if the pod has this ETag, such as `"12"`; `*` is any.',
         "schema": {"type": "string", "pattern": r'^(\*|[0-9]{1,18}|"[0-9]{1,18}")$'},
     },
+    **LEASE_PARAMETERS,
 }
 
 
@@ -132,7 +142,7 @@ _PARAMETERS: dict[str, Schema] = {
 def openapi_json(version: str) -> bytes:
     """Make the document, once."""
     paths: dict[str, dict[str, Schema]] = {}
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *LEASE_OPERATIONS):
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     return msgspec.json.encode(
         {
@@ -204,6 +214,7 @@ def _schemas() -> dict[str, Schema]:
         properties["labels"] |= _map(_text(labels.VALUE_PATTERN, labels.NAME_LENGTH_MAX))
         properties["annotations"] |= _map({"type": "string"})
         properties["resource_version"] |= {"$ref": "#/components/schemas/ResourceVersion"}
+    add_lease_rules(schemas, _map({"type": "string"}))
     schemas["PodCreation"]["required"] = ["name"]
     schemas["PodCreation"]["properties"]["resource_version"] |= {"enum": ["", "0"]}
     return schemas

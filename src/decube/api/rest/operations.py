@@ -8,6 +8,7 @@ from typing import Any
 from decube.api.rest import shapes
 from decube.api.rest.watch_stream import ErrorLine
 from decube.services.node import NodeInfo
+from decube.services.replication import ReplicationState
 
 Schema = dict[str, Any]
 
@@ -17,7 +18,10 @@ _BODY = (413, 415, 422)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One row of the table. `answers` are content schemas by media type, for `status`."""
+    """One row of the table.
+
+    `answers` are content schemas by media type, for `status`, and for `also` as well.
+    """
 
     method: str
     path: str
@@ -26,7 +30,9 @@ class Operation:
     description: str = ""
     parameters: tuple[str, ...] = ()
     body: type | None = None
+    body_required: bool = True
     status: int = 200
+    also: tuple[int, ...] = ()
     answers: tuple[tuple[str, Schema], ...]
     errors: tuple[int, ...] = ()
     has_etag: bool = False
@@ -65,6 +71,34 @@ OPERATIONS = (
         name="getNodeInfo",
         summary="What the node is and where it listens",
         answers=_json(NodeInfo),
+    ),
+    Operation(
+        method="get",
+        path="/api/v1/replication",
+        name="getReplication",
+        summary="Who is primary and who is standby",
+        answers=_json(ReplicationState),
+        errors=_STORE,
+    ),
+    Operation(
+        method="post",
+        path="/api/v1/replication/promote",
+        name="promote",
+        summary="Make this standby the primary, in a new term",
+        description=(
+            "What the old primary has acknowledged and not replicated is lost to the others; it "
+            "keeps that in a file when it comes back. 409 where the node is no standby."
+        ),
+        answers=_json(ReplicationState),
+        errors=(409, *_STORE),
+    ),
+    Operation(
+        method="post",
+        path="/api/v1/replication/demote",
+        name="demote",
+        summary="Make this primary a standby, which writes no more",
+        answers=_json(ReplicationState),
+        errors=(409, *_STORE),
     ),
     Operation(
         method="get",

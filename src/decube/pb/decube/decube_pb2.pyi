@@ -793,11 +793,21 @@ class Lease(_message.Message):
     GRANTED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FENCING_TOKEN_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     holder: _builtins.str
     ttl_seconds: _builtins.int
     granted_at: _builtins.str
+    """RFC 3339, UTC: when it was granted or last renewed"""
     expires_at: _builtins.str
+    """as granted_at: when it ends unless it is renewed"""
+    name: _builtins.str
+    """one holder's at a time"""
+    fencing_token: _builtins.int
+    """higher than that of every lease granted before"""
+    created_at: _builtins.str
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -809,10 +819,13 @@ class Lease(_message.Message):
         granted_at: _builtins.str = ...,
         expires_at: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        name: _builtins.str = ...,
+        fencing_token: _builtins.int = ...,
+        created_at: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "granted_at", b"granted_at", "holder", b"holder", "id", b"id", "metadata", b"metadata", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "fencing_token", b"fencing_token", "granted_at", b"granted_at", "holder", b"holder", "id", b"id", "metadata", b"metadata", "name", b"name", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -845,8 +858,12 @@ class CreateLeaseRequest(_message.Message):
     HOLDER_FIELD_NUMBER: _builtins.int
     TTL_SECONDS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     holder: _builtins.str
     ttl_seconds: _builtins.int
+    """0: 30"""
+    name: _builtins.str
+    """grant it only while nobody else holds a lease of this name"""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -855,10 +872,11 @@ class CreateLeaseRequest(_message.Message):
         holder: _builtins.str = ...,
         ttl_seconds: _builtins.int = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder", "metadata", b"metadata", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder", "metadata", b"metadata", "name", b"name", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -871,20 +889,34 @@ class CreateLeaseResponse(_message.Message):
     LEASE_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     error: _builtins.str
+    error_code: _builtins.str
+    """already_exists, conflict, invalid"""
+    resumed: _builtins.bool
+    """the holder had the name already: its lease, renewed"""
     @_builtins.property
     def lease(self) -> Global___Lease: ...
+    @_builtins.property
+    def current(self) -> Global___Lease:
+        """with already_exists: who has the name (id, name, holder, expires_at)"""
+
     def __init__(
         self,
         *,
         lease: Global___Lease | None = ...,
         success: _builtins.bool = ...,
         error: _builtins.str = ...,
+        error_code: _builtins.str = ...,
+        current: Global___Lease | None = ...,
+        resumed: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "lease", b"lease"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "lease", b"lease", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "error", b"error", "error_code", b"error_code", "lease", b"lease", "resumed", b"resumed", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -916,8 +948,11 @@ class GetLeaseResponse(_message.Message):
     LEASE_FIELD_NUMBER: _builtins.int
     FOUND_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
     error: _builtins.str
+    error_code: _builtins.str
+    """not_found"""
     @_builtins.property
     def lease(self) -> Global___Lease: ...
     def __init__(
@@ -926,10 +961,11 @@ class GetLeaseResponse(_message.Message):
         lease: Global___Lease | None = ...,
         found: _builtins.bool = ...,
         error: _builtins.str = ...,
+        error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "found", b"found", "lease", b"lease"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_code", b"error_code", "found", b"found", "lease", b"lease"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -942,19 +978,25 @@ class ListLeasesRequest(_message.Message):
     HOLDER_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CONTINUATION_TOKEN_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     holder: _builtins.str
+    """empty: of all"""
     limit: _builtins.int
+    """0: the server's default"""
     continuation_token: _builtins.str
+    name: _builtins.str
+    """empty: of any, or none"""
     def __init__(
         self,
         *,
         holder: _builtins.str = ...,
         limit: _builtins.int = ...,
         continuation_token: _builtins.str = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuation_token", b"continuation_token", "holder", b"holder", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuation_token", b"continuation_token", "holder", b"holder", "limit", b"limit", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -967,8 +1009,16 @@ class ListLeasesResponse(_message.Message):
     LEASES_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     NEXT_CONTINUATION_TOKEN_FIELD_NUMBER: _builtins.int
+    RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     count: _builtins.int
+    """of this page"""
     next_continuation_token: _builtins.str
+    """empty: this was the last page"""
+    resource_version: _builtins.str
+    """of the moment that all pages show"""
+    unreadable: _builtins.int
+    """stored rows that hold no lease, left out"""
     @_builtins.property
     def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lease]: ...
     def __init__(
@@ -977,10 +1027,12 @@ class ListLeasesResponse(_message.Message):
         leases: _abc.Iterable[Global___Lease] | None = ...,
         count: _builtins.int = ...,
         next_continuation_token: _builtins.str = ...,
+        resource_version: _builtins.str = ...,
+        unreadable: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "leases", b"leases", "next_continuation_token", b"next_continuation_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "leases", b"leases", "next_continuation_token", b"next_continuation_token", "resource_version", b"resource_version", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -994,6 +1046,7 @@ class RenewLeaseRequest(_message.Message):
     TTL_SECONDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     ttl_seconds: _builtins.int
+    """0: as before"""
     def __init__(
         self,
         *,
@@ -1015,8 +1068,11 @@ class RenewLeaseResponse(_message.Message):
     LEASE_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     error: _builtins.str
+    error_code: _builtins.str
+    """not_found, conflict, invalid"""
     @_builtins.property
     def lease(self) -> Global___Lease: ...
     def __init__(
@@ -1025,10 +1081,11 @@ class RenewLeaseResponse(_message.Message):
         lease: Global___Lease | None = ...,
         success: _builtins.bool = ...,
         error: _builtins.str = ...,
+        error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "lease", b"lease", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_code", b"error_code", "lease", b"lease", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1059,17 +1116,22 @@ class DeleteLeaseResponse(_message.Message):
 
     DELETED_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
     deleted: _builtins.bool
+    """false without an error: there was none"""
     error: _builtins.str
+    error_code: _builtins.str
+    """conflict"""
     def __init__(
         self,
         *,
         deleted: _builtins.bool = ...,
         error: _builtins.str = ...,
+        error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "error", b"error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "error", b"error", "error_code", b"error_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1156,10 +1218,25 @@ class PeerStatus(_message.Message):
     CONNECTED_FIELD_NUMBER: _builtins.int
     LAST_HEARTBEAT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
+    LAG_SECONDS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     address: _builtins.str
+    """where it replicates"""
     connected: _builtins.bool
     last_heartbeat: _builtins.int
+    """seconds since the Unix epoch; 0: never"""
     revision: _builtins.int
+    node_id: _builtins.str
+    role: _builtins.str
+    """none, primary, standby"""
+    term: _builtins.int
+    lag_seconds: _builtins.float
+    """how old the oldest revision is that it lacks"""
+    error: _builtins.str
+    """why it is not connected"""
     def __init__(
         self,
         *,
@@ -1167,10 +1244,15 @@ class PeerStatus(_message.Message):
         connected: _builtins.bool = ...,
         last_heartbeat: _builtins.int = ...,
         revision: _builtins.int = ...,
+        node_id: _builtins.str = ...,
+        role: _builtins.str = ...,
+        term: _builtins.int = ...,
+        lag_seconds: _builtins.float = ...,
+        error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connected", b"connected", "last_heartbeat", b"last_heartbeat", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connected", b"connected", "error", b"error", "lag_seconds", b"lag_seconds", "last_heartbeat", b"last_heartbeat", "node_id", b"node_id", "revision", b"revision", "role", b"role", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1199,11 +1281,25 @@ class GetReplicationStatusResponse(_message.Message):
     IS_LEADER_FIELD_NUMBER: _builtins.int
     LEADER_ADDRESS_FIELD_NUMBER: _builtins.int
     CURRENT_REVISION_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
+    LAG_SECONDS_FIELD_NUMBER: _builtins.int
+    TAILS_FIELD_NUMBER: _builtins.int
     is_leader: _builtins.bool
     leader_address: _builtins.str
+    """the primary's REST address"""
     current_revision: _builtins.int
+    role: _builtins.str
+    """of this node"""
+    term: _builtins.int
+    lag_seconds: _builtins.float
+    """of this node, if it is a standby"""
     @_builtins.property
     def peers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PeerStatus]: ...
+    @_builtins.property
+    def tails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """files of what was written here and never replicated"""
+
     def __init__(
         self,
         *,
@@ -1211,10 +1307,14 @@ class GetReplicationStatusResponse(_message.Message):
         is_leader: _builtins.bool = ...,
         leader_address: _builtins.str = ...,
         current_revision: _builtins.int = ...,
+        role: _builtins.str = ...,
+        term: _builtins.int = ...,
+        lag_seconds: _builtins.float = ...,
+        tails: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_revision", b"current_revision", "is_leader", b"is_leader", "leader_address", b"leader_address", "peers", b"peers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_revision", b"current_revision", "is_leader", b"is_leader", "lag_seconds", b"lag_seconds", "leader_address", b"leader_address", "peers", b"peers", "role", b"role", "tails", b"tails", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,26 @@
+"""Makes the application's services over the node's store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from decube.api.services import Services
+from decube.registry.unreadable import UnreadableRows
+from decube.services.leases import LeaseService
+from decube.services.pods import PodService
+from decube.services.replication import ReplicationService
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from decube.store.protocol import Store
+
+
+def services_over(store: Store, metrics: CollectorRegistry) -> Services:
+    """Return one of each."""
+    unreadable = UnreadableRows(metrics)
+    return Services(
+        pods=PodService(store, unreadable),
+        leases=LeaseService(store, unreadable),
+        replication=ReplicationService(store, None),
+    )

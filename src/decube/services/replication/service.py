@@ -1,0 +1,62 @@
+"""The operator's view of replication: its state, promotion and demotion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from decube.kit.errors import Conflict
+from decube.services.replication.state import ReplicationState
+
+if TYPE_CHECKING:
+    from decube.store.protocol import Store
+
+
+class Replicator(Protocol):
+    """What replicates this node's store. `daemon` gives one when there is a role."""
+
+    def state(self) -> ReplicationState:
+        """Tell who is who, now; never blocks."""
+        ...
+
+    async def promote(self) -> None:
+        """Become the primary, in a term of one's own. Raises `Conflict` for a primary."""
+        ...
+
+    async def demote(self) -> None:
+        """Stop writing and follow whoever is primary. Raises `Conflict` for a standby."""
+        ...
+
+
+class ReplicationService:
+    """Replication of one node, or the absence of it (`replicator` is None)."""
+
+    def __init__(self, store: Store, replicator: Replicator | None) -> None:
+        self._store = store
+        self._replicator = replicator
+
+    async def state(self) -> ReplicationState:
+        """Tell who is who. A node without a role replicates nothing and has no peers."""
+        if self._replicator is None:
+            return ReplicationState(
+                role="none", term=0, revision=(await self._store.status()).revision
+            )
+        return self._replicator.state()
+
+    async def promote(self) -> ReplicationState:
+        """Make this standby the primary. Raises `Conflict` where that makes no sense."""
+        replicator = self._required()
+        await replicator.promote()
+        return replicator.state()
+
+    async def demote(self) -> ReplicationState:
+        """Make this primary a standby. Raises `Conflict` where that makes no sense."""
+        replicator = self._required()
+        await replicator.demote()
+        return replicator.state()
+
+    def _required(self) -> Replicator:
+        if self._replicator is None:
+            raise Conflict(
+                "this node has no part in replication: set replication.role to primary or standby"
+            )
+        return self._replicator

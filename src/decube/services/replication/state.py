@@ -1,0 +1,47 @@
+"""Replication as it stands: facts of one moment, as this node knows them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["none", "primary", "standby"]
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """Another node. What it has not told yet is empty or 0.
+
+    Addresses are `host:port`; `address` is where it replicates. `last_heartbeat` is in seconds
+    since the Unix epoch. `lag_seconds` is how old the oldest revision is that it lacks: of a
+    standby as its primary sees it, of a primary 0.
+    """
+
+    address: str
+    node_id: str = ""
+    role: Role = "none"
+    connected: bool = False
+    last_heartbeat: int = 0
+    term: int = 0
+    revision: int = 0
+    lag_seconds: float = 0.0
+    rest_address: str = ""
+    grpc_address: str = ""
+    etcd_address: str = ""
+    error: str = ""
+
+
+class ReplicationState(msgspec.Struct, frozen=True, kw_only=True):
+    """This node and its peers.
+
+    `lag_seconds` is how far this node is behind its primary: 0 for one that is not a standby.
+    `tails` are the files that hold what this node had written and its new primary did not have.
+    """
+
+    role: Role
+    term: int
+    revision: int
+    primary: Peer | None = None
+    peers: tuple[Peer, ...] = ()
+    lag_seconds: float = 0.0
+    tails: tuple[str, ...] = ()
