@@ -17,6 +17,9 @@ from typing import Literal, Protocol, TypeAlias, final
 __all__ = [
     "Engine",
     "EtcdListener",
+    "Image",
+    "ImageDecoder",
+    "ImageEncoder",
     "LogQueue",
     "RangeAnswer",
     "StoreError",
@@ -194,6 +197,13 @@ class Engine:
     def serve_etcd(self, options: _EtcdListenerOptions) -> EtcdListener:
         """Serve etcd's API on a port of its own, from threads of its own."""
 
+    def open_image(self, history: bool) -> Image:
+        """Open an image of what is published now, while writes go on.
+
+        Without `history` it holds what is live, as after a compaction at its revision; with it, all
+        that `hash_kv` covers. Kind: `too_many_requests`, with very many open.
+        """
+
     def close(self) -> None:
         """Make durable and answer what is queued, end watches, release the lock. Blocks.
 
@@ -273,6 +283,88 @@ class Watch:
 
     def close(self) -> None:
         """End the watch. Closing twice is fine."""
+
+@final
+class Image:
+    """An open image of the store: the bytes of a checkpoint file. Dropping it closes it.
+
+    While it is open compactions drop nothing that it has yet to read, unless nobody takes from it
+    for a minute.
+    """
+
+    @property
+    def revision(self) -> int:
+        """The revision that it is of."""
+
+    def take(self, bytes_max: int) -> bytes:
+        """Take about the next so many bytes; none behind the end. Off the event loop.
+
+        Kind: `image_lost`, when it was closed, idle for too long, or the store was restored.
+        """
+
+    def close(self) -> None:
+        """Let go of it. Closing twice is fine."""
+
+_ImageItem: TypeAlias = (
+    # sequence, term, revision, compact revision
+    tuple[Literal["head"], int, int, int, int]
+    # lease, TTL in seconds, wall time in seconds when it runs out
+    | tuple[Literal["lease"], int, int, float]
+    | tuple[Literal["put"], _KeyValue]
+    # key, revision
+    | tuple[Literal["tombstone"], bytes, int]
+)
+
+@final
+class ImageEncoder:
+    """Makes an image of any store: first leases, in order, then keys, in order.
+
+    Nothing is checked here; who reads the image does that. To be taken from while it is fed, so
+    that it holds little.
+    """
+
+    def __new__(
+        cls, revision: int, compact_revision: int, cluster_id: int, member_id: int
+    ) -> ImageEncoder: ...
+    def lease(self, lease_id: int, ttl_s: int, expires_at_s: float) -> None:
+        """Add a lease that runs out at that wall time."""
+
+    def put(
+        self,
+        key: bytes,
+        value: bytes,
+        create_revision: int,
+        mod_revision: int,
+        version: int,
+        lease_id: int,
+    ) -> None:
+        """Add a key."""
+
+    def ready_bytes(self) -> int:
+        """Return how much can be taken."""
+
+    def take(self) -> bytes:
+        """Take what is ready."""
+
+    def finish(self) -> bytes:
+        """End the image and take the rest."""
+
+@final
+class ImageDecoder:
+    """Reads an image of any length in pieces, and checks all of it.
+
+    Kinds: `corrupt` (offset), `newer_format` (found, supported).
+    """
+
+    def __new__(cls) -> ImageDecoder: ...
+    def feed(self, data: bytes) -> list[_ImageItem]:
+        """Take the next bytes and return the items that they complete."""
+
+    def finish(self) -> int:
+        """Refuse an image that is cut short; return its length in bytes."""
+
+    def origin(self) -> tuple[int, int, float] | None:
+        """Return cluster, member and the wall time of its creation, once its header was read."""
 
 # wall time in seconds since the epoch, level, target, message, fields
 _LogEvent: TypeAlias = tuple[float, str, str, str, dict[str, str | int | float | bool]]

@@ -1,20 +1,16 @@
 //! The thread beside the writer that keeps the log short: checkpoints and housekeeping.
 //!
-//! A checkpoint is the image of one published revision, read in slices while writes go on: newer
-//! versions are skipped. While it is read no compaction begins that the image does not know of.
+//! A checkpoint is the image of one published revision, read while writes go on
+//! ([`crate::image::Walk`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::entry::ImageItem;
+use crate::image::Walk;
 use crate::log::{CheckpointWriter, IoFailure, Upkeep};
 use crate::store::Store;
-use crate::types::Revision;
-
-/// Records handed to the file before the writer is let in.
-const SLICE_KEYS: usize = 1_024;
 
 /// How often the log's housekeeping runs.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,18 +25,16 @@ pub(crate) struct Checkpointer {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: Option<Job>,
-    running: bool,
     closed: bool,
     failures: u64,
     failure: Option<Arc<str>>,
 }
 
-/// A checkpoint to be written, with what cannot be read from the state later.
+/// A checkpoint to be written, and the walk over the state that it is of.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) writer: CheckpointWriter,
-    pub(crate) revision: Revision,
-    pub(crate) leases: Vec<ImageItem>,
+    pub(crate) walk: Walk,
 }
 
 impl Checkpointer {
@@ -48,15 +42,6 @@ impl Checkpointer {
     pub(crate) fn start(&self, job: Job) {
         self.inner.lock().waiting = Some(job);
         self.changed.notify_all();
-    }
-
-    /// Waits until no checkpoint is due or running. What the caller published before is part of
-    /// every checkpoint that starts after this returned.
-    pub(crate) fn wait_until_idle(&self) {
-        let mut inner = self.inner.lock();
-        while (inner.running || inner.waiting.is_some()) && !inner.closed {
-            self.changed.wait(&mut inner);
-        }
     }
 
     /// How often it failed, and why the last time. A failure costs disk space, not data.
@@ -83,12 +68,9 @@ impl Checkpointer {
                 }
                 continue;
             };
-            inner.running = true;
             drop(inner);
             self.note(self.write(store, job));
             inner = self.inner.lock();
-            inner.running = false;
-            self.changed.notify_all();
         }
         // A job that nobody will do must not keep the log's files.
         inner.waiting = None;
@@ -102,31 +84,18 @@ impl Checkpointer {
         }
     }
 
-    /// Gives up, leaving nothing behind, when the store is closed meanwhile.
+    /// Gives up, leaving nothing behind, when the store is closed or replaced meanwhile.
     fn write(&self, store: &Store, job: Job) -> Result<(), IoFailure> {
-        let Job { mut writer, revision, leases } = job;
-        for lease in &leases {
-            writer.push(lease)?;
-        }
-        let mut resume = Some(Box::<[u8]>::default());
-        while let Some(from) = resume {
+        let Job { mut writer, mut walk } = job;
+        while let Ok(items) = walk.next(store) {
+            let Some(items) = items else { return writer.finish().map(drop) };
+            for item in &items {
+                writer.push(item)?;
+            }
             if self.inner.lock().closed {
-                return Ok(());
-            }
-            let mut records = Vec::new();
-            let state = store.state.read();
-            let mut entries = state.index.range(&from, None);
-            for entry in entries.by_ref().take(SLICE_KEYS) {
-                let known = entry.versions().filter(|record| record.mod_revision() <= revision);
-                records.extend(known.cloned());
-            }
-            resume = entries.next().map(|entry| entry.key().into());
-            drop(entries);
-            drop(state);
-            for record in records {
-                writer.push(&ImageItem::Record(record))?;
+                break;
             }
         }
-        writer.finish().map(drop)
+        Ok(())
     }
 }

@@ -29,7 +29,14 @@ struct Inner {
 impl Compactor {
     /// A compaction through a revision is durable and published; `from` was the one before it.
     pub(crate) fn start(&self, from: Revision, through: Revision) {
-        self.inner.lock().waiting.push_back((from, through));
+        let mut inner = self.inner.lock();
+        inner.waiting.push_back((from, through));
+        // Of so many the older hashes would be forgotten before anyone could ask for them, and the
+        // newest compaction drops what all of them drop.
+        if inner.waiting.len() > REMEMBERED_MAX {
+            inner.waiting.pop_front();
+        }
+        drop(inner);
         self.wake.notify_one();
     }
 
@@ -41,7 +48,7 @@ impl Compactor {
     /// The thread's body.
     pub(crate) fn run(&self, store: &Store) {
         while let Some((from, through)) = self.wait() {
-            store.checkpointer.wait_until_idle();
+            store.pins.wait_until_free(through, &*store.clock);
             // Synced watchers must not lose what they have not been handed yet.
             store.hub.drain(store);
             store.hashes.remember(store, from, through);
@@ -62,11 +69,6 @@ impl Compactor {
         loop {
             if inner.closed {
                 return None;
-            }
-            // Of so many the older hashes would be forgotten before anyone could ask for them, and
-            // the newest compaction drops what all of them drop.
-            while inner.waiting.len() > REMEMBERED_MAX {
-                inner.waiting.pop_front();
             }
             if let Some(next) = inner.waiting.pop_front() {
                 return Some(next);

@@ -8,11 +8,12 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::{Error, OpenError};
 use crate::follow::Follower;
 use crate::hash_kv::hash_kv;
-use crate::log::{FollowError, Journal, Log, Recovered};
+use crate::image::Image;
+use crate::log::{FollowError, Identity, Journal, Log, Recovered};
 use crate::mailbox::{Answer, Mailbox};
 use crate::options::{Options, Storage};
 use crate::state::{Loader, State};
-use crate::store::{Identity, Store};
+use crate::store::Store;
 use crate::txn::{check_txn, validate};
 use crate::types::{
     Command, HashKv, LeaseId, LeaseStatus, Outcome, RangeRequest, RangeResult, Revision, Status,
@@ -44,11 +45,12 @@ impl Engine {
     #[expect(clippy::needless_pass_by_value, reason = "the store keeps parts of them")]
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let (state, log) = load(&options)?;
-        let identity = log.as_ref().map_or_else(Identity::random, Identity::of);
+        let identity = log.as_ref().map_or_else(Identity::random, Log::identity);
+        let term = log.as_ref().map_or(1, Log::term);
         let upkeep = log.as_ref().map(Log::upkeep);
         let journal = log.as_ref().map(Log::journal);
         let recovered = log.as_ref().map(|log| log.recovered().clone()).unwrap_or_default();
-        let store = Arc::new(Store::new(state, identity, &options));
+        let store = Arc::new(Store::new(state, identity, term, &options));
         let writer = Writer::new(Arc::clone(&store), log, &options);
         let running = Running::new(Arc::clone(&store), recovered, journal, &options);
         running.start("decube-writer", move |_| writer.run())?;
@@ -153,6 +155,15 @@ impl Engine {
         Ok(Follower::new(journal.follow(from)?, notify, &self.running.store))
     }
 
+    /// Opens an image of what is published now: a checkpoint file's bytes, to be taken piece by
+    /// piece while writes go on. With `history` it holds all that [`Engine::hash_kv`] covers; else
+    /// what is live, as after a compaction at its revision. While it is open a compaction is taken
+    /// at once but drops nothing; an image that nobody reads from for a minute is given up then.
+    pub fn image(&self, history: bool) -> Result<Image, Error> {
+        self.running.store.check_open()?;
+        Image::open(&self.running.store, history)
+    }
+
     /// What opening found and did; all zero for a memory store.
     #[must_use]
     pub fn recovered(&self) -> &Recovered {
@@ -186,7 +197,10 @@ impl Running {
         }
         let of_clock = Arc::downgrade(&store);
         store.clock.on_move(Box::new(move || {
-            of_clock.upgrade().iter().for_each(|store| store.expiry.look_again());
+            of_clock.upgrade().iter().for_each(|store| {
+                store.expiry.look_again();
+                store.pins.look_again();
+            });
         }));
         let watch_limits = Limits {
             watchers_max: options.watchers_per_stream_max,
@@ -220,6 +234,7 @@ impl Running {
         self.store.hub.close(&self.store);
         self.store.followers.wake();
         self.store.expiry.close();
+        self.store.pins.close();
         self.store.compactor.close();
         self.store.checkpointer.close();
         threads.for_each(&mut join);

@@ -18,9 +18,10 @@ pub enum Entry {
     LeaseGrant { id: LeaseId, ttl_s: i64, expires_at: Duration },
     /// A lease's time was set back to its TTL.
     LeaseKeepAlive { id: LeaseId, expires_at: Duration },
-    /// A lease ended, by revocation or expiry, with the deletes of its keys in one revision
-    /// (`records` is empty, and the revision the current one, when it had none).
-    LeaseEnd { id: LeaseId, revision: Revision, records: Vec<Record> },
+    /// A lease ended, by revocation or expiry. Its keys were deleted, in their order, in one
+    /// revision (the current one when it had none). Which they were follows from the state: a
+    /// lease may have more than one entry could hold.
+    LeaseEnd { id: LeaseId, revision: Revision },
     /// History up to here was forgotten.
     Compact { revision: Revision },
 }

@@ -52,6 +52,9 @@ pub enum Error {
     /// The command's encoded size is above what one log record may hold.
     #[error("request is too large")]
     RequestTooLarge,
+    /// The image cannot be read on; open another.
+    #[error("the image is gone: {reason}; start again")]
+    ImageLost { reason: &'static str },
     /// An IO error or a panic stopped the writer; reopen the store.
     #[error("the store stopped writing: {reason}; restart to recover")]
     Latched { reason: Arc<str> },

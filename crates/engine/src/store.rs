@@ -1,11 +1,10 @@
 //! What the engine's threads and its callers share.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::checkpointer::Checkpointer;
 use crate::clock::Clock;
@@ -13,8 +12,9 @@ use crate::compactor::Compactor;
 use crate::error::Error;
 use crate::follow::Followers;
 use crate::hash_kv::CompactionHashes;
+use crate::image::Pins;
 use crate::lease::Expiry;
-use crate::log::{self, Log};
+use crate::log::Identity;
 use crate::options::Options;
 use crate::state::{Scan, State};
 use crate::txn::{Plan, View, check_range, read_only};
@@ -42,6 +42,8 @@ pub(crate) struct Store {
     revision: AtomicI64,
     closed: AtomicBool,
     pub(crate) queue: Queue,
+    /// Open images. What they have yet to read is not dropped.
+    pub(crate) pins: Arc<Pins>,
     pub(crate) expiry: Expiry,
     pub(crate) compactor: Compactor,
     pub(crate) checkpointer: Checkpointer,
@@ -50,28 +52,10 @@ pub(crate) struct Store {
     pub(crate) followers: Followers,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Counters,
-    pub(crate) identity: Identity,
-}
-
-/// What names the store and does not change while it is open.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Identity {
-    pub(crate) cluster_id: u64,
-    pub(crate) member_id: u64,
-    pub(crate) term: u64,
-}
-
-impl Identity {
-    /// Of a store without a log.
-    pub(crate) fn random() -> Self {
-        let random = RandomState::new();
-        Self { cluster_id: random.hash_one(0) | 1, member_id: random.hash_one(1) | 1, term: 1 }
-    }
-
-    pub(crate) fn of(log: &Log) -> Self {
-        let log::Identity { cluster_id, member_id } = log.identity();
-        Self { cluster_id, member_id, term: log.term() }
-    }
+    /// Changes when the image of another store is installed.
+    identity: Mutex<Identity>,
+    /// Of the last entry that is published.
+    term: AtomicU64,
 }
 
 /// Since the store was opened.
@@ -83,13 +67,14 @@ pub(crate) struct Counters {
 }
 
 impl Store {
-    pub(crate) fn new(state: State, identity: Identity, options: &Options) -> Self {
+    pub(crate) fn new(state: State, identity: Identity, term: u64, options: &Options) -> Self {
         Self {
             revision: AtomicI64::new(state.published.revision.0),
             closed: AtomicBool::new(false),
             state: RwLock::new(state),
             pin: RwLock::new(()),
             queue: Queue::new(options.queue_length_max),
+            pins: Arc::default(),
             expiry: Expiry::default(),
             compactor: Compactor::default(),
             checkpointer: Checkpointer::default(),
@@ -98,12 +83,21 @@ impl Store {
             followers: Followers::default(),
             clock: Arc::clone(&options.clock),
             counters: Counters::default(),
-            identity,
+            identity: Mutex::new(identity),
+            term: AtomicU64::new(term),
         }
     }
 
     pub(crate) fn revision(&self) -> Revision {
         Revision(self.revision.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        *self.identity.lock()
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.term.load(Ordering::SeqCst)
     }
 
     /// Reads of a latched store go on; of a closed one they do not.
@@ -190,13 +184,14 @@ impl Store {
 
     pub(crate) fn status(&self) -> Status {
         let (storage_failures, storage_failure) = self.checkpointer.failures();
+        let Identity { cluster_id, member_id } = self.identity();
         let state = self.state.read();
         Status {
             storage_failures,
             storage_failure,
             revision: state.published.revision,
             compact_revision: state.published.compact_revision,
-            term: self.identity.term,
+            term: self.term(),
             log_sequence: state.published.sequence,
             db_size_bytes: IMAGE_BYTES_MIN + state.size.bytes as u64,
             db_size_in_use_bytes: IMAGE_BYTES_MIN + state.size.bytes_in_use as u64,
@@ -204,8 +199,8 @@ impl Store {
             leases: state.leases.len() as u64,
             watchers: self.hub.watchers.load(Ordering::Relaxed) as u64,
             watchers_catching_up: self.hub.catching_up() as u64,
-            cluster_id: self.identity.cluster_id,
-            member_id: self.identity.member_id,
+            cluster_id,
+            member_id,
             queue_length: self.queue.len() as u64,
             commits: self.counters.commits.load(Ordering::Relaxed),
             commands: self.counters.commands.load(Ordering::Relaxed),

@@ -29,6 +29,7 @@ pub(crate) fn refusal(error: &Error) -> Status {
         Error::NoSpace => (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
         Error::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
         Error::RequestTooLarge => return request_too_large(),
+        Error::ImageLost { .. } => (Code::Unavailable, "etcdserver: snapshot was interrupted"),
         // A store that cannot write is to its clients what a cluster without a healthy disk is:
         // they may try again elsewhere or later.
         Error::Latched { .. } => (Code::Unavailable, "etcdserver: unhealthy cluster"),

@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use crate::bell::Bell;
 use crate::convert::{self, TxnArguments};
 use crate::errors;
+use crate::image::PyImage;
 use crate::inbox::{Inbox, WatchNotice};
 use crate::listener::PyEtcdListener;
 use crate::options::{EngineOptions, ListenerOptions};
@@ -225,6 +226,12 @@ impl PyEngine {
 
     fn serve_etcd(&self, py: Python<'_>, options: ListenerOptions) -> PyResult<PyEtcdListener> {
         PyEtcdListener::start(py, &self.open_store()?.engine, options)
+    }
+
+    fn open_image(&self, py: Python<'_>, history: bool) -> PyResult<PyImage> {
+        let store = self.open_store()?;
+        let image = py.detach(|| store.engine.image(history));
+        image.map(PyImage::new).map_err(|error| self.refused(&error))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

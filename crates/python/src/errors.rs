@@ -2,7 +2,7 @@
 
 use std::io;
 
-use decube_engine::{Error, OpenError, WatchRefused};
+use decube_engine::{Error, ImageError, OpenError, WatchRefused};
 use decube_etcd_api::ServeError;
 use pyo3::PyErrArguments;
 use pyo3::create_exception;
@@ -99,8 +99,24 @@ pub(crate) fn refused(error: &Error, request_bytes_max: usize) -> PyErr {
         Error::RequestTooLarge => {
             ("request_too_large", vec![("limit_bytes", number(request_bytes_max))])
         }
+        Error::ImageLost { .. } => ("image_lost", Vec::new()),
         Error::Latched { .. } => ("latched", Vec::new()),
         Error::Closed => ("closed", Vec::new()),
+    };
+    raise(kind, error.to_string(), attributes)
+}
+
+/// Bytes that are no image.
+pub(crate) fn bad_image(error: &ImageError) -> PyErr {
+    let (kind, attributes) = match error {
+        ImageError::Damaged { offset, .. } => ("corrupt", vec![("offset", number(*offset))]),
+        ImageError::Newer { found, supported } => (
+            "newer_format",
+            vec![
+                ("found", Attribute::Number((*found).into())),
+                ("supported", Attribute::Number((*supported).into())),
+            ],
+        ),
     };
     raise(kind, error.to_string(), attributes)
 }

@@ -11,6 +11,8 @@ mod bell;
 mod convert;
 mod engine;
 mod errors;
+mod image;
+mod image_codec;
 mod inbox;
 mod listener;
 mod logs;
@@ -33,6 +35,10 @@ mod _native {
     use crate::engine::PyEngine;
     #[pymodule_export]
     use crate::errors::StoreError;
+    #[pymodule_export]
+    use crate::image::PyImage;
+    #[pymodule_export]
+    use crate::image_codec::{PyImageDecoder, PyImageEncoder};
     #[pymodule_export]
     use crate::listener::PyEtcdListener;
     #[pymodule_export]

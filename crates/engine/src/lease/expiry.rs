@@ -161,16 +161,16 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::log::Identity;
     use crate::options::{Options, Storage};
     use crate::state::State;
-    use crate::store::Identity;
     use crate::types::Command;
     use crate::writer::Writer;
 
     #[test]
     fn nothing_is_kept_of_leases_that_ended_before_their_time() {
         let options = Options::new(Storage::Memory);
-        let store = Arc::new(Store::new(State::new(), Identity::random(), &options));
+        let store = Arc::new(Store::new(State::new(), Identity::random(), 1, &options));
         let id = LeaseId(7);
         for _ in 0..3 {
             let grant = Command::LeaseGrant { id, ttl_s: 100 };

@@ -257,10 +257,7 @@ fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
             out.put_i64_le(id.0);
             out.put_u64_le(nanoseconds(*expires_at));
         }
-        Entry::LeaseEnd { id, records, .. } => {
-            out.put_i64_le(id.0);
-            encode_records(out, records);
-        }
+        Entry::LeaseEnd { id, .. } => out.put_i64_le(id.0),
         Entry::Compact { revision } => out.put_i64_le(revision.0),
     }
 }
@@ -291,11 +288,7 @@ pub(crate) fn decode_entry(header: &FrameHeader, mut payload: &[u8]) -> Option<E
             id: LeaseId(input.try_get_i64_le().ok()?),
             expires_at: Duration::from_nanos(input.try_get_u64_le().ok()?),
         },
-        Kind::LeaseEnd => Entry::LeaseEnd {
-            id: LeaseId(input.try_get_i64_le().ok()?),
-            revision,
-            records: decode_records(revision, input)?,
-        },
+        Kind::LeaseEnd => Entry::LeaseEnd { id: LeaseId(input.try_get_i64_le().ok()?), revision },
         Kind::Compact => Entry::Compact { revision: Revision(input.try_get_i64_le().ok()?) },
         Kind::Closed => return None,
     };

@@ -36,6 +36,13 @@ impl FileKind {
     }
 }
 
+/// Why bytes are no header of the kind wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BadHeader {
+    Damaged(&'static str),
+    Newer { found: u32, supported: u32 },
+}
+
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileHeader {
@@ -69,27 +76,33 @@ impl FileHeader {
 
     /// Reads the header of the file at `path`, which should be of this kind.
     pub(crate) fn decode(bytes: &[u8], kind: FileKind, path: &Path) -> Result<Self, OpenError> {
-        let damaged = |reason: &str| OpenError::Corrupt {
-            path: path.to_owned(),
-            offset: 0,
-            reason: reason.to_owned(),
-        };
-        let short = |_| damaged("the header is cut short");
+        Self::parse(bytes, kind).map_err(|bad| match bad {
+            BadHeader::Damaged(reason) => {
+                OpenError::Corrupt { path: path.to_owned(), offset: 0, reason: reason.to_owned() }
+            }
+            BadHeader::Newer { found, supported } => {
+                OpenError::NewerFormat { path: path.to_owned(), found, supported }
+            }
+        })
+    }
+
+    /// Reads a header, which should be of this kind.
+    pub(crate) fn parse(bytes: &[u8], kind: FileKind) -> Result<Self, BadHeader> {
+        let short = |_| BadHeader::Damaged("the header is cut short");
         let (mut body, mut checksum) = bytes
             .split_at_checked(HEADER_BYTES - 4)
-            .ok_or_else(|| damaged("the header is cut short"))?;
+            .ok_or(BadHeader::Damaged("the header is cut short"))?;
         if checksum.try_get_u32_le().map_err(short)? != crc32c::crc32c(body) {
-            return Err(damaged("the header's checksum is wrong"));
+            return Err(BadHeader::Damaged("the header's checksum is wrong"));
         }
         let mut magic = [0; 8];
         body.try_copy_to_slice(&mut magic).map_err(short)?;
         if magic != kind.magic() {
-            return Err(damaged("it is another kind of file"));
+            return Err(BadHeader::Damaged("it is another kind of file"));
         }
         let found = body.try_get_u32_le().map_err(short)?;
         if found > FORMAT_VERSION {
-            let path = path.to_owned();
-            return Err(OpenError::NewerFormat { path, found, supported: FORMAT_VERSION });
+            return Err(BadHeader::Newer { found, supported: FORMAT_VERSION });
         }
         Ok(Self {
             kind,

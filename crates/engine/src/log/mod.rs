@@ -49,6 +49,8 @@ pub use self::copy::{BadFrame, CopiedFrame, FrameReader};
 pub use self::failure::IoFailure;
 pub use self::follow::{FollowError, FrameBatch, LogFollower, Stamp};
 pub use self::header::FORMAT_VERSION;
+pub(crate) use self::header::{BadHeader, FileHeader, FileKind, HEADER_BYTES, nanoseconds};
+pub(crate) use self::identity::random_salt;
 
 /// Most bytes that the encoded records of one entry may take. Check a command against it before it
 /// is evaluated: [`Log::append`] refuses a larger one with [`Error::RequestTooLarge`].

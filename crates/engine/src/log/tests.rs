@@ -238,7 +238,7 @@ fn the_bytes_of_format_version_1_are_as_recorded() {
         put(5, b"value"),
         Entry::LeaseGrant { id, ttl_s: 60, expires_at },
         Entry::LeaseKeepAlive { id, expires_at },
-        Entry::LeaseEnd { id, revision: Revision(5), records: vec![] },
+        Entry::LeaseEnd { id, revision: Revision(5) },
         Entry::Compact { revision: Revision(3) },
     ];
     let wall = Duration::from_nanos(99);
@@ -252,7 +252,7 @@ fn the_bytes_of_format_version_1_are_as_recorded() {
     for kind in [FileKind::Identity, FileKind::Segment, FileKind::Checkpoint] {
         bytes.extend(header::sample(kind).encode());
     }
-    bytes.extend(checkpoint::sample());
+    bytes.extend(crate::image::sample());
     let text: String = bytes
         .chunks(32)
         .flat_map(|line| line.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]))

@@ -57,7 +57,7 @@ impl State {
     }
 
     /// Returns whether one of them was of the same revision.
-    pub(super) fn drop_superseded_by(&mut self, record: &Record) -> bool {
+    fn drop_superseded_by(&mut self, record: &Record) -> bool {
         let Some(history) = self.index.get_mut(record.key()) else { return false };
         let oldest = history.versions().next();
         let same = oldest.is_some_and(|oldest| {
@@ -67,7 +67,7 @@ impl State {
         same
     }
 
-    pub(super) fn drop_tombstone(&mut self, tombstone: &Record) {
+    fn drop_tombstone(&mut self, tombstone: &Record) {
         let Some(history) = self.index.get_mut(tombstone.key()) else { return };
         if history.drop_oldest(tombstone) {
             self.size.bytes -= tombstone.size_bytes();

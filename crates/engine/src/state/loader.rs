@@ -40,13 +40,6 @@ impl Loader {
         if at >= compacted {
             self.changes.push(change);
         }
-        // An image may be taken while a compaction drops: what it did not get to goes here.
-        if at <= compacted {
-            state.drop_superseded_by(record);
-        }
-        if at < compacted && record.is_tombstone() {
-            state.drop_tombstone(record);
-        }
     }
 
     fn finish_image(&mut self) {
@@ -89,15 +82,16 @@ impl Loader {
                 lease.resume(expires_at, self.monotonic, self.wall);
                 Ok(())
             }
-            Entry::LeaseEnd { id, revision, records } => {
+            Entry::LeaseEnd { id, revision } => {
                 if self.state.leases.live(id).is_none() {
                     return Err(format!("no lease {} to end", id.0));
                 }
-                if !records.is_empty() {
-                    self.write(revision, records)?;
+                self.state.end_lease(id);
+                if self.state.revision == revision {
+                    return Ok(());
                 }
-                self.state.leases.end(id);
-                Ok(())
+                let found = self.state.revision.0;
+                Err(format!("the end of lease {} makes revision {found}", id.0))
             }
             Entry::Compact { revision } => {
                 if revision <= self.state.compact_revision || revision > self.state.revision {

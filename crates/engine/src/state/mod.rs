@@ -59,6 +59,9 @@ pub(crate) struct State {
     pub(crate) compact_revision: Revision,
     pub(crate) sequence: u64,
     pub(crate) published: Published,
+    /// How many states the store had before this one: whoever reads in slices, with the lock let go
+    /// between them, looks whether it still reads the same.
+    pub(crate) generation: u64,
 }
 
 /// What a put writes; the rest follows from the key's state.
@@ -84,6 +87,7 @@ impl State {
             compact_revision: published.compact_revision,
             sequence: published.sequence,
             published,
+            generation: 0,
         }
     }
 
@@ -119,6 +123,17 @@ impl State {
     fn apply_at(&mut self, position: Position, record: Record) {
         let change = self.index_record(position, record);
         self.history.push(change);
+    }
+
+    /// Ends a lease and deletes its keys, all in one revision if it has any.
+    pub(crate) fn end_lease(&mut self, id: LeaseId) {
+        let keys = self.leases.keys(id, &self.index, self.revision);
+        let revision = Revision(self.revision.0 + i64::from(!keys.is_empty()));
+        for (sub_revision, key) in (0..).zip(keys) {
+            self.apply(Record::tombstone(&key, revision, sub_revision));
+        }
+        self.revision = revision;
+        self.leases.end(id);
     }
 
     /// Everything but the history.

@@ -69,7 +69,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Deletes a key that exists.
-    pub(crate) fn delete(&mut self, key: &[u8]) {
+    fn delete(&mut self, key: &[u8]) {
         let tombstone = Record::tombstone(key, self.revision, self.sub_revision());
         self.state.apply(tombstone.clone());
         self.records.push(tombstone);

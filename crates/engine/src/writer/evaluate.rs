@@ -183,19 +183,9 @@ fn revoke(state: &mut State, id: LeaseId) -> Changed {
     if state.leases.live(id).is_none() {
         return Err(Error::LeaseNotFound);
     }
-    let keys = state.leases.keys(id, &state.index, state.revision);
-    let bytes: usize = keys.iter().map(|key| key.len() + RECORD_BYTES_OVERHEAD).sum();
-    if bytes > ENTRY_BYTES_MAX {
-        return Err(Error::RequestTooLarge);
-    }
-    let mut transaction = Transaction::begin(state);
-    for key in keys {
-        transaction.delete(&key);
-    }
-    let revision = transaction.revision();
-    let records = transaction.end();
-    state.leases.end(id);
-    Ok((Outcome::LeaseRevoke { revision }, Some(Entry::LeaseEnd { id, revision, records })))
+    state.end_lease(id);
+    let revision = state.revision;
+    Ok((Outcome::LeaseRevoke { revision }, Some(Entry::LeaseEnd { id, revision })))
 }
 
 /// An entry that the log refuses would stop the store: it is refused before it is carried out. The

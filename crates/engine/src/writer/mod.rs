@@ -20,11 +20,12 @@ use std::time::Duration;
 use self::answers::Answers;
 use self::evaluate::{Evaluated, Evaluator};
 use crate::checkpointer;
-use crate::entry::{Entry, ImageHead, ImageItem};
+use crate::entry::Entry;
 use crate::error::Error;
+use crate::image::{Extent, Walk};
 use crate::log::Log;
 use crate::options::Options;
-use crate::state::{Published, State};
+use crate::state::State;
 use crate::store::Store;
 use crate::types::{LeaseId, Revision};
 
@@ -162,18 +163,11 @@ impl Writer {
 
     fn start_checkpoint_if_due(&self) {
         let Some(log) = self.log.as_ref().filter(|log| log.checkpoint_due()) else { return };
-        let state = self.store.state.read();
-        let Published { revision, compact_revision, sequence } = state.published;
-        let leases = state.leases.all_published(sequence).map(|(id, lease)| ImageItem::Lease {
-            id,
-            ttl_s: lease.ttl_s,
-            expires_at: lease.expires_at,
-        });
-        let leases = leases.collect();
-        drop(state);
-        let term = log.term();
-        let writer = log.begin_checkpoint(ImageHead { sequence, term, revision, compact_revision });
-        self.store.checkpointer.start(checkpointer::Job { writer, revision, leases });
+        let walk = Walk::begin(&self.store, &self.store.state.read(), Extent::History);
+        // With too many images open there is none to be had now; it stays due.
+        let Some(walk) = walk else { return };
+        let writer = log.begin_checkpoint(*walk.head());
+        self.store.checkpointer.start(checkpointer::Job { writer, walk });
     }
 
     /// Refuses what was evaluated but not published, what is taken and what is queued.

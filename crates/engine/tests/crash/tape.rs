@@ -1,5 +1,6 @@
 //! What a log should hold, and what it was found to hold.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,21 +107,27 @@ impl Tape {
     }
 }
 
-/// The image of a state that is nothing but the list of what was written.
+/// The image of a state that is nothing but the list of what was written, in an image's order.
 pub(crate) fn image(written: &[Entry]) -> Vec<ImageItem> {
-    let mut items = vec![ImageItem::Head(head(written))];
+    let mut leases = BTreeMap::new();
+    let mut versions: Vec<&Record> = Vec::new();
     for entry in written {
         match entry {
-            Entry::Write { records, .. } | Entry::LeaseEnd { records, .. } => {
-                items.extend(records.iter().cloned().map(ImageItem::Record));
-            }
+            Entry::Write { records, .. } => versions.extend(records),
             Entry::LeaseGrant { id, ttl_s, expires_at } => {
-                items.push(ImageItem::Lease { id: *id, ttl_s: *ttl_s, expires_at: *expires_at });
+                let item = ImageItem::Lease { id: *id, ttl_s: *ttl_s, expires_at: *expires_at };
+                leases.insert(*id, item);
             }
-            Entry::LeaseKeepAlive { .. } | Entry::Compact { .. } => {}
+            _ => {}
         }
     }
-    items
+    versions.sort_by_key(|record| (record.key(), record.order()));
+    let records = versions.into_iter().cloned().map(ImageItem::Record);
+    [ImageItem::Head(head(written))]
+        .into_iter()
+        .chain(leases.into_values())
+        .chain(records)
+        .collect()
 }
 
 /// The head of that image.
@@ -140,12 +147,12 @@ pub(crate) fn head(written: &[Entry]) -> ImageHead {
 /// An entry that is like no other; the seed chooses its kind and its size.
 pub(crate) fn entry(sequence: u64, seed: u64) -> Entry {
     let revision = Revision(i64::try_from(sequence).unwrap() + 1);
-    let id = LeaseId(7 - i64::try_from(seed % 20).unwrap());
+    let id = LeaseId(15 - 2 * i64::try_from(seed % 20).unwrap());
     let moment = Duration::from_nanos(seed);
     match seed % 11 {
         0 => Entry::LeaseGrant { id, ttl_s: 60, expires_at: moment },
         1 => Entry::LeaseKeepAlive { id, expires_at: moment },
-        2 => Entry::LeaseEnd { id, revision, records: records(revision, 2, seed) },
+        2 => Entry::LeaseEnd { id, revision },
         3 => Entry::Compact { revision },
         4 => Entry::Write { revision, records: records(revision, 5, seed) },
         _ => Entry::Write { revision, records: records(revision, 1, seed) },

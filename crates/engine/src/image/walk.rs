@@ -1,0 +1,114 @@
+//! Reading the state at one revision, a slice at a time, while writes and compactions go on.
+
+use std::sync::Arc;
+
+use super::pins::{Pin, PinLost};
+use crate::entry::{ImageHead, ImageItem};
+use crate::record::Record;
+use crate::state::{KeyHistory, Published, State};
+use crate::store::Store;
+
+/// Keys read before the writer is let in.
+const SLICE_KEYS: usize = 1_024;
+
+/// How much of the past is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All that `HashKV` covers.
+    History,
+    /// What is live, as after a compaction at this very revision.
+    Live,
+}
+
+/// One pass over the leases and the keys.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    head: ImageHead,
+    extent: Extent,
+    leases: Vec<ImageItem>,
+    /// The key to go on with.
+    resume: Option<Box<[u8]>>,
+    /// Of the state that it reads.
+    generation: u64,
+    pin: Pin,
+}
+
+/// Why a walk cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WalkEnd {
+    /// It stood idle, and a compaction needed the room.
+    GivenUp,
+    /// The state was replaced by another.
+    Replaced,
+}
+
+impl Walk {
+    /// Begins at what is published. `None` when there are too many already.
+    pub(crate) fn begin(store: &Store, state: &State, extent: Extent) -> Option<Self> {
+        let Published { revision, compact_revision, sequence } = state.published;
+        let pin = Arc::clone(&store.pins).hold(compact_revision, store.clock.monotonic())?;
+        let leases = state.leases.all_published(sequence).map(|(id, lease)| ImageItem::Lease {
+            id,
+            ttl_s: lease.ttl_s,
+            expires_at: lease.expires_at,
+        });
+        let compact_revision = match extent {
+            Extent::History => compact_revision,
+            Extent::Live => revision,
+        };
+        Some(Self {
+            head: ImageHead { sequence, term: store.term(), revision, compact_revision },
+            extent,
+            leases: leases.collect(),
+            resume: Some(Box::default()),
+            generation: state.generation,
+            pin,
+        })
+    }
+
+    pub(crate) fn head(&self) -> &ImageHead {
+        &self.head
+    }
+
+    /// The next items; `None` behind the last.
+    pub(crate) fn next(&mut self, store: &Store) -> Result<Option<Vec<ImageItem>>, WalkEnd> {
+        if !self.leases.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.leases)));
+        }
+        let Some(from) = self.resume.take() else { return Ok(None) };
+        let state = store.state.read();
+        if state.generation != self.generation {
+            return Err(WalkEnd::Replaced);
+        }
+        self.pin.touch(store.clock.monotonic()).map_err(|PinLost| WalkEnd::GivenUp)?;
+        let mut items = Vec::new();
+        let mut entries = state.index.range(&from, None);
+        for entry in entries.by_ref().take(SLICE_KEYS) {
+            self.read(entry, &mut items);
+        }
+        self.resume = entries.next().map(|entry| entry.key().into());
+        Ok(Some(items))
+    }
+
+    /// What was compacted and is not yet dropped is left out: an image is exact, however far that
+    /// has come. Of the compacted versions the last stays, unless it is the end of the key; that
+    /// stays only at the compacted revision itself, for a watch that starts there.
+    fn read(&self, history: &KeyHistory, items: &mut Vec<ImageItem>) {
+        let compacted = self.head.compact_revision;
+        let stays = |record: &&Record| {
+            let watched = self.extent == Extent::History && record.mod_revision() == compacted;
+            !record.is_tombstone() || watched
+        };
+        let known = history.versions().filter(|r| r.mod_revision() <= self.head.revision);
+        let (mut base, mut newer) = (None, Vec::new());
+        for record in known {
+            if record.mod_revision() <= compacted {
+                base = Some(record);
+            } else {
+                newer.push(record);
+            }
+        }
+        let kept = base.filter(stays).into_iter().chain(newer);
+        items.extend(kept.cloned().map(ImageItem::Record));
+    }
+}
