@@ -67,7 +67,9 @@ def tls_of(settings: Settings, name: ListenerName) -> ListenerTls | None:
 
 def listeners_off(settings: Settings) -> Mapping[ListenerName, str]:
     """Return the listeners that are not opened, each with the reason."""
-    off: dict[ListenerName, str] = {"peer": "nothing replicates yet"}
+    off: dict[ListenerName, str] = {}
+    if settings.replication.role == "none" or not settings.replication.enabled:
+        off["peer"] = "nothing replicates"
     if not settings.api.rest.enabled:
         off["rest"] = "api.rest.enabled is false"
     if not settings.api.grpc.enabled:

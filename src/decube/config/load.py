@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 import msgspec
 
-from decube.config import listener_tls
+from decube.config import listener_tls, replication
 from decube.config.keys import Key, keys, nearest, sections
 from decube.config.settings import Section, Settings
 from decube.config.sources import Given, Source, read_environment, read_file, read_flags
@@ -32,6 +32,8 @@ _ABOVE_ZERO: Final = frozenset(
         "api.rest.timeout",
         "etcd.watch_progress_notify_interval",
         "node.shutdown_timeout",
+        "replication.peer_timeout",
+        "replication.retry_interval",
         "security.handshake_timeout",
         "security.reload_interval",
         "store.connect_timeout",
@@ -61,12 +63,15 @@ class Loaded:
     def without_effect(self) -> list[Key]:
         """Return the keys that somebody set and that do nothing, yet or beside the others."""
         beside = listener_tls.without_effect(self.settings)
+        alone = replication.without_effect(self.settings)
         idle = []
         for key in keys().values():
             if self.origins[key.path] == DEFAULT:
                 continue
             if key.no_effect is not None:
                 idle.append(key)
+            elif key.path in alone:
+                idle.append(replace(key, no_effect=alone[key.path]))
             elif key.path in beside and value_of(self.settings, key.path) != key.default:
                 idle.append(replace(key, no_effect=beside[key.path]))
         return idle
@@ -194,7 +199,10 @@ def _contradictions(settings: Settings, given: Mapping[str, Given]) -> list[str]
     problems = []
     problems += [
         problem + where(problem.partition(":")[0])
-        for problem in listener_tls.contradictions(settings)
+        for problem in (
+            *listener_tls.contradictions(settings),
+            *replication.contradictions(settings),
+        )
     ]
     store = settings.store
     if store.backend == "etcd" and not store.endpoints:

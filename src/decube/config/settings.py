@@ -32,7 +32,6 @@ def _count(description: str, *, least: int = 1) -> Meta:
 
 
 _NO_CLUSTER = "one embedded store elects nobody"
-_NO_REPLICATION = "nothing replicates yet"
 _NO_SNAPSHOTS = "snapshots are not taken yet"
 _MIB = 1 << 20
 _GIB = 1 << 30
@@ -62,7 +61,8 @@ class NodeSettings(Section, frozen=True, kw_only=True):
         ),
     ] = ""
     peer_addresses: Annotated[
-        tuple[Address, ...], _later("Replication addresses of the peers.", _NO_REPLICATION)
+        tuple[Address, ...],
+        Meta(description="Where the peers replicate: their `replication.listen_address`."),
     ] = ()
     shutdown_timeout: Annotated[
         Duration,
@@ -218,15 +218,34 @@ class ApiSettings(Section, frozen=True, kw_only=True):
 class ReplicationSettings(Section, frozen=True, kw_only=True):
     """Replication to peers."""
 
-    enabled: Annotated[bool, _later("Whether to replicate.", _NO_REPLICATION)] = True
+    enabled: Annotated[
+        bool, Meta(description="False: the node replicates nothing, whatever its role.")
+    ] = True
+    role: Annotated[
+        Literal["none", "primary", "standby"],
+        Meta(
+            description="The node's part at its first start; promotions and demotions, which the "
+            "node remembers, change it. `none`: nothing replicates."
+        ),
+    ] = "none"
+    listen_address: Annotated[
+        Address, Meta(description="Where peers replicate; opened only with a role.")
+    ] = Address("127.0.0.1", 2380)
+    token: Annotated[
+        str,
+        Meta(
+            description="What peers prove themselves by where there is no TLS: the same on all.",
+            extra={"secret": True},
+        ),
+    ] = ""
     peer_timeout: Annotated[
-        Duration, _later("How long a peer may take to answer.", _NO_REPLICATION)
+        Duration, Meta(description="How long a peer may be silent before the connection is cut.")
     ] = parse_duration("5s")
     retry_interval: Annotated[
-        Duration, _later("Pause before a peer is tried again.", _NO_REPLICATION)
+        Duration, Meta(description="Pause before a peer is tried again; grows when it is down.")
     ] = parse_duration("1s")
     max_retries: Annotated[
-        int, _later("Tries before a peer is reported down.", _NO_REPLICATION)
+        int, _count("Tries before a peer is reported down. It is tried again for ever.", least=0)
     ] = 3
 
 

@@ -31,6 +31,7 @@ CHOSEN = {
     "logging.level": "debug",
     "logging.format": "console",
     "replication.enabled": "false",
+    "replication.role": "primary",
     "snapshot.enabled": "false",
     "snapshot.compression": "false",
     "security.tls_enabled": "true",
@@ -39,6 +40,7 @@ CHOSEN = {
 }
 # A key whose other value needs company to be accepted.
 COMPANY = {
+    "replication.role": {"DECUBE_REPLICATION_TOKEN": "a token"},
     "store.backend": {"DECUBE_STORE_ENDPOINTS": "127.0.0.1:2379"},
     "store.cert_file": {"DECUBE_STORE_KEY_FILE": "key.pem"},
     "store.key_file": {"DECUBE_STORE_CERT_FILE": "cert.pem"},
