@@ -18,6 +18,12 @@ from decube.api.rest.lease_operations import (
     LEASE_TYPES,
     add_lease_rules,
 )
+from decube.api.rest.lease_operations import (
+    LEASE_OPERATIONS,
+    LEASE_PARAMETERS,
+    LEASE_TYPES,
+    add_lease_rules,
+)
 from decube.api.rest.operations import OPERATIONS, Operation, Schema, ref
 from decube.api.rest.watch_stream import ErrorLine
 from decube.model import labels, names
@@ -42,6 +48,7 @@ _TYPES = (
     ReplicationState,
     ErrorBody,
     PodView,
+    *LEASE_TYPES,
     *LEASE_TYPES,
 )
 
@@ -214,6 +221,7 @@ def _schemas() -> dict[str, Schema]:
         properties["labels"] |= _map(_text(labels.VALUE_PATTERN, labels.NAME_LENGTH_MAX))
         properties["annotations"] |= _map({"type": "string"})
         properties["resource_version"] |= {"$ref": "#/components/schemas/ResourceVersion"}
+    add_lease_rules(schemas, _map({"type": "string"}))
     add_lease_rules(schemas, _map({"type": "string"}))
     schemas["PodCreation"]["required"] = ["name"]
     schemas["PodCreation"]["properties"]["resource_version"] |= {"enum": ["", "0"]}
