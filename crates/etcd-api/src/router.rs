@@ -121,7 +121,11 @@ impl Router {
     async fn unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {
         let store = &*self.store;
         match method {
-            Method::Range => self.call(body, async |r| service::range(store, r)).await,
+            Method::Range => {
+                let limit = store.options.message_bytes_max();
+                let handler = async |r| service::range(store, r);
+                grpc::unary(body, limit, &self.counters, handler, grpc::range_response).await
+            }
             Method::Put => self.call(body, async |r| service::put(store, r).await).await,
             Method::Txn => self.call(body, async |r| service::txn(store, r).await).await,
             // The rest is rare: boxed, so that its state does not swell that of every call.
@@ -177,7 +181,7 @@ impl Router {
         Reply: prost::Message,
     {
         let limit = self.store.options.message_bytes_max();
-        grpc::unary(body, limit, &self.counters, handler).await
+        grpc::unary(body, limit, &self.counters, handler, grpc::message_response).await
     }
 
     /// The service of a method that tonic serves.

@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
+use super::pieces::Pieces;
+
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// A response body.
@@ -18,6 +20,8 @@ pub(crate) enum ReplyBody {
     Done,
     /// A gRPC message and, behind it, the trailers that say it went well.
     Message(Bytes),
+    /// A long one, and the same trailers.
+    Pieces(Box<Pieces>),
     /// Those trailers.
     Trailers,
     /// A plain HTTP body.
@@ -37,6 +41,12 @@ impl Body for ReplyBody {
         if let Self::Tonic(body) = &mut *self {
             return Pin::new(body).poll_frame(context);
         }
+        if let Self::Pieces(pieces) = &mut *self {
+            if let Some(piece) = pieces.next() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            *self = Self::Trailers;
+        }
         let (frame, next) = match std::mem::take(&mut *self) {
             Self::Message(message) => (Frame::data(message), Self::Trailers),
             Self::Trailers => {
@@ -45,7 +55,7 @@ impl Body for ReplyBody {
                 (Frame::trailers(trailers), Self::Done)
             }
             Self::Plain(text) => (Frame::data(text), Self::Done),
-            Self::Done | Self::Tonic(_) => return Poll::Ready(None),
+            Self::Done | Self::Pieces(_) | Self::Tonic(_) => return Poll::Ready(None),
         };
         *self = next;
         Poll::Ready(Some(Ok(frame)))
@@ -56,7 +66,7 @@ impl Body for ReplyBody {
             Self::Done => true,
             Self::Plain(text) => text.is_empty(),
             Self::Tonic(body) => body.is_end_stream(),
-            Self::Message(_) | Self::Trailers => false,
+            Self::Message(_) | Self::Pieces(_) | Self::Trailers => false,
         }
     }
 
@@ -64,7 +74,9 @@ impl Body for ReplyBody {
         match self {
             Self::Done => SizeHint::with_exact(0),
             Self::Plain(text) => SizeHint::with_exact(text.len() as u64),
-            Self::Message(_) | Self::Trailers | Self::Tonic(_) => SizeHint::default(),
+            Self::Message(_) | Self::Pieces(_) | Self::Trailers | Self::Tonic(_) => {
+                SizeHint::default()
+            }
         }
     }
 }

@@ -3,11 +3,12 @@
 
 mod body;
 mod method;
+mod pieces;
 mod unary;
 
 pub(crate) use body::ReplyBody;
 pub(crate) use method::Method;
-pub(crate) use unary::unary;
+pub(crate) use unary::{message_response, range_response, unary};
 
 use http::{HeaderMap, HeaderValue, Response};
 use tonic::Status;

@@ -8,24 +8,26 @@ use prost::Message;
 use tonic::Status;
 
 use super::body::ReplyBody;
+use super::pieces::{PIECE_BYTES, Pieces};
 use super::{CONTENT_TYPE, error_response};
 use crate::metrics::Counters;
 use crate::status;
+use crate::wire::etcdserverpb::RangeResponse;
 
 /// Before each message: a byte that says "compressed", and the length.
 const PREFIX_BYTES: usize = 5;
 
-/// Reads the request from `body`, lets `handler` answer it, and frames the answer.
+/// Reads the request from `body`, lets `handler` answer it, and makes a response of the answer.
 pub(crate) async fn unary<B, Request, Reply>(
     body: B,
     message_bytes_max: usize,
     counters: &Counters,
     handler: impl AsyncFnOnce(Request) -> Result<Reply, Status>,
+    respond: impl FnOnce(Reply, &Counters) -> Response<ReplyBody>,
 ) -> Response<ReplyBody>
 where
     B: Body<Data = Bytes> + Unpin,
     Request: Message + Default,
-    Reply: Message,
 {
     let request = match read_message(body, message_bytes_max).await {
         Ok(bytes) => {
@@ -39,24 +41,56 @@ where
         Err(status) => Err(status),
     };
     match reply {
-        Ok(reply) => message_response(&reply, counters),
+        Ok(reply) => respond(reply, counters),
         Err(status) => error_response(status),
     }
 }
 
-fn message_response(reply: &impl Message, counters: &Counters) -> Response<ReplyBody> {
+/// An answer, encoded at once.
+#[expect(clippy::needless_pass_by_value, reason = "an answer is used up by sending it")]
+pub(crate) fn message_response(reply: impl Message, counters: &Counters) -> Response<ReplyBody> {
     let length = reply.encoded_len();
+    match prefix(length, counters) {
+        Ok(prefix) => encoded_response(prefix, length, &reply),
+        Err(too_long) => error_response(too_long),
+    }
+}
+
+/// An answer that may be long.
+pub(crate) fn range_response(reply: RangeResponse, counters: &Counters) -> Response<ReplyBody> {
+    let length = reply.encoded_len();
+    match prefix(length, counters) {
+        Ok(prefix) if length <= PIECE_BYTES => encoded_response(prefix, length, &reply),
+        Ok(prefix) => response(ReplyBody::Pieces(Box::new(Pieces::new(&prefix, reply)))),
+        Err(too_long) => error_response(too_long),
+    }
+}
+
+/// What stands before a message of this length.
+fn prefix(length: usize, counters: &Counters) -> Result<[u8; PREFIX_BYTES], Status> {
     counters.sent_bytes.add(length as u64);
     let Ok(length_on_wire) = u32::try_from(length) else {
-        return error_response(Status::resource_exhausted(format!(
+        return Err(Status::resource_exhausted(format!(
             "the answer takes {length} bytes, more than one message may; ask for less at a time"
         )));
     };
+    let [length_0, length_1, length_2, length_3] = length_on_wire.to_be_bytes();
+    Ok([0, length_0, length_1, length_2, length_3])
+}
+
+fn encoded_response(
+    prefix: [u8; PREFIX_BYTES],
+    length: usize,
+    reply: &impl Message,
+) -> Response<ReplyBody> {
     let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + length);
-    buffer.put_u8(0);
-    buffer.put_u32(length_on_wire);
+    buffer.put_slice(&prefix);
     reply.encode_raw(&mut buffer);
-    let mut response = Response::new(ReplyBody::Message(buffer.freeze()));
+    response(ReplyBody::Message(buffer.freeze()))
+}
+
+fn response(body: ReplyBody) -> Response<ReplyBody> {
+    let mut response = Response::new(body);
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));

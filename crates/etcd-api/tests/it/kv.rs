@@ -89,6 +89,24 @@ async fn a_limit_cuts_the_answer_but_not_the_count() {
 }
 
 #[tokio::test]
+async fn a_long_range_arrives_whole_and_so_do_calls_beside_it() {
+    let served = serve();
+    for key in 0..300 {
+        served.put(&format!("{key:03}"), &"v".repeat(1000)).await;
+    }
+    let long = RangeRequest { limit: 299, ..all_keys() };
+    let (mut kv, short) = (served.kv(), served.get("007"));
+    let (read, short) = tokio::join!(kv.range(long), short);
+    let read = read.expect("a read").into_inner();
+    assert_eq!((read.kvs.len(), read.count, read.more), (299, 300, true));
+    assert_eq!(revision(read.header.as_ref()), 301);
+    let expected = (0..299).map(|key| format!("{key:03}").into_bytes());
+    assert!(read.kvs.iter().map(|kv| kv.key().to_vec()).eq(expected));
+    assert!(read.kvs.iter().all(|kv| kv.value() == "v".repeat(1000).as_bytes()));
+    assert_eq!(short.kvs, read.kvs[7..8]);
+}
+
+#[tokio::test]
 async fn deleting_a_range_is_one_revision_and_tells_what_was_deleted() {
     let served = serve();
     for key in ["a", "b", "c"] {
