@@ -1,0 +1,166 @@
+"""The snapshots of a location: the catalogue is the location itself, and survives the store's loss.
+
+Several nodes may share one. Nothing here is ever changed in place: a snapshot comes into being when
+its manifest is written, and ends when that is deleted, before the chunks are. Chunks without a
+manifest are either on their way or left over; which, their age tells, and `sweep` goes by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
+
+from decube.kit.errors import Corrupt, DecubeError, NotFound, Unimplemented
+from decube.services.snapshots.location import FOLDER
+from decube.services.snapshots.manifest import (
+    MANIFEST_BYTES_MAX,
+    MANIFEST_NAME,
+    Manifest,
+    check_snapshot_id,
+    decode_manifest,
+    encode_manifest,
+    is_snapshot_id,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Sequence
+    from datetime import datetime
+
+    from decube.services.snapshots.location import Location
+
+MANIFESTS_IN_FLIGHT: Final = 8
+
+_log = structlog.get_logger("decube.snapshots")
+
+
+class CataloguePage(NamedTuple):
+    """Snapshots, newest first. `next_id` begins the next page, "" on the last one.
+
+    `unreadable` counts those whose manifest is damaged or newer than this version.
+    """
+
+    manifests: tuple[Manifest, ...]
+    next_id: str = ""
+    unreadable: int = 0
+
+
+class Catalogue:
+    """What is in a location."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+
+    @staticmethod
+    def folder(snapshot_id: str) -> str:
+        """Return the prefix of a snapshot's keys."""
+        return f"{FOLDER}/{snapshot_id}"
+
+    async def ids(self) -> list[str]:
+        """List all ids, newest first, unfinished ones among them."""
+        return sorted(
+            filter(is_snapshot_id, await self.location.list_folders(FOLDER)), reverse=True
+        )
+
+    async def get(self, snapshot_id: str) -> Manifest:
+        """Read a manifest. Raises `NotFound`, `Invalid`, `Corrupt` and `Unimplemented`."""
+        key = self._manifest_key(check_snapshot_id(snapshot_id))
+        try:
+            content = await self.location.read(key, 0, MANIFEST_BYTES_MAX)
+        except NotFound as error:
+            raise NotFound(f"there is no snapshot {snapshot_id}", id=snapshot_id) from error
+        return decode_manifest(snapshot_id, content)
+
+    async def has(self, snapshot_id: str) -> bool:
+        """Tell whether there is a manifest, readable or not."""
+        try:
+            await self.location.read(self._manifest_key(check_snapshot_id(snapshot_id)), 0, 1)
+        except NotFound:
+            return False
+        return True
+
+    async def page(self, limit: int, first_id: str = "") -> CataloguePage:
+        """Read a page of manifests, from `first_id` on."""
+        left = [found for found in await self.ids() if not first_id or found <= first_id]
+        manifests: list[Manifest] = []
+        unreadable = 0
+        while left and len(manifests) < limit:
+            batch = left[: min(MANIFESTS_IN_FLIGHT, limit - len(manifests))]
+            left = left[len(batch) :]
+            for found in await asyncio.gather(*map(self._read, batch)):
+                if isinstance(found, Manifest):
+                    manifests.append(found)
+                elif found is not None:
+                    unreadable += 1
+        return CataloguePage(tuple(manifests), left[0] if left else "", unreadable)
+
+    async def all(self) -> AsyncIterator[Manifest]:
+        """Read all manifests, newest first."""
+        first_id = ""
+        while True:
+            page = await self.page(MANIFESTS_IN_FLIGHT, first_id)
+            for manifest in page.manifests:
+                yield manifest
+            if not page.next_id:
+                return
+            first_id = page.next_id
+
+    async def commit(self, manifest: Manifest) -> None:
+        """Write a manifest: from here on the snapshot exists."""
+        content = encode_manifest(manifest)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield content
+
+        await self.location.write(self._manifest_key(manifest.id), pieces())
+
+    async def delete(self, snapshot_id: str) -> bool:
+        """Delete a snapshot; tell whether there was one. A leftover of chunks is not one."""
+        if not await self.has(snapshot_id):
+            return False
+        await self.location.delete([self._manifest_key(snapshot_id)])
+        await self.discard(snapshot_id)
+        return True
+
+    async def discard(self, snapshot_id: str) -> None:
+        """Delete all objects of a snapshot that has no manifest."""
+        found = await self.location.list_objects(self.folder(snapshot_id))
+        if found:
+            await self.location.delete([stored.key for stored in found])
+
+    async def sweep(
+        self, now: datetime, *, older_than_s: float, own: Collection[str]
+    ) -> Sequence[str]:
+        """Remove what was begun and never finished; return its ids.
+
+        Spared are the ids that this node writes (`own`), and whatever had an object written within
+        `older_than_s`: another node may be writing it. Whole snapshots lose unfinished files alone.
+        """
+        swept = []
+        youngest = now - timedelta(seconds=older_than_s)
+        for snapshot_id in await self.ids():
+            if snapshot_id in own:
+                continue
+            found = await self.location.list_objects(self.folder(snapshot_id))
+            if not found or any(stored.modified_at > youngest for stored in found):
+                continue
+            if any(stored.key == self._manifest_key(snapshot_id) for stored in found):
+                continue
+            await self.location.delete([stored.key for stored in found])
+            swept.append(snapshot_id)
+        return swept
+
+    async def _read(self, snapshot_id: str) -> Manifest | DecubeError | None:
+        """Read a manifest for a list: None for what has none, the error of what is unreadable."""
+        try:
+            return await self.get(snapshot_id)
+        except NotFound:
+            return None
+        except (Corrupt, Unimplemented) as error:
+            _log.warning("a snapshot cannot be listed", id=snapshot_id, error=error.message)
+            return error
+
+    def _manifest_key(self, snapshot_id: str) -> str:
+        return f"{self.folder(snapshot_id)}/{MANIFEST_NAME}"

@@ -1,0 +1,136 @@
+"""Reads a snapshot back as the image it was, checking all of it on the way.
+
+The next range is on its way while one is decoded, and nothing more is held: memory is bounded.
+Bytes are handed out before the hash of their chunk is known; whoever takes them must make nothing
+of them before the stream has ended without an error. `Store.restore` is like that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from decube.kit.errors import Corrupt, NotFound
+from decube.services.snapshots.chunks import ChunkDecoder
+from decube.services.snapshots.encryption import need_identities
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+
+    from decube.services.snapshots.encryption import Identities
+    from decube.services.snapshots.location import Location
+    from decube.services.snapshots.manifest import ChunkEntry, Manifest
+
+RANGE_BYTES: Final = 4 << 20
+
+
+class SnapshotReader:
+    """Reads one snapshot of a location, whose chunks lie below `folder`."""
+
+    def __init__(
+        self,
+        location: Location,
+        folder: str,
+        manifest: Manifest,
+        *,
+        identities: Identities | None = None,
+    ) -> None:
+        self._location = location
+        self._folder = folder
+        self._manifest = manifest
+        self._identities = identities
+
+    @property
+    def can_decode(self) -> bool:
+        """Whether there is a key, if one is needed."""
+        return self._manifest.encryption == "none" or self._identities is not None
+
+    async def image(
+        self, *, check_hashes: bool = True, on_progress: Callable[[int, int], None] | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Read the plain image; `on_progress` gets plain bytes and chunks so far.
+
+        Raises `Corrupt` for anything that is not as the manifest says, and `Denied` without the
+        key to an encrypted snapshot.
+        """
+        manifest = self._manifest
+        if not self.can_decode:
+            raise need_identities(f"snapshot {manifest.id}")
+        whole = hashlib.sha256()
+        size_bytes = 0
+        for number, entry in enumerate(manifest.chunks):
+            async with aclosing(self.plain(entry, check_hash=check_hashes)) as pieces:
+                async for piece in pieces:
+                    await asyncio.to_thread(whole.update, piece)
+                    size_bytes += len(piece)
+                    yield piece
+                    if on_progress is not None:
+                        on_progress(size_bytes, number)
+        if on_progress is not None:
+            on_progress(size_bytes, len(manifest.chunks))
+        if check_hashes and whole.hexdigest() != manifest.checksum:
+            raise Corrupt(
+                f"snapshot {manifest.id} is damaged: the SHA-256 of its image is not the manifest's"
+            )
+
+    async def plain(self, entry: ChunkEntry, *, check_hash: bool) -> AsyncGenerator[bytes, None]:
+        """Read a chunk's part of the image. Raises `Corrupt`, at its end at the latest."""
+        decoder = self._decoder(entry, check_hash=check_hash)
+        async with aclosing(self.stored(entry)) as stored:
+            async for piece in stored:
+                for plain in await asyncio.to_thread(decoder.add, piece):
+                    yield plain
+        for plain in await asyncio.to_thread(decoder.finish):
+            yield plain
+
+    async def check_stored(self, entry: ChunkEntry) -> None:
+        """Check the hash of a chunk as it is stored. Raises `Corrupt`."""
+        digest = hashlib.sha256()
+        async with aclosing(self.stored(entry)) as stored:
+            async for piece in stored:
+                await asyncio.to_thread(digest.update, piece)
+        if digest.hexdigest() != entry.sha256:
+            raise Corrupt(f"{self.called(entry)} is damaged: its SHA-256 is not the manifest's")
+
+    async def stored(self, entry: ChunkEntry) -> AsyncGenerator[bytes, None]:
+        """Read a chunk as it is stored. Raises `Corrupt` when it is shorter or not there."""
+        key, what = f"{self._folder}/{entry.name}", self.called(entry)
+        ranges = _ranges(entry.stored_bytes)
+        reading = asyncio.ensure_future(self._location.read(key, *next(ranges)))
+        try:
+            left = entry.stored_bytes
+            while left:
+                piece = await reading
+                left -= len(piece)
+                if following := next(ranges, None):
+                    reading = asyncio.ensure_future(self._location.read(key, *following))
+                elif left:
+                    raise Corrupt(f"{what} is damaged: it is {left} bytes short")
+                yield piece
+        except NotFound as error:
+            raise Corrupt(f"{what} is not there: it was deleted, or never copied") from error
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    def _decoder(self, entry: ChunkEntry, *, check_hash: bool) -> ChunkDecoder:
+        sealed = self._manifest.encryption != "none"
+        return ChunkDecoder(
+            self.called(entry),
+            entry,
+            self._manifest.compression,
+            self._identities if sealed else None,
+            check_hash=check_hash,
+        )
+
+    def called(self, entry: ChunkEntry) -> str:
+        """Name a chunk in messages."""
+        return f"{entry.name} of snapshot {self._manifest.id}"
+
+
+def _ranges(size_bytes: int) -> Iterator[tuple[int, int]]:
+    """Cut a length into offsets and lengths."""
+    for offset in range(0, size_bytes, RANGE_BYTES):
+        yield offset, min(RANGE_BYTES, size_bytes - offset)

@@ -1,0 +1,118 @@
+"""What reads whole snapshots: verifying, restoring in place, and making archives of them.
+
+All are bounded in number together, since each keeps the location, and a processor, busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from decube.kit.errors import Exhausted, Invalid
+from decube.services.snapshots.activity import Activity
+from decube.services.snapshots.container import pack
+from decube.services.snapshots.encryption import Identities
+from decube.services.snapshots.reading import SnapshotReader
+from decube.services.snapshots.verification import verify
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from decube.model.snapshot import SnapshotVerification
+    from decube.services.snapshots.activity import Activities, Phase
+    from decube.services.snapshots.dependencies import SnapshotDependencies
+    from decube.services.snapshots.manifest import Manifest
+    from decube.store.types import Revision
+
+READERS_MAX: Final = 4
+
+_log = structlog.get_logger("decube.snapshots")
+
+
+class Readings:
+    """Those of one service. `identity_file` is read whenever it is needed."""
+
+    def __init__(
+        self, dependencies: SnapshotDependencies, activities: Activities, identity_file: str
+    ) -> None:
+        self._catalogue = dependencies.catalogue
+        self._restore = dependencies.restore
+        self._metrics = dependencies.metrics
+        self._clock = dependencies.clock
+        self._activities = activities
+        self._identity_file = identity_file
+        self._readers = 0
+
+    async def verify(self, manifest: Manifest) -> SnapshotVerification:
+        """Check every hash. Raises `Exhausted`."""
+        async with self._reading(manifest) as reader:
+            activity = self._begin(manifest, "verifying")
+            with activity:
+                return await verify(manifest, reader, activity.advance)
+
+    async def restore(self, manifest: Manifest, *, check_hashes: bool) -> Revision:
+        """Put a snapshot back in place; see `SnapshotService.restore`."""
+        if self._restore is None:
+            raise Invalid(
+                "a snapshot cannot be restored in place on the backend etcd: others use the store "
+                "as well, and etcd cannot swap it",
+                reason="backend",
+                hint="`decube snapshots restore --to-endpoint URL` fills an empty one",
+            )
+        self._activities.refuse_while("restoring")
+        activity = self._begin(manifest, "restoring")
+        try:
+            with activity:
+                async with (
+                    self._reading(manifest) as reader,
+                    aclosing(
+                        reader.image(check_hashes=check_hashes, on_progress=activity.advance)
+                    ) as image,
+                ):
+                    revision = await self._restore(image)
+        except BaseException:
+            self._metrics.restored("failed")
+            raise
+        self._metrics.restored("completed")
+        _log.warning(
+            "a snapshot was restored in place",
+            id=manifest.id,
+            snapshot_revision=manifest.etcd_revision,
+            revision=revision,
+        )
+        return revision
+
+    async def packed(self, manifest: Manifest) -> AsyncGenerator[bytes, None]:
+        """Make an archive. Raises `Exhausted` and `Corrupt`."""
+        async with self._reading(manifest) as reader, aclosing(pack(manifest, reader)) as archive:
+            async for piece in archive:
+                yield piece
+
+    def _begin(self, manifest: Manifest, phase: Phase) -> Activity:
+        return self._activities.add(
+            Activity(
+                id=manifest.id,
+                phase=phase,
+                clock=self._clock,
+                bytes_total=manifest.size_bytes,
+                chunks_total=len(manifest.chunks),
+            )
+        )
+
+    @asynccontextmanager
+    async def _reading(self, manifest: Manifest) -> AsyncIterator[SnapshotReader]:
+        if self._readers >= READERS_MAX:
+            raise Exhausted(f"{READERS_MAX} snapshots are being read already: try again later")
+        self._readers += 1
+        try:
+            identities = None
+            if manifest.encryption != "none" and self._identity_file:
+                identities = await asyncio.to_thread(Identities.load, Path(self._identity_file))
+            folder = self._catalogue.folder(manifest.id)
+            yield SnapshotReader(self._catalogue.location, folder, manifest, identities=identities)
+        finally:
+            self._readers -= 1

@@ -1,0 +1,48 @@
+"""Reads a snapshot again, and tells everything in it that is not as its manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from decube.kit.errors import Corrupt, Denied
+from decube.model.snapshot import SnapshotVerification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from decube.services.snapshots.manifest import Manifest
+    from decube.services.snapshots.reading import SnapshotReader
+
+
+async def verify(
+    manifest: Manifest, reader: SnapshotReader, on_progress: Callable[[int, int], None]
+) -> SnapshotVerification:
+    """Check every chunk, then the whole image if all of them are sound and the key is there."""
+    errors: list[str] = []
+    whole = hashlib.sha256()
+    checked_bytes = plain_bytes = 0
+    for number, entry in enumerate(manifest.chunks, start=1):
+        try:
+            if reader.can_decode:
+                async with aclosing(reader.plain(entry, check_hash=True)) as plain:
+                    async for piece in plain:
+                        whole.update(piece)
+            else:
+                await reader.check_stored(entry)
+        except (Corrupt, Denied) as error:
+            errors.append(error.message)
+        checked_bytes += entry.stored_bytes
+        plain_bytes += entry.plain_bytes
+        on_progress(plain_bytes, number)
+    if reader.can_decode and not errors and whole.hexdigest() != manifest.checksum:
+        errors.append(f"the SHA-256 of the image of snapshot {manifest.id} is not the manifest's")
+    return SnapshotVerification(
+        id=manifest.id,
+        valid=not errors,
+        chunks_checked=len(manifest.chunks),
+        bytes_checked=checked_bytes,
+        image_checked=reader.can_decode,
+        errors=errors,
+    )

@@ -1,0 +1,137 @@
+"""Writes an image as chunks, while it is read: memory is bounded whatever its size.
+
+One loop reads the image, hashes it whole, and encodes the chunk that is being filled; the encoded
+pieces go by a short queue to the chunk's own task, which writes the object. The next chunk is
+filled while the one before it is still being made durable. Hashing and encoding run in threads, at
+once, and let the interpreter go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from decube.services.snapshots.chunks import ChunkEncoder
+from decube.services.snapshots.manifest import chunk_name
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from decube.services.snapshots.chunks import ChunkForm
+    from decube.services.snapshots.location import Location
+    from decube.services.snapshots.manifest import ChunkEntry
+
+CHUNKS_IN_FLIGHT: Final = 2
+PIECES_QUEUED: Final = 4
+PIECE_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An image as it was written."""
+
+    size_bytes: int
+    checksum: str
+    chunks: tuple[ChunkEntry, ...]
+
+
+async def write_image(
+    location: Location,
+    folder: str,
+    image: AsyncIterator[bytes],
+    form: ChunkForm,
+    on_progress: Callable[[int, int], None],
+) -> Written:
+    """Write an image's chunks below `folder`; `on_progress` gets plain bytes and chunks so far.
+
+    Raises what the location and the image raise; chunks that were written stay.
+    """
+    writer = _Writer(location, folder, form, on_progress)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            await writer.run(image, tasks)
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    return Written(writer.size_bytes, writer.checksum.hexdigest(), tuple(writer.chunks))
+
+
+class _Writer:
+    def __init__(
+        self,
+        location: Location,
+        folder: str,
+        form: ChunkForm,
+        on_progress: Callable[[int, int], None],
+    ) -> None:
+        self._location = location
+        self._folder = folder
+        self._form = form
+        self._on_progress = on_progress
+        self._slots = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
+        self.checksum = hashlib.sha256()
+        self.size_bytes = 0
+        self.chunks: list[ChunkEntry] = []
+        self._durable = 0
+
+    async def run(self, image: AsyncIterator[bytes], tasks: asyncio.TaskGroup) -> None:
+        encoder: ChunkEncoder | None = None
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        async for piece in cut(image, self._form.plain_bytes_max):
+            if encoder is None:
+                await self._slots.acquire()
+                encoder, queue = ChunkEncoder(self._form), asyncio.Queue(PIECES_QUEUED)
+                key = f"{self._folder}/{chunk_name(len(self.chunks))}"
+                tasks.create_task(self._store(key, queue), name="snapshot-chunk")
+            _, stored = await asyncio.gather(
+                asyncio.to_thread(self.checksum.update, piece),
+                asyncio.to_thread(encoder.add, piece),
+            )
+            self.size_bytes += len(piece)
+            await _send(queue, stored)
+            self._on_progress(self.size_bytes, self._durable)
+            if encoder.plain_bytes == self._form.plain_bytes_max:
+                await self._finish(encoder, queue)
+                encoder = None
+        if encoder is not None:
+            await self._finish(encoder, queue)
+
+    async def _finish(self, encoder: ChunkEncoder, queue: asyncio.Queue[bytes | None]) -> None:
+        await _send(queue, await asyncio.to_thread(encoder.finish))
+        await queue.put(None)
+        self.chunks.append(encoder.entry(chunk_name(len(self.chunks))))
+
+    async def _store(self, key: str, queue: asyncio.Queue[bytes | None]) -> None:
+        await self._location.write(key, _until_none(queue))
+        self._durable += 1
+        self._on_progress(self.size_bytes, self._durable)
+        self._slots.release()
+
+
+async def cut(image: AsyncIterator[bytes], chunk_bytes: int) -> AsyncIterator[bytes]:
+    """Cut an image into pieces of a useful size, none of which lies in two chunks."""
+    piece_bytes = min(PIECE_BYTES, chunk_bytes)
+    waiting = bytearray()
+    async for block in image:
+        waiting += block
+        while len(waiting) >= piece_bytes:
+            yield bytes(memoryview(waiting)[:piece_bytes])
+            del waiting[:piece_bytes]
+    if waiting:
+        yield bytes(waiting)
+
+
+async def _send(queue: asyncio.Queue[bytes | None], pieces: list[bytes]) -> None:
+    for piece in pieces:
+        await queue.put(piece)
+
+
+async def _until_none(queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
+    while (piece := await queue.get()) is not None:
+        yield piece
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
