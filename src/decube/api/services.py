@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from decube.services.leases import LeaseService
-    from decube.services.leases import LeaseService
     from decube.services.pods import PodService
     from decube.services.replication import ReplicationService
 
@@ -17,6 +16,5 @@ class Services:
     """One of each."""
 
     pods: PodService
-    leases: LeaseService
     leases: LeaseService
     replication: ReplicationService

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from decube.api.services import Services
 from decube.registry.unreadable import UnreadableRows
 from decube.services.leases import LeaseService
-from decube.services.leases import LeaseService
 from decube.services.pods import PodService
 from decube.services.replication import ReplicationService
 

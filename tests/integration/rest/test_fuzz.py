@@ -83,7 +83,9 @@ def _is_unsayable(case: Case) -> bool:
         case "PUT /api/v1/pods/{name}" if isinstance(case.body, dict):
             if case.body.keys() & {"name", "namespace", "resource_version"}:
                 return True  # must be those of the URL, and of the header
-        case "POST /api/v1/leases" | "POST /api/v1/leases/{id}/renew" if isinstance(case.body, dict):
+        case "POST /api/v1/leases" | "POST /api/v1/leases/{id}/renew" if isinstance(
+            case.body, dict
+        ):
             if isinstance(case.body.get("ttl_seconds"), float):
                 return True  # 30.0 is an integer to a schema
     return "If-Match" in case.headers and "resource_version" in (case.query or {})

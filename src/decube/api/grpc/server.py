@@ -10,7 +10,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from decube.api.grpc.leases import LeaseCalls
-from decube.api.grpc.leases import LeaseCalls
 from decube.api.grpc.pods import PodCalls
 from decube.api.grpc.replication import ReplicationCalls
 from decube.api.grpc.service import SERVICE_NAME, service_handler
@@ -32,7 +31,6 @@ class GrpcServer:
         self._address = dependencies.options.listen
         self._handler = service_handler(
             PodCalls(dependencies.services.pods),
-            LeaseCalls(dependencies.services.leases),
             LeaseCalls(dependencies.services.leases),
             ReplicationCalls(dependencies.services.replication, dependencies.node),
         )

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from grpc.aio import ServicerContext
 
     from decube.api.grpc.leases import LeaseCalls
-    from decube.api.grpc.leases import LeaseCalls
     from decube.api.grpc.pods import PodCalls
     from decube.api.grpc.replication import ReplicationCalls
 
@@ -43,11 +42,6 @@ def service_handler(
         "ListPods": pods.list_pods,
         "UpdatePod": pods.update_pod,
         "DeletePod": pods.delete_pod,
-        "CreateLease": leases.create_lease,
-        "GetLease": leases.get_lease,
-        "ListLeases": leases.list_leases,
-        "RenewLease": leases.renew_lease,
-        "DeleteLease": leases.delete_lease,
         "CreateLease": leases.create_lease,
         "GetLease": leases.get_lease,
         "ListLeases": leases.list_leases,

@@ -12,7 +12,6 @@ from decube.api.rest.drain import Drain
 from decube.api.rest.errors import exception_handler
 from decube.api.rest.later import later_handlers
 from decube.api.rest.leases import LeaseRoutes
-from decube.api.rest.leases import LeaseRoutes
 from decube.api.rest.node import NodeRoutes
 from decube.api.rest.pods import PodRoutes
 from decube.api.rest.replication import ReplicationRoutes
@@ -31,7 +30,6 @@ def create_app(dependencies: RestDependencies, drain: Drain | None = None) -> Li
     return Litestar(
         [
             *pods.handlers(),
-            *LeaseRoutes(services.leases).handlers(),
             *LeaseRoutes(services.leases).handlers(),
             *NodeRoutes(dependencies).handlers(),
             *ReplicationRoutes(services.replication).handlers(),

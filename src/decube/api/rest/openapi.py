@@ -18,12 +18,6 @@ from decube.api.rest.lease_operations import (
     LEASE_TYPES,
     add_lease_rules,
 )
-from decube.api.rest.lease_operations import (
-    LEASE_OPERATIONS,
-    LEASE_PARAMETERS,
-    LEASE_TYPES,
-    add_lease_rules,
-)
 from decube.api.rest.operations import OPERATIONS, Operation, Schema, ref
 from decube.api.rest.watch_stream import ErrorLine
 from decube.model import labels, names
@@ -48,7 +42,6 @@ _TYPES = (
     ReplicationState,
     ErrorBody,
     PodView,
-    *LEASE_TYPES,
     *LEASE_TYPES,
 )
 
@@ -221,7 +214,6 @@ def _schemas() -> dict[str, Schema]:
         properties["labels"] |= _map(_text(labels.VALUE_PATTERN, labels.NAME_LENGTH_MAX))
         properties["annotations"] |= _map({"type": "string"})
         properties["resource_version"] |= {"$ref": "#/components/schemas/ResourceVersion"}
-    add_lease_rules(schemas, _map({"type": "string"}))
     add_lease_rules(schemas, _map({"type": "string"}))
     schemas["PodCreation"]["required"] = ["name"]
     schemas["PodCreation"]["properties"]["resource_version"] |= {"enum": ["", "0"]}
