@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
+
 from decube.store.embedded import EmbeddedOptions, EmbeddedStore, EtcdListenerOptions
+from decube.store.metered import MeteredStore
 from decube.store.remote import RemoteOptions, RemoteStore
 from decube.store.types import (
     LATEST,
@@ -53,7 +56,9 @@ async def opened(backend: str, directory: Path, etcd_address: str | None) -> Asy
             yield store
     else:
         async with embedded(directory if backend == "embedded-log" else None) as store:
-            yield store
+            # As a node has it, so that both are held to the contract.
+            metered = MeteredStore(store, CollectorRegistry())
+            yield metered if backend == "embedded-memory" else store
 
 
 @asynccontextmanager

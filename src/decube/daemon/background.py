@@ -30,10 +30,21 @@ def start_background(
 ) -> list[asyncio.Task[None]]:
     """Start them all; cancelling one ends it in good order."""
     started = _start_certificate_watch(surroundings, tasks)
+    started.append(_start_catalogue(surroundings, tasks))
     if surroundings.settings.store.backend == "etcd":
         return [*started, _start_leadership(surroundings, tasks)]
     # A shared etcd compacts itself as its own flags say.
     return [*started, *_start_compaction(surroundings, tasks)]
+
+
+def _start_catalogue(surroundings: Surroundings, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:
+    from decube.services.catalogue import CatalogueCounts  # noqa: PLC0415 - by the thread
+    from decube.services.leases.service import LEASES  # noqa: PLC0415
+    from decube.services.pods.service import PODS  # noqa: PLC0415
+
+    resources = {kind.resource: kind.scope() for kind in (PODS, LEASES)}
+    counts = CatalogueCounts(surroundings.store, resources, metrics=surroundings.metrics)
+    return tasks.create_task(counts.run(), name="catalogue")
 
 
 def _start_certificate_watch(

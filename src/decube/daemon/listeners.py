@@ -103,7 +103,7 @@ class Listeners:
         self._facts.rest_address = self._facts.told(bound)
         self._drains["rest"] = server.stop
 
-    async def open_grpc(self, services: Services) -> None:
+    async def open_grpc(self, services: Services, metrics: CollectorRegistry) -> None:
         """Serve gRPC. Raises `StartFailure`."""
         from decube.api.grpc import (  # noqa: PLC0415 - after the etcd port is up
             GrpcDependencies,
@@ -118,7 +118,9 @@ class Listeners:
             identity=self._certificates.of("grpc"),
             handshake_timeout_s=self._settings.security.handshake_timeout.seconds,
         )
-        server = GrpcServer(GrpcDependencies(services=services, node=self._facts, options=options))
+        server = GrpcServer(
+            GrpcDependencies(services=services, node=self._facts, options=options, metrics=metrics)
+        )
         what = ("gRPC", "api.grpc.address", grpc.address)
         bound = await self._listen(*what, server.start())
         self._facts.grpc_address = self._facts.told(bound)

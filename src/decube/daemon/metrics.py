@@ -1,19 +1,28 @@
-"""The metrics of the process and of the embedded store, read when they are asked for."""
+"""The metrics of the process, the node and the embedded store, read when they are asked for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+)
 from prometheus_client.registry import Collector
 
+from decube.daemon.host_metrics import HostMetrics
 from decube.kit.errors import DecubeError
+from decube.kit.log_file import log_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from prometheus_client.metrics_core import Metric
+
+    from decube.services.node import NodeInfoSource
 
     Statistics = Callable[[], Mapping[str, int]]
 
@@ -23,6 +32,16 @@ _PREFIX = "decube_store_"
 _COUNTERS = frozenset({"commands", "commits", "log_bytes", "storage_failures"})
 
 
+def node_metrics(
+    statistics: Statistics | None, node: NodeInfoSource, data_directory: Path
+) -> CollectorRegistry:
+    """Return the registry of a node: what it is, what it costs, and the store's figures if any."""
+    metrics = process_metrics(statistics)
+    metrics.register(_NodeCollector(node))
+    metrics.register(HostMetrics(data_directory))
+    return metrics
+
+
 def process_metrics(statistics: Statistics | None) -> CollectorRegistry:
     """Return a registry with what the process costs, and the store's figures if there are any."""
     metrics = CollectorRegistry()
@@ -30,6 +49,28 @@ def process_metrics(statistics: Statistics | None) -> CollectorRegistry:
     if statistics is not None:
         metrics.register(_StoreCollector(statistics))
     return metrics
+
+
+class _NodeCollector(Collector):
+    """What the node is, and what its log lost."""
+
+    def __init__(self, node: NodeInfoSource) -> None:
+        self._node = node
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing beforehand: what there is depends on the settings."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask the node."""
+        info = self._node.node_info()
+        told = {"node_id": info.node_id, "version": info.version, "role": info.role}
+        yield InfoMetricFamily("decube_node", "What the node is", value=told)
+        leads = float(info.is_leader)
+        yield GaugeMetricFamily("decube_is_leader", "1 while this node leads", value=leads)
+        for file in log_files():
+            text = "Log lines that the log file never got"
+            yield CounterMetricFamily("decube_log_lines_lost", text, value=file.lines_lost)
 
 
 class _StoreCollector(Collector):

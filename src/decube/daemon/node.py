@@ -128,7 +128,7 @@ async def _open_apis(
         await listeners.open_rest(services, metrics)
     if settings.api.grpc.enabled:
         await asyncio.to_thread(importlib.import_module, "decube.api.grpc")
-        await listeners.open_grpc(services)
+        await listeners.open_grpc(services, metrics)
 
 
 async def _import_rest_after(opened: asyncio.Event) -> None:

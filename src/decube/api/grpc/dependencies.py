@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
 
 if TYPE_CHECKING:
     from decube.api.identity import Identity
@@ -33,8 +35,9 @@ class GrpcOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrpcDependencies:
-    """The services behind the calls."""
+    """The services behind the calls, and where metrics are kept."""
 
     services: Services
     node: NodeInfoSource
     options: GrpcOptions
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

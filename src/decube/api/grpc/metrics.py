@@ -69,5 +69,6 @@ class MethodMetrics:
 
 def _failure(code: grpc.StatusCode | int | None) -> str:
     # Before a call is aborted it has no status: its client went away.
-    told = isinstance(code, grpc.StatusCode) and code is not grpc.StatusCode.OK
-    return code.name if told else grpc.StatusCode.CANCELLED.name
+    if isinstance(code, grpc.StatusCode) and code is not grpc.StatusCode.OK:
+        return code.name
+    return grpc.StatusCode.CANCELLED.name

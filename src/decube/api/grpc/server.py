@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from decube.api.grpc.leases import LeaseCalls
+from decube.api.grpc.metrics import GrpcMetrics
 from decube.api.grpc.pods import PodCalls
 from decube.api.grpc.replication import ReplicationCalls
 from decube.api.grpc.service import SERVICE_NAME, service_handler
@@ -30,6 +31,7 @@ class GrpcServer:
         self._options = dependencies.options
         self._address = dependencies.options.listen
         self._handler = service_handler(
+            GrpcMetrics(dependencies.metrics),
             PodCalls(dependencies.services.pods),
             LeaseCalls(dependencies.services.leases),
             ReplicationCalls(dependencies.services.replication, dependencies.node),

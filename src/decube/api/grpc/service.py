@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from grpc.aio import ServicerContext
 
     from decube.api.grpc.leases import LeaseCalls
+    from decube.api.grpc.metrics import GrpcMetrics, MethodMetrics
     from decube.api.grpc.pods import PodCalls
     from decube.api.grpc.replication import ReplicationCalls
 
@@ -33,7 +34,7 @@ SERVICE_NAME = _DESCRIPTOR.full_name
 
 
 def service_handler(
-    pods: PodCalls, leases: LeaseCalls, replication: ReplicationCalls
+    metrics: GrpcMetrics, pods: PodCalls, leases: LeaseCalls, replication: ReplicationCalls
 ) -> grpc.GenericRpcHandler:
     """Return what the server asks for the function behind a call."""
     built: Mapping[str, Call] = {
@@ -54,23 +55,30 @@ def service_handler(
     return grpc.method_handlers_generic_handler(
         SERVICE_NAME,
         {
-            method.name: _handler(method, built.get(method.name) or _unbuilt(method.name))
+            method.name: _handler(
+                method,
+                built.get(method.name) or _unbuilt(method.name),
+                metrics.of(method.name),
+            )
             for method in _DESCRIPTOR.methods
         },
     )
 
 
-def _handler(method: MethodDescriptor, call: Call) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(
+    method: MethodDescriptor, call: Call, metrics: MethodMetrics
+) -> grpc.RpcMethodHandler[Any, Any]:
     parse = GetMessageClass(method.input_type).FromString
 
     # Parsed in here, because grpcio tells bytes that are no message as UNKNOWN, with a traceback.
     async def serve(request: bytes, context: ServicerContext[Any, Any]) -> Any:  # noqa: ANN401
-        try:
-            return await call(parse(request))
-        except DecodeError:
-            await fail(context, Invalid(f"the request is not a {method.input_type.full_name}"))
-        except Exception as error:  # noqa: BLE001 - the root of the call: every error ends it
-            await fail(context, error)
+        with metrics.call(context):
+            try:
+                return await call(parse(request))
+            except DecodeError:
+                await fail(context, Invalid(f"the request is not a {method.input_type.full_name}"))
+            except Exception as error:  # noqa: BLE001 - the root of the call: every error ends it
+                await fail(context, error)
 
     return grpc.unary_unary_rpc_method_handler(
         serve, response_serializer=GetMessageClass(method.output_type).SerializeToString

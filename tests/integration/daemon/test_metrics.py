@@ -1,0 +1,76 @@
+"""`/metrics` of a running node: the names that dashboards and alerts are built on."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import grpc
+import httpx2
+
+from decube.pb.decube import decube_pb2, decube_pb2_grpc
+
+if TYPE_CHECKING:
+    from tests.support.node import NodeProcess
+
+WAIT_S_MAX = 20.0
+NAMES = (
+    "decube_http_requests_total",
+    "decube_http_request_duration_seconds_bucket",
+    "decube_grpc_requests_total",
+    "decube_grpc_request_duration_seconds_bucket",
+    "decube_storage_operations_total",
+    "decube_storage_operation_duration_seconds_bucket",
+    "decube_storage_watches",
+    "decube_catalog_entries_total",
+    "decube_compactions_total",
+    "decube_store_leases",
+    "decube_store_watchers",
+    "decube_store_latched",
+    "decube_store_storage_failures_total",
+    "decube_cpu_usage",
+    "decube_memory_usage",
+    "decube_memory_limit",
+    "decube_disk_usage",
+    "decube_disk_total",
+    "decube_node_info",
+    "decube_is_leader",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+)
+
+
+def samples(node: NodeProcess) -> dict[str, float]:
+    """Return each series with its value."""
+    text = httpx2.get(f"http://{node.rest_address}/metrics").text
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_a_node_tells_all_of_its_metrics(node: NodeProcess) -> None:
+    node.ensure_started()
+    pods = f"http://{node.rest_address}/api/v1/pods"
+    for name in ("a", "b"):
+        assert httpx2.post(pods, json={"name": name}).status_code == 201
+    assert httpx2.get(f"{pods}/absent").status_code == 404
+    assert httpx2.get(f"http://{node.rest_address}/no/such/path").status_code == 404
+    with grpc.insecure_channel(node.grpc_address) as channel:
+        stub = decube_pb2_grpc.DeCubeServiceStub(channel)
+        assert stub.GetPod(decube_pb2.GetPodRequest(name="a", namespace="default")).found
+    deadline = time.monotonic() + WAIT_S_MAX
+    while (told := samples(node)).get('decube_catalog_entries_total{resource="pods"}') != 2:
+        assert time.monotonic() < deadline, "the pods were never counted"
+        time.sleep(0.2)  # noqa: TID251 - between two looks at another process
+    names = {re.split(r"[{ ]", series, maxsplit=1)[0] for series in told}
+    assert set(NAMES) <= names, set(NAMES) - names
+    posted = {"method": "POST", "route": "/api/v1/pods", "status": "201"}
+    labels = ",".join(f'{name}="{value}"' for name, value in sorted(posted.items()))
+    assert told[f"decube_http_requests_total{{{labels}}}"] == 2
+    assert told['decube_grpc_requests_total{code="OK",method="GetPod"}'] == 1
+    assert told['decube_storage_operations_total{operation="txn",result="ok"}'] >= 2
+    assert told["decube_is_leader"] == 1
+    assert not any("absent" in series or "no/such" in series for series in told), (
+        "what clients send is no label"
+    )
