@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.node import EtcdProcess, NodeProcess, free_port
 from tests.support.stores import WAIT_S_MAX, Scene, embedded, remote, serving, take_events
+from tests.support.tcp_proxy import TcpProxy
 
 from decube.kit.errors import Closed, Compacted, Unavailable
 from decube.store.embedded import EtcdListenerOptions
@@ -117,6 +118,56 @@ async def test_a_watch_that_was_cut_off_over_a_compaction_says_compacted(cut_off
     with pytest.raises(Compacted) as refused:
         await take_events(cut_off.batches, 1)
     assert refused.value.compact_revision == last
+
+
+async def version(scene: Scene) -> int:
+    """Tell how often the key was written."""
+    kv = await scene.get("a")
+    return 0 if kv is None else kv.version
+
+
+@pytest.fixture
+async def scene_by_network() -> AsyncIterator[tuple[Scene, Scene, TcpProxy]]:
+    """Give a scene that reaches its store through a network, one beside the store, and that."""
+    async with (
+        embedded() as served,
+        serving(served) as address,
+        TcpProxy(address) as network,
+        remote(network.address) as store,
+    ):
+        near, far = Scene(store, "remote-decube"), Scene(served, "embedded-memory")
+        far.prefix = near.prefix
+        await near.put("a")
+        yield near, far, network
+
+
+async def test_a_write_whose_answer_is_lost_is_not_sent_again(
+    scene_by_network: tuple[Scene, Scene, TcpProxy],
+) -> None:
+    near, far, network = scene_by_network
+    network.answers_dropped = True
+    async with far.watch() as batches:
+        writing = asyncio.create_task(near.put("a"))
+        await take_events(batches, 1)
+    network.reset()
+    with pytest.raises(Unavailable):
+        await writing
+    network.heal()
+    assert await version(near) == 2
+
+
+async def test_a_read_whose_answer_is_lost_is_tried_again(
+    scene_by_network: tuple[Scene, Scene, TcpProxy],
+) -> None:
+    near, _, network = scene_by_network
+    network.answers_dropped = True
+    network.asked.clear()
+    reading = asyncio.create_task(version(near))
+    async with asyncio.timeout(WAIT_S_MAX):
+        await network.asked.wait()
+        network.heal()
+        network.reset()
+        assert await reading == 1
 
 
 async def test_calls_end_in_time_while_there_is_no_server(etcd: EtcdProcess) -> None:
