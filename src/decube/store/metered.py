@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from decube.kit.clock import SystemClock
 from decube.kit.errors import DecubeError
+from decube.store.delegating import DelegatingStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -55,13 +56,13 @@ _OK = "ok"
 _SYSTEM_CLOCK = SystemClock()
 
 
-class MeteredStore:
+class MeteredStore(DelegatingStore):
     """A `Store` over another, with the figures of its use in `metrics`."""
 
     def __init__(
         self, store: Store, metrics: CollectorRegistry, *, clock: Clock = _SYSTEM_CLOCK
     ) -> None:
-        self._store = store
+        super().__init__(store)
         self._monotonic_s = clock.monotonic_s
         self._operations = Counter(
             "decube_storage_operations",
@@ -141,7 +142,7 @@ class MeteredStore:
         return await self._counted("status", self._store.status())
 
     async def close(self) -> None:
-        """Let go of the store; see `Store.close`."""
+        """Let go of the store beneath; see `Store.close`."""
         await self._store.close()
 
     async def _counted(self, operation: str, asked: Awaitable[Answer]) -> Answer:

@@ -36,7 +36,7 @@ SERVICE_NAME = _DESCRIPTOR.full_name
 def service_handler(
     metrics: GrpcMetrics, pods: PodCalls, leases: LeaseCalls, replication: ReplicationCalls
 ) -> grpc.GenericRpcHandler:
-    """Return what the server asks for the function behind a call."""
+    """Return what the server asks for the function behind a call; each is counted."""
     built: Mapping[str, Call] = {
         "CreatePod": pods.create_pod,
         "GetPod": pods.get_pod,
