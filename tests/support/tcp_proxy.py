@@ -20,8 +20,8 @@ class TcpProxy:
     """Listens on a port of its own and passes on to `target` (`host:port`), as it is told to.
 
     `accepting` False refuses new connections; while `flowing` is not set bytes of both directions
-    wait, as in a network that lost its way; `delay_s` holds each piece that long. `asked` is set when
-    something passes to the target, for tests to clear and wait for.
+    wait, as in a network that lost its way; `delay_s` holds each piece that long. `asked` is set
+    when something passes to the target, for tests to clear and wait for.
     """
 
     def __init__(self, target: str) -> None:
