@@ -47,10 +47,12 @@ impl Engine {
         let (state, log) = load(&options)?;
         let identity = log.as_ref().map_or_else(Identity::random, Log::identity);
         let term = log.as_ref().map_or(1, Log::term);
+        let standing = log.as_ref().map(|log| log.standing().clone()).unwrap_or_default();
         let upkeep = log.as_ref().map(Log::upkeep);
         let journal = log.as_ref().map(Log::journal);
         let recovered = log.as_ref().map(|log| log.recovered().clone()).unwrap_or_default();
         let store = Arc::new(Store::new(state, identity, term, &options));
+        store.stand(&standing);
         let writer = Writer::new(Arc::clone(&store), log, &options);
         let running = Running::new(Arc::clone(&store), recovered, journal, &options);
         running.start("decube-writer", move |_| writer.run())?;
@@ -73,6 +75,9 @@ impl Engine {
         ticket: u64,
     ) -> Result<(), Error> {
         validate(&command, self.running.txn_operations_max)?;
+        if !self.running.store.takes_writes() {
+            return Err(Error::NotPrimary);
+        }
         let reply = Some((Arc::clone(mailbox), ticket));
         self.running.store.queue.put(Job { work: Work::Command(command), reply })
     }
@@ -84,10 +89,23 @@ impl Engine {
         {
             return self.read_txn(txn).map(Outcome::Txn);
         }
-        let waiting = Arc::new(Waiting::default());
-        let mailbox: Arc<dyn Mailbox> = Arc::clone(&waiting) as Arc<dyn Mailbox>;
-        self.submit(command, &mailbox, 0)?;
-        waiting.wait()
+        Waiting::for_answer(|mailbox| self.submit(command, mailbox, 0))
+    }
+
+    /// Queues work of the store's own making and waits for the answer.
+    pub(crate) fn ask(&self, work: Work) -> Result<Outcome, Error> {
+        Waiting::for_answer(|mailbox| {
+            let reply = Some((Arc::clone(mailbox), 0));
+            self.store().queue.put(Job { work, reply })
+        })
+    }
+
+    pub(crate) fn has_log(&self) -> bool {
+        self.running.journal.is_some()
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.running.store
     }
 
     /// Reads at one revision. Never waits for the disk; never sees what is not yet durable.
@@ -192,9 +210,6 @@ impl Running {
         journal: Option<Journal>,
         options: &Options,
     ) -> Self {
-        for (id, deadline) in store.lease_deadlines() {
-            store.expiry.watch(id, deadline);
-        }
         let of_clock = Arc::downgrade(&store);
         store.clock.on_move(Box::new(move || {
             of_clock.upgrade().iter().for_each(|store| {
@@ -255,6 +270,14 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn for_answer(
+        submit: impl FnOnce(&Arc<dyn Mailbox>) -> Result<(), Error>,
+    ) -> Result<Outcome, Error> {
+        let waiting = Arc::new(Self::default());
+        submit(&(Arc::clone(&waiting) as Arc<dyn Mailbox>))?;
+        waiting.wait()
+    }
+
     fn wait(&self) -> Result<Outcome, Error> {
         let mut answer = self.answer.lock();
         loop {

@@ -55,6 +55,21 @@ pub enum Error {
     /// The image cannot be read on; open another.
     #[error("the image is gone: {reason}; start again")]
     ImageLost { reason: &'static str },
+    /// This member is a standby.
+    #[error("this member is a standby and takes no writes; ask the primary")]
+    NotPrimary,
+    /// Frames come to a member that is no standby.
+    #[error("this member is no standby and takes no frames; demote it first")]
+    NotStandby,
+    /// Frames are missing before the one that came.
+    #[error("frame {wanted} comes next; send from there on")]
+    FrameGap { wanted: u64 },
+    /// The frame cannot follow on what is here: the logs have parted.
+    #[error("frame {sequence} does not fit: {reason}; install an image of the primary")]
+    FrameUnfit { sequence: u64, reason: Arc<str> },
+    /// Roles are for stores with a log.
+    #[error("a store in memory cannot be replicated; use one on disk")]
+    NoLog,
     /// An IO error or a panic stopped the writer; reopen the store.
     #[error("the store stopped writing: {reason}; restart to recover")]
     Latched { reason: Arc<str> },

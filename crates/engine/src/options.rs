@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::role::Role;
 use crate::vfs::Vfs;
 
 /// Where the log and the checkpoints of a durable store live.
@@ -32,6 +33,8 @@ pub enum Storage {
 pub struct Options {
     /// Which engine.
     pub storage: Storage,
+    /// What the member is at its first start; from then on the store itself knows.
+    pub role: Role,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// A log segment is closed when it reaches this size.
@@ -71,6 +74,7 @@ impl Options {
     pub fn new(storage: Storage) -> Self {
         Self {
             storage,
+            role: Role::Standalone,
             clock: Arc::new(SystemClock::new()),
             segment_bytes: 64 << 20,
             checkpoint_bytes_min: 64 << 20,

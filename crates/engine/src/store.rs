@@ -16,6 +16,7 @@ use crate::image::Pins;
 use crate::lease::Expiry;
 use crate::log::Identity;
 use crate::options::Options;
+use crate::role::{Role, Standing};
 use crate::state::{Scan, State};
 use crate::txn::{Plan, View, check_range, read_only};
 use crate::types::{
@@ -54,6 +55,10 @@ pub(crate) struct Store {
     pub(crate) counters: Counters,
     /// Changes when the image of another store is installed.
     identity: Mutex<Identity>,
+    /// What this member is to its peers, and whether it takes writes at this moment: a member that
+    /// is about to become a standby takes none before that is durable.
+    standing: Mutex<Standing>,
+    gate_closed: AtomicBool,
     /// Of the last entry that is published.
     term: AtomicU64,
 }
@@ -84,6 +89,8 @@ impl Store {
             clock: Arc::clone(&options.clock),
             counters: Counters::default(),
             identity: Mutex::new(identity),
+            standing: Mutex::default(),
+            gate_closed: AtomicBool::new(false),
             term: AtomicU64::new(term),
         }
     }
@@ -98,6 +105,34 @@ impl Store {
 
     pub(crate) fn term(&self) -> u64 {
         self.term.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing.lock().clone()
+    }
+
+    /// Whether commands are carried out here at this moment.
+    pub(crate) fn takes_writes(&self) -> bool {
+        !self.gate_closed.load(Ordering::SeqCst)
+    }
+
+    /// Takes no more writes; what the member will be is settled by the writer.
+    pub(crate) fn close_gate(&self) {
+        self.gate_closed.store(true, Ordering::SeqCst);
+    }
+
+    /// The member's role is this, durably. One that was promoted takes writes when its log is in
+    /// its own term, not before.
+    pub(crate) fn stand(&self, standing: &Standing) {
+        *self.standing.lock() = standing.clone();
+        let writes = standing.role != Role::Standby && standing.term() <= self.term();
+        self.gate_closed.store(!writes, Ordering::SeqCst);
+        self.expiry.clear();
+        if writes {
+            for (id, deadline) in self.lease_deadlines() {
+                self.expiry.watch(id, deadline);
+            }
+        }
     }
 
     /// Reads of a latched store go on; of a closed one they do not.
@@ -191,7 +226,7 @@ impl Store {
             storage_failure,
             revision: state.published.revision,
             compact_revision: state.published.compact_revision,
-            term: self.term(),
+            term: self.term().max(self.standing.lock().term()),
             log_sequence: state.published.sequence,
             db_size_bytes: IMAGE_BYTES_MIN + state.size.bytes as u64,
             db_size_in_use_bytes: IMAGE_BYTES_MIN + state.size.bytes_in_use as u64,

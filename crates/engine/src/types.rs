@@ -289,6 +289,10 @@ pub enum Outcome {
     LeaseRevoke { revision: Revision },
     /// To a keep-alive: the TTL it has again, or 0 when there is no such lease.
     LeaseKeepAlive { id: LeaseId, ttl_s: i64, revision: Revision },
+    /// To frames of another member's log: the last sequence number that is durable here.
+    Copied { sequence: u64 },
+    /// To a change of the member's role: it is durable.
+    Stands,
 }
 
 /// What the store is and how big, at one moment.

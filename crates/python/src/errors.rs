@@ -99,6 +99,15 @@ pub(crate) fn refused(error: &Error, request_bytes_max: usize) -> PyErr {
         Error::RequestTooLarge => {
             ("request_too_large", vec![("limit_bytes", number(request_bytes_max))])
         }
+        Error::NotPrimary => ("not_primary", Vec::new()),
+        Error::NotStandby => ("not_standby", Vec::new()),
+        Error::FrameGap { wanted } => {
+            ("frame_gap", vec![("wanted", Attribute::Number(wanted.cast_signed()))])
+        }
+        Error::FrameUnfit { sequence, .. } => {
+            ("frame_unfit", vec![("sequence", Attribute::Number(sequence.cast_signed()))])
+        }
+        Error::NoLog => ("no_log", Vec::new()),
         Error::ImageLost { .. } => ("image_lost", Vec::new()),
         Error::Latched { .. } => ("latched", Vec::new()),
         Error::Closed => ("closed", Vec::new()),

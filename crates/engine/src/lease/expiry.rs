@@ -94,6 +94,11 @@ impl Expiry {
         }
     }
 
+    /// Forgets all deadlines.
+    pub(crate) fn clear(&self) {
+        self.inner.lock().deadlines = Deadlines::default();
+    }
+
     /// Time moved by hand.
     pub(crate) fn look_again(&self) {
         let _inner = self.inner.lock();

@@ -11,6 +11,7 @@ use crate::vfs::{Vfs, VfsFile, VfsLock};
 
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
+const ROLE: &str = "role";
 const SEGMENT_SUFFIX: &str = ".log";
 const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 /// Of a file that is being written. One that is found when a store is opened is left over.
@@ -79,6 +80,10 @@ impl Files {
 
     pub(crate) fn identity_path(&self) -> PathBuf {
         self.log_dir.join(IDENTITY)
+    }
+
+    pub(crate) fn role_path(&self) -> PathBuf {
+        self.log_dir.join(ROLE)
     }
 
     pub(crate) fn segment_path(&self, first_sequence: u64) -> PathBuf {

@@ -24,6 +24,7 @@ pub(crate) enum FileKind {
     Identity,
     Segment,
     Checkpoint,
+    Role,
 }
 
 impl FileKind {
@@ -32,6 +33,7 @@ impl FileKind {
             Self::Identity => b"DECUBEID",
             Self::Segment => b"DECUBELG",
             Self::Checkpoint => b"DECUBECP",
+            Self::Role => b"DECUBERO",
         }
     }
 }

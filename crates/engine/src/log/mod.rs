@@ -24,6 +24,7 @@ mod identity;
 mod recent;
 mod recovery;
 mod retention;
+mod role_file;
 mod segment;
 mod tail;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use std::time::Duration;
 use crate::entry::{Entry, Frame, ImageHead, ImageItem};
 use crate::error::{Error, OpenError};
 use crate::options::{LogLocation, Options};
+use crate::role::Standing;
 use crate::types::Revision;
 
 use self::files::Files;
@@ -120,6 +122,7 @@ pub struct Log {
     recovered: Recovered,
     replayed_bytes: u64,
     latched: Option<Arc<str>>,
+    standing: Standing,
 }
 
 impl Log {
@@ -140,6 +143,7 @@ impl Log {
             ..Catalog::default()
         };
         let recovered = opened.recovered;
+        let standing = Standing::open(options, &files, opened.identity)?;
         Ok(Self {
             shared: Arc::new(Shared::new(
                 files,
@@ -160,6 +164,7 @@ impl Log {
             recovered,
             replayed_bytes: opened.replayed_bytes,
             latched: None,
+            standing,
         })
     }
 
@@ -173,6 +178,22 @@ impl Log {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.shared.identity
+    }
+
+    /// What this member is to its peers.
+    #[must_use]
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Changes what this member is to its peers, durably.
+    pub fn stand(&mut self, standing: &Standing) -> Result<(), Error> {
+        self.refuse_if_latched()?;
+        let Shared { files, identity, clock, .. } = &*self.shared;
+        let written = standing.write(files, *identity, clock.wall());
+        self.latch_on(written)?;
+        self.standing = standing.clone();
+        Ok(())
     }
 
     /// Encodes an entry into the buffer and returns its sequence number. `wall` is the time since

@@ -2,27 +2,25 @@
 
 use std::time::Duration;
 
-use super::{Change, Retired, State};
+use super::{Change, Moment, Retired, State};
 use crate::clock::Clock;
 use crate::entry::{Entry, Frame, ImageHead, ImageItem};
 use crate::lease::Lease;
 use crate::log::Replay;
 use crate::record::Record;
-use crate::types::{LeaseId, Revision};
+use crate::types::LeaseId;
 
 /// Takes what recovery feeds. It decides nothing, but refuses what cannot have been logged.
 pub(crate) struct Loader {
     state: State,
-    monotonic: Duration,
-    wall: Duration,
+    now: Moment,
     /// Of an image, whose records come in key order; sorted when it is complete.
     changes: Vec<Change>,
 }
 
 impl Loader {
     pub(crate) fn new(clock: &dyn Clock) -> Self {
-        let (monotonic, wall) = (clock.monotonic(), clock.wall());
-        Self { state: State::new(), monotonic, wall, changes: Vec::new() }
+        Self { state: State::new(), now: Moment::now(clock), changes: Vec::new() }
     }
 
     /// The recovered state, all of it published.
@@ -52,56 +50,9 @@ impl Loader {
             return Err(format!("lease {} is granted twice", id.0));
         }
         let mut lease = Lease::new(ttl_s, self.state.sequence);
-        lease.resume(expires_at, self.monotonic, self.wall);
+        lease.resume(expires_at, self.now.monotonic, self.now.wall);
         self.state.leases.grant(id, lease);
         Ok(())
-    }
-
-    fn write(&mut self, revision: Revision, records: Vec<Record>) -> Result<(), String> {
-        let next = Revision(self.state.revision.0 + 1);
-        if revision != next {
-            return Err(format!("revision {} where {} comes next", revision.0, next.0));
-        }
-        for (sub_revision, record) in (0..).zip(records) {
-            if record.order() != (revision, sub_revision) {
-                return Err(format!("{record:?} in revision {} at {sub_revision}", revision.0));
-            }
-            self.state.apply(record);
-        }
-        self.state.revision = revision;
-        Ok(())
-    }
-
-    fn entry(&mut self, entry: Entry) -> Result<(), String> {
-        match entry {
-            Entry::Write { revision, records } => self.write(revision, records),
-            Entry::LeaseGrant { id, ttl_s, expires_at } => self.lease(id, ttl_s, expires_at),
-            Entry::LeaseKeepAlive { id, expires_at } => {
-                let lease = self.state.leases.live_mut(id);
-                let lease = lease.ok_or_else(|| format!("no lease {} to renew", id.0))?;
-                lease.resume(expires_at, self.monotonic, self.wall);
-                Ok(())
-            }
-            Entry::LeaseEnd { id, revision } => {
-                if self.state.leases.live(id).is_none() {
-                    return Err(format!("no lease {} to end", id.0));
-                }
-                self.state.end_lease(id);
-                if self.state.revision == revision {
-                    return Ok(());
-                }
-                let found = self.state.revision.0;
-                Err(format!("the end of lease {} makes revision {found}", id.0))
-            }
-            Entry::Compact { revision } => {
-                if revision <= self.state.compact_revision || revision > self.state.revision {
-                    return Err(format!("a compaction at {} cannot be", revision.0));
-                }
-                self.state.compact_revision = revision;
-                while !self.state.retire(&mut Retired::new(revision), usize::MAX) {}
-                Ok(())
-            }
-        }
     }
 }
 
@@ -129,8 +80,10 @@ impl Replay for Loader {
 
     fn frame(&mut self, frame: Frame) -> Result<(), String> {
         self.finish_image();
-        self.state.sequence = frame.sequence;
-        self.entry(frame.entry)?;
+        self.state.apply_entry(&frame.entry, self.now)?;
+        if let Entry::Compact { revision } = frame.entry {
+            while !self.state.retire(&mut Retired::new(revision), usize::MAX) {}
+        }
         self.state.publish();
         Ok(())
     }

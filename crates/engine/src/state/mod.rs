@@ -5,6 +5,7 @@
 //! above. So the writer may let the lock go in the middle of a batch, and a batch that could not be
 //! made durable is never seen.
 
+mod apply;
 mod compaction;
 mod entries;
 mod history;
@@ -13,6 +14,7 @@ mod key_history;
 mod loader;
 mod read;
 
+pub(crate) use apply::Moment;
 pub(crate) use compaction::Retired;
 pub(crate) use history::{Batch, Change};
 

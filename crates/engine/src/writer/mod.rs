@@ -5,9 +5,11 @@
 //! a panic latches the store: what is queued and what comes later is refused, reads go on.
 
 mod answers;
+mod copies;
 mod evaluate;
 mod queue;
 
+pub(crate) use copies::Copies;
 pub(crate) use queue::{Job, Queue, Work};
 
 use std::any::Any;
@@ -18,16 +20,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use self::answers::Answers;
+use self::copies::{Applied, Target};
 use self::evaluate::{Evaluated, Evaluator};
 use crate::checkpointer;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::image::{Extent, Walk};
-use crate::log::Log;
+use crate::log::{CopiedFrame, Log};
 use crate::options::Options;
-use crate::state::State;
+use crate::role::Role;
+use crate::state::{Moment, State};
 use crate::store::Store;
-use crate::types::{LeaseId, Revision};
+use crate::types::{LeaseId, Outcome, Revision};
 
 /// Commands evaluated before readers are let in.
 const SLICE_COMMANDS: usize = 128;
@@ -45,9 +49,24 @@ pub(crate) struct Writer {
     effects: Effects,
 }
 
+/// What the log keeps of a job.
+enum Logged {
+    Entry(Entry),
+    Copy(CopiedFrame),
+}
+
+/// What became of a job in a slice.
+enum Step {
+    Done(Result<Outcome, Error>),
+    /// The slice ends here; the job goes on in the next.
+    More,
+    /// The group ends before it.
+    Later,
+}
+
 /// What the other threads are told when a group is published.
 #[derive(Default)]
-struct Effects {
+pub(crate) struct Effects {
     commands: u64,
     compactions: Vec<Revision>,
     granted: Vec<(LeaseId, Duration)>,
@@ -90,6 +109,7 @@ impl Writer {
     /// Works through the jobs in groups, as few as possible.
     fn commit_all(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
         while !jobs.is_empty() {
+            self.stand(jobs)?;
             self.evaluator.monotonic = self.store.clock.monotonic();
             self.evaluator.wall = self.store.clock.wall();
             while !jobs.is_empty() && self.evaluate_slice(jobs)? {}
@@ -105,23 +125,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Evaluates some jobs and hands their entries to the log; false when the group has to be
+    /// Evaluates some jobs and hands what they changed to the log; false when the group has to be
     /// published before the next.
     fn evaluate_slice(&mut self, jobs: &mut VecDeque<Job>) -> Result<bool, Error> {
-        let mut entries = Vec::new();
+        let mut logged = Vec::new();
         let mut go_on = true;
-        let mut state = self.store.state.write();
+        let store = Arc::clone(&self.store);
+        let mut state = store.state.write();
         for _ in 0..SLICE_COMMANDS {
             // The job stays in the queue while it is evaluated: a panic must not lose who waits.
-            let Some(job) = jobs.front() else { break };
-            match self.evaluator.evaluate(&mut state, &job.work) {
-                Evaluated::Done(result, entry) => {
-                    self.effects.note(&job.work, entry.as_ref(), &state);
-                    entries.extend(entry);
+            let Some(job) = jobs.front_mut() else { break };
+            match self.step(&mut state, &mut job.work, &mut logged) {
+                Step::Done(result) => {
                     let reply = jobs.pop_front().and_then(|job| job.reply);
                     self.answers.push(reply, result);
                 }
-                Evaluated::Later => {
+                Step::More => break,
+                Step::Later => {
                     go_on = false;
                     break;
                 }
@@ -129,10 +149,68 @@ impl Writer {
         }
         drop(state);
         let Some(log) = &mut self.log else { return Ok(go_on) };
-        for entry in &entries {
-            log.append(entry, self.evaluator.wall).map_err(refused_by_log)?;
+        for logged in &logged {
+            match logged {
+                Logged::Entry(entry) => {
+                    log.append(entry, self.evaluator.wall).map_err(refused_by_log)?;
+                }
+                Logged::Copy(frame) => log.append_copy(frame)?,
+            }
         }
         Ok(go_on && log.buffered_bytes() < GROUP_LOG_BYTES)
+    }
+
+    fn step(&mut self, state: &mut State, work: &mut Work, logged: &mut Vec<Logged>) -> Step {
+        let writes = self.store.takes_writes();
+        match work {
+            Work::Command(_) if !writes => Step::Done(Err(Error::NotPrimary)),
+            // The primary ends its leases, and its log says so.
+            Work::Expire(id) if !writes => {
+                self.effects.expiries.push((*id, None));
+                Step::Done(Ok(Outcome::Stands))
+            }
+            Work::Copy(copies) => {
+                let Some(log) = &self.log else { return Step::Done(Err(Error::NoLog)) };
+                if log.standing().role != Role::Standby {
+                    return Step::Done(Err(Error::NotStandby));
+                }
+                let Evaluator { monotonic, wall, .. } = self.evaluator;
+                let now = Moment { monotonic, wall };
+                let term = log.term();
+                let mut target = Target { state, term, now, effects: &mut self.effects };
+                match copies.apply(&mut target, |frame| logged.push(Logged::Copy(frame))) {
+                    Applied::Done(result) => Step::Done(result),
+                    Applied::More => Step::More,
+                    Applied::Later => Step::Later,
+                }
+            }
+            Work::Stand(_) => Step::Later,
+            _ => match self.evaluator.evaluate(state, work) {
+                Evaluated::Done(result, entry) => {
+                    self.effects.note(work, entry.as_ref(), state);
+                    logged.extend(entry.map(Logged::Entry));
+                    Step::Done(result)
+                }
+                Evaluated::Later => Step::Later,
+            },
+        }
+    }
+
+    /// Changes the member's role if that is what comes next. Nothing is in flight now.
+    fn stand(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
+        while let Some(Job { work: Work::Stand(standing), .. }) = jobs.front() {
+            let result = match &mut self.log {
+                Some(log) => {
+                    log.stand(standing)?;
+                    self.store.stand(standing);
+                    Ok(Outcome::Stands)
+                }
+                None => Err(Error::NoLog),
+            };
+            let reply = jobs.pop_front().and_then(|job| job.reply);
+            self.answers.push(reply, result);
+        }
+        Ok(())
     }
 
     fn publish(&mut self) {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::copies::Copies;
 use crate::error::Error;
 use crate::mailbox::Mailbox;
+use crate::role::Standing;
 use crate::types::{Command, LeaseId};
 
 /// What the writer does.
@@ -16,6 +18,10 @@ pub(crate) enum Work {
     Command(Command),
     /// A lease seems to have run out.
     Expire(LeaseId),
+    /// Frames of the primary's log.
+    Copy(Copies),
+    /// The member's role changes. Done between two groups.
+    Stand(Standing),
 }
 
 /// Who asked, and under which ticket.

@@ -307,6 +307,7 @@ fn outcome_text(outcome: &Outcome) -> String {
         Outcome::LeaseKeepAlive { id, ttl_s, revision } => {
             format!("keep {} {ttl_s} @{}", id.0, revision.0)
         }
+        Outcome::Copied { .. } | Outcome::Stands => unreachable!("the model has no peers"),
     }
 }
 

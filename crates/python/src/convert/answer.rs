@@ -36,6 +36,9 @@ fn outcome_of(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
         Outcome::LeaseGrant { id, ttl_s, .. } => (id.0, ttl_s).into_bound_py_any(py),
         Outcome::LeaseKeepAlive { ttl_s, .. } => ttl_s.into_bound_py_any(py),
         Outcome::Put(_) => errors::unexpected("a put").into_bound_py_any(py),
+        Outcome::Copied { .. } | Outcome::Stands => {
+            errors::unexpected("a change of role").into_bound_py_any(py)
+        }
         Outcome::DeleteRange(_) => errors::unexpected("a delete").into_bound_py_any(py),
     }
 }
