@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from decube.store.protocol import Store
+    from decube.store.protocol import Store, StoreImage
     from decube.store.types import (
         LeaseGrant,
         LeaseId,
@@ -67,6 +67,10 @@ class DelegatingStore:
     async def compact(self, revision: Revision) -> None:
         """Forget history; see `Store.compact`."""
         await self._store.compact(revision)
+
+    def image(self, *, history: bool = False) -> AbstractAsyncContextManager[StoreImage]:
+        """Open an image; see `Store.image`."""
+        return self._store.image(history=history)
 
     async def status(self) -> StoreStatus:
         """Tell what the store is; see `Store.status`."""

@@ -29,6 +29,23 @@ if TYPE_CHECKING:
     )
 
 
+class StoreImage(Protocol):
+    """The bytes of an image, in pieces of about 1 MiB (`docs/store-format.md`, section 4).
+
+    Iterating raises `Unavailable` when the image is lost (nobody read from it for a minute, the
+    store was restored) and `Compacted` when its revision is: start again with a new one.
+    """
+
+    @property
+    def revision(self) -> Revision:
+        """The revision that it is of."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def __anext__(self) -> bytes: ...
+
+
 class Store(Protocol):
     """A durable, watchable, transactional map from bytes to bytes."""
 
@@ -83,6 +100,14 @@ class Store(Protocol):
 
     async def compact(self, revision: Revision) -> None:
         """Forget the history before `revision`. Raises `Compacted`, `Invalid` for a future one."""
+        ...
+
+    def image(self, *, history: bool = False) -> AbstractAsyncContextManager[StoreImage]:
+        """Open an image: `async with store.image() as image: async for piece in image`.
+
+        It is of one revision, while writes go on, and holds leases and live keys; with `history`
+        all that is not compacted, which only the embedded store can (`Unimplemented`).
+        """
         ...
 
     async def status(self) -> StoreStatus:

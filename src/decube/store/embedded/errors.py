@@ -83,6 +83,7 @@ _BY_KIND: Mapping[str, Make] = {
     "request_too_large": lambda message, attributes: TooLarge(
         message, limit_bytes=int(attributes["limit_bytes"])
     ),
+    "image_lost": lambda message, _: Unavailable(message, reason="image_lost"),
     "latched": lambda message, _: Unavailable(message, reason="latched"),
     "closed": _closed,
     "forked": _closed,

@@ -19,6 +19,7 @@ from decube import _native
 from decube.kit.errors import Closed, Exhausted, NotFound
 from decube.store.embedded.codec import decode_key_values, decode_txn, encode_txn
 from decube.store.embedded.errors import translate
+from decube.store.embedded.image import EmbeddedImage
 from decube.store.embedded.watch import EmbeddedWatch
 from decube.store.types import (
     NO_LEASE,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from decube.store.embedded.options import EmbeddedOptions, EtcdListenerOptions
+    from decube.store.protocol import StoreImage
     from decube.store.types import RangeRequest, Txn, TxnResult, WatchBatch, WatchRequest
 
 STOP_GRACE_S = 5.0
@@ -166,6 +168,18 @@ class EmbeddedStore:
     async def compact(self, revision: Revision) -> None:
         """Forget history; see `Store.compact`."""
         await self._submit(lambda ticket: self._engine.submit_compact(ticket, revision))
+
+    @asynccontextmanager
+    async def image(self, *, history: bool = False) -> AsyncIterator[StoreImage]:
+        """Open an image; see `Store.image`."""
+        try:
+            image = EmbeddedImage(await asyncio.to_thread(self._engine.open_image, history))
+        except _native.StoreError as error:
+            raise translate(error) from None
+        try:
+            yield image
+        finally:
+            await image.close()
 
     async def status(self) -> StoreStatus:
         """Tell what the store is and how big."""

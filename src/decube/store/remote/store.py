@@ -14,11 +14,12 @@ import grpc
 
 from decube.kit.backoff import Backoff
 from decube.kit.clock import SystemClock
-from decube.kit.errors import Closed, DecubeError, NotFound, TooLarge, Unavailable
+from decube.kit.errors import Closed, DecubeError, NotFound, TooLarge, Unavailable, Unimplemented
 from decube.pb.etcd import rpc_pb2 as rpc
 from decube.store.remote.codec import decode_range, decode_txn, encode_range, encode_txn
 from decube.store.remote.connection import Connection
 from decube.store.remote.errors import translate
+from decube.store.remote.image import RemoteImage
 from decube.store.remote.watch import RemoteWatch
 from decube.store.types import (
     NO_LEASE,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from decube.kit.clock import Clock
+    from decube.store.protocol import StoreImage
     from decube.store.remote.connection import Member
     from decube.store.remote.options import RemoteOptions
     from decube.store.types import (
@@ -163,6 +165,17 @@ class RemoteStore:
         """Forget history; see `Store.compact`."""
         message = rpc.CompactionRequest(revision=revision)
         await self._call(lambda member: member.kv.Compact, message)
+
+    @asynccontextmanager
+    async def image(self, *, history: bool = False) -> AsyncIterator[StoreImage]:
+        """Open an image, which is read page by page; see `Store.image`."""
+        if history:
+            raise Unimplemented("etcd hands out no history: take an image of what is live")
+        image = await RemoteImage.open(self, self._clock)
+        try:
+            yield image
+        finally:
+            await image.close()
 
     async def status(self) -> StoreStatus:
         """Tell what the member in use says of itself."""
