@@ -6,8 +6,6 @@
 * Request line and headers have a size limit (431); bytes that are not HTTP get a 400.
 * Above `connections_max` a new connection gets a 503 and is closed.
 * What is answered here, before there is a request for the application, has a request id as well.
-* A TLS connection is closed without waiting for the client's leave: many give it only at their next
-  request.
 
 Deadlines are armed only when something is unfinished, so that a request that arrives in one piece
 and is answered costs none.
@@ -15,7 +13,6 @@ and is answered costs none.
 
 from __future__ import annotations
 
-import functools
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 RETRY_AFTER_S = 1
-TLS_IDLE_LINGER_S = 0.25
 TCP_KEEP_ALIVE_IDLE_S = 60
 
 
@@ -54,11 +50,6 @@ class _HeadersTooLargeError(Exception):
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection."""
 
-    @classmethod
-    def bound_to(cls, bounds: Bounds) -> type[asyncio.Protocol]:
-        """Return what uvicorn calls to make a connection's protocol."""
-        return cast("type[asyncio.Protocol]", functools.partial(cls, bounds))
-
     def __init__(
         self,
         bounds: Bounds,
@@ -76,7 +67,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._request_deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
         self._unwritten = 0
-        self._is_tls = False
 
     # The connection
 
@@ -88,7 +78,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._answer_and_close(503, "unavailable", "too many connections: try again")
             return
         super().connection_made(transport)
-        self._is_tls = self.scheme == "https"
         _keep_alive(transport)
         self._arm_request()
 
@@ -194,23 +183,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection."""
         self._close()
-        self._end_tls_soon()
-
-    def shutdown(self) -> None:
-        """Close when nothing is under way, else after the answer."""
-        super().shutdown()
-        self._end_tls_soon()
-
-    def _end_tls_soon(self) -> None:
-        """End an idle connection that is being closed; all was sent long ago."""
-        if self._is_tls and self.transport.is_closing():
-            self.loop.call_later(TLS_IDLE_LINGER_S, self.transport.abort)
 
     def _watch_writing(self) -> None:
         self._unwritten = self.transport.get_write_buffer_size()
         self._disarm_write()
-        # Below TLS more may be unwritten than shows here.
-        if self._unwritten or (self._is_tls and self.transport.is_closing()):
+        if self._unwritten:
             self._write_deadline = self.loop.call_later(
                 self._bounds.timeout_s, self._on_no_progress
             )

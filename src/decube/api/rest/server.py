@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, cast
+import functools
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
@@ -17,14 +18,13 @@ from decube.api.rest.app import create_app
 from decube.api.rest.drain import Drain
 from decube.api.rest.front import Front
 from decube.api.rest.protocol import BoundedHttpProtocol, Bounds
-from decube.api.rest.tls import HandshakeBounds, TlsAcceptor
+from decube.api.rest.tls import Handshakes, TlsProtocol
 from decube.kit.addresses import Address
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from decube.api.identity import Identity
     from decube.api.rest.dependencies import RestDependencies
 
 
@@ -36,7 +36,13 @@ class RestServer:
         self._drain = Drain()
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._address = dependencies.options.listen
+        options = dependencies.options
+        self._address = options.listen
+        self._handshakes: Handshakes | None = None
+        if options.identity is not None:
+            self._handshakes = Handshakes(
+                options.identity, options.handshake_timeout_s, options.connections_max
+            )
 
     @property
     def address(self) -> Address:
@@ -55,7 +61,7 @@ class RestServer:
         )
         config = uvicorn.Config(
             app,
-            http=BoundedHttpProtocol.bound_to(bounds),
+            http=self._protocol(bounds),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -68,11 +74,22 @@ class RestServer:
         config.load()
         listener = listen_on(options.listen)
         self._address = Address(options.listen.host, listener.getsockname()[1])
-        bound = HandshakeBounds(options.handshake_timeout_s, options.connections_max)
-        self._server = _Server(config, options.identity, bound)
+        self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve([listener]), name="rest-server")
         await self._server.wait_until_started(self._serving)
         return self._address
+
+    def _protocol(self, bounds: Bounds) -> type[asyncio.Protocol]:
+        """Return what uvicorn calls to make a connection's protocol."""
+        make = functools.partial(BoundedHttpProtocol, bounds)
+        handshakes = self._handshakes
+        if handshakes is None:
+            return cast("type[asyncio.Protocol]", make)
+
+        def make_secure(**arguments: Any) -> TlsProtocol:  # noqa: ANN401 - uvicorn's own
+            return TlsProtocol(handshakes, functools.partial(make, **arguments))
+
+        return cast("type[asyncio.Protocol]", make_secure)
 
     async def stop(self, timeout_s: float = 10.0) -> None:
         """Drain for at most `timeout_s`, then cut. Stopping what is not started is fine."""
@@ -87,32 +104,15 @@ class RestServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers (the daemon has its own), and our way to TLS."""
+    """uvicorn's server without its signal handlers: the daemon has its own."""
 
-    def __init__(
-        self, config: uvicorn.Config, identity: Identity | None, bounds: HandshakeBounds
-    ) -> None:
+    def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._listening = asyncio.Event()
-        self._identity = identity
-        self._handshake_bounds = bounds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._identity is None:
-            await super().startup(sockets)
-        else:
-            acceptors = [
-                TlsAcceptor(listener, self._identity, self._handshake_bounds, self._make_protocol)
-                for listener in sockets or ()
-            ]
-            self.servers = cast("list[asyncio.base_events.Server]", acceptors)
-            self.started = True
+        await super().startup(sockets)
         self._listening.set()
-
-    def _make_protocol(self) -> asyncio.Protocol:
-        """Make a connection's protocol, as uvicorn's own start-up does."""
-        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
-        return make(config=self.config, server_state=self.server_state, app_state={})
 
     async def wait_until_started(self, serving: asyncio.Task[None]) -> None:
         """Return when it listens; raise what kept it from that."""

@@ -1,4 +1,8 @@
-"""Accepts TLS connections, and hands those whose handshake succeeded to the HTTP protocol.
+"""TLS for the HTTP protocol: a layer between the socket's transport and the protocol above.
+
+The event loop's own TLS tells a client that it refuses nothing (the alert is lost), waits for the
+client's leave at the end, and hides how much is unwritten. This one sends its alerts, closes when
+all is written, and shows the buffer of the socket, so that the deadlines of `protocol` hold.
 
 A connection that has not shaken hands holds nothing but its socket, for `handshake_timeout_s` at
 the most; above `handshakes_max` of them new ones are closed at once. Each handshake uses the
@@ -9,10 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from decube.api.rest.errors import error_body
 
@@ -21,12 +24,7 @@ if TYPE_CHECKING:
 
     from decube.api.identity import Identity
 
-_HANDSHAKE_RECORD: Final = b"\x16"
-_OUT_OF_SOCKETS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_OUT_OF_SOCKETS_PAUSE_S: Final = 0.5
-# The protocol ends a connection much earlier; by itself the loop would cut off slow readers.
-_SHUTDOWN_TIMEOUT_S: Final = 3600.0
-
+_READ_BYTES: Final = 64 * 1024
 _BODY: Final = error_body(
     "tls_required", "this listener speaks TLS: write https:// instead of http://"
 )
@@ -37,106 +35,169 @@ _PLAIN_ANSWER: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class HandshakeBounds:
-    """See the module."""
+class Handshakes:
+    """How a listener shakes hands, and who is at it."""
 
-    handshake_timeout_s: float
-    handshakes_max: int
+    identity: Identity
+    timeout_s: float
+    number_max: int
+    under_way: set[TlsProtocol] = field(default_factory=set)
 
 
-class TlsAcceptor:
-    """What uvicorn takes for a server: it closes it, and waits for that."""
+class TlsProtocol(asyncio.Protocol):
+    """The lower side of a connection: what the event loop speaks to."""
 
-    def __init__(
-        self,
-        listener: socket.socket,
-        identity: Identity,
-        bounds: HandshakeBounds,
-        make_protocol: Callable[[], asyncio.Protocol],
-    ) -> None:
-        self._listener = listener
-        self._identity = identity
-        self._bounds = bounds
+    def __init__(self, handshakes: Handshakes, make_protocol: Callable[[], Any]) -> None:
+        self._handshakes = handshakes
         self._make_protocol = make_protocol
-        self._handshakes: set[asyncio.Task[None]] = set()
-        self._accepting = asyncio.create_task(self._accept(), name="rest-accept")
+        self._upper: asyncio.Protocol | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._began = False
 
-    @property
-    def handshakes(self) -> int:
-        """How many connections have not shaken hands yet."""
-        return len(self._handshakes)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the handshake, unless too many do."""
+        self._lower = cast("asyncio.Transport", transport)
+        if len(self._handshakes.under_way) >= self._handshakes.number_max:
+            self._lower.abort()
+            return
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = self._handshakes.identity.material.context
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._handshakes.under_way.add(self)
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(self._handshakes.timeout_s, self._lower.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the protocol above, if it ever knew."""
+        self._end_handshake()
+        if self._upper is not None:
+            self._upper.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with the handshake, or hand up what was meant for the protocol above."""
+        if self._lower.is_closing():
+            return
+        is_first, self._began = not self._began, True
+        if is_first and data[:1].isalpha():
+            # No record of TLS begins with a letter, and every request of HTTP does.
+            self._lower.write(_PLAIN_ANSWER)
+            self._lower.close()
+            return
+        self._incoming.write(data)
+        try:
+            if self._upper is None:
+                self._shake_hands()
+            self.hand_up()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            # The alert that says why is among what goes out.
+            self.flush()
+            self._lower.close()
+        else:
+            self.flush()
+
+    def eof_received(self) -> None:
+        """Let the transport close: HTTP knows by itself whether all has come."""
+
+    def pause_writing(self) -> None:
+        """Pass it on: the buffer is the socket's."""
+        if self._upper is not None:
+            self._upper.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass it on."""
+        if self._upper is not None:
+            self._upper.resume_writing()
+
+    def hand_up(self) -> None:
+        """Decrypt what has come, as long as the protocol above reads."""
+        upper, transport = self._upper, self._transport
+        while upper is not None and not transport.reading_paused:
+            if self._lower.is_closing():
+                return
+            try:
+                data = self._tls.read(_READ_BYTES)
+            except ssl.SSLWantReadError:
+                return
+            if not data:
+                transport.close()
+                return
+            upper.data_received(data)
+
+    def flush(self) -> None:
+        """Send what is encrypted."""
+        if self._outgoing.pending:
+            self._lower.write(self._outgoing.read())
+
+    def _shake_hands(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self.flush()
+            raise
+        self._end_handshake()
+        self.flush()
+        self._transport = _TlsTransport(self, self._lower, self._tls)
+        self._upper = cast("asyncio.Protocol", self._make_protocol())
+        self._upper.connection_made(self._transport)
+
+    def _end_handshake(self) -> None:
+        self._handshakes.under_way.discard(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _TlsTransport(asyncio.Transport):
+    """The upper side: what the HTTP protocol writes to."""
+
+    def __init__(self, protocol: TlsProtocol, lower: asyncio.Transport, tls: ssl.SSLObject) -> None:
+        super().__init__({"sslcontext": tls.context, "ssl_object": tls})
+        self._protocol = protocol
+        self._lower = lower
+        self._tls = tls
+        self.reading_paused = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's
+        """Tell of TLS, else of the socket."""
+        own = super().get_extra_info(name)
+        return self._lower.get_extra_info(name, default) if own is None else own
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt and send."""
+        if data and not self._lower.is_closing():
+            self._tls.write(data)
+            self._protocol.flush()
 
     def close(self) -> None:
-        """Accept no more, and drop who has not shaken hands."""
-        self._accepting.cancel()
-        for handshake in self._handshakes:
-            handshake.cancel()
+        """Say goodbye, and close when all is written."""
+        if self._lower.is_closing():
+            return
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.unwrap()
+        self._protocol.flush()
+        self._lower.close()
 
-    async def wait_closed(self) -> None:
-        """Return when it does nothing any more."""
-        await asyncio.wait({self._accepting, *self._handshakes})
+    def abort(self) -> None:
+        """Close at once."""
+        self._lower.abort()
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(self._listener)
-            except OSError as error:
-                # Whoever left before we looked is nobody's trouble; no sockets pass by, too.
-                if error.errno in _OUT_OF_SOCKETS:
-                    await asyncio.sleep(_OUT_OF_SOCKETS_PAUSE_S)
-                continue
-            if len(self._handshakes) >= self._bounds.handshakes_max:
-                connection.close()
-                continue
-            handshake = asyncio.create_task(self._shake_hands(connection), name="rest-handshake")
-            self._handshakes.add(handshake)
-            handshake.add_done_callback(self._handshakes.discard)
+    def is_closing(self) -> bool:
+        """Tell whether it takes no more."""
+        return self._lower.is_closing()
 
-    async def _shake_hands(self, connection: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + self._bounds.handshake_timeout_s
-        owned = True
-        try:
-            async with asyncio.timeout_at(deadline_s):
-                first = await _peek(connection)
-            if first != _HANDSHAKE_RECORD:
-                _tell_plain(connection, first)
-                return
-            owned = False
-            await loop.connect_accepted_socket(
-                self._make_protocol,
-                connection,
-                ssl=self._identity.material.context,
-                ssl_handshake_timeout=max(0.001, deadline_s - loop.time()),
-                ssl_shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
-            )
-        except OSError:
-            # Timeouts and refused certificates alike: the client was told by an alert, if it reads.
-            pass
-        finally:
-            if owned:
-                connection.close()
+    def get_write_buffer_size(self) -> int:
+        """Tell how many bytes the socket has not taken."""
+        return self._lower.get_write_buffer_size()
 
+    def pause_reading(self) -> None:
+        """Hand up no more."""
+        self.reading_paused = True
+        self._lower.pause_reading()
 
-async def _peek(connection: socket.socket) -> bytes:
-    """Wait for the first byte, and leave it where it is."""
-    loop = asyncio.get_running_loop()
-    connection.setblocking(False)  # noqa: FBT003 - its only parameter
-    arrived = asyncio.Event()
-    loop.add_reader(connection, arrived.set)
-    try:
-        await arrived.wait()
-    finally:
-        loop.remove_reader(connection)
-    return connection.recv(1, socket.MSG_PEEK)
-
-
-def _tell_plain(connection: socket.socket, first: bytes) -> None:
-    """Answer who speaks something else; the request is read, lest the system resets the answer."""
-    if not first.isalpha():
-        return
-    with contextlib.suppress(OSError):
-        connection.recv(65_536)
-        connection.send(_PLAIN_ANSWER)
-        connection.shutdown(socket.SHUT_WR)
+    def resume_reading(self) -> None:
+        """Hand up again, beginning with what is here already."""
+        self.reading_paused = False
+        self._lower.resume_reading()
+        asyncio.get_running_loop().call_soon(self._protocol.data_received, b"")

@@ -1,0 +1,85 @@
+"""Certificates for tests, made by the product's own authority, and files of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from decube.config.listener_tls import ListenerTls, NamedFile
+from decube.kit import certificate_authority as making
+from decube.kit.certificates import read_certificates, read_private_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from decube.config.listener_tls import ClientAuth
+
+HOSTS = ("localhost", "127.0.0.1")
+_MONTH = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The files of a certificate and its key."""
+
+    cert_file: Path
+    key_file: Path
+
+
+class TestAuthority:
+    """An authority whose files lie in a directory of the test."""
+
+    __test__ = False
+
+    def __init__(self, directory: Path, name: str = "authority") -> None:
+        self.directory = directory
+        issued = making.make_authority(name, making.Validity(_now(), _MONTH))
+        self.ca_file = directory / f"{name}.pem"
+        self.ca_file.write_bytes(issued.certificate)
+        self._authority = making.Authority(
+            read_certificates(issued.certificate)[0],
+            read_private_key(issued.private_key),  # type: ignore[arg-type]
+        )
+
+    def issue(
+        self,
+        name: str,
+        *hosts: str,
+        begin: timedelta = timedelta(0),
+        duration: timedelta = timedelta(days=20),
+    ) -> Pair:
+        """Issue a certificate for servers and clients; by default for loopback."""
+        request = making.LeafRequest(name, hosts or HOSTS, server=True, client=True)
+        validity = making.Validity(_now() + begin, duration)
+        issued = making.issue(self._authority, request, validity)
+        pair = Pair(self.directory / f"{name}.pem", self.directory / f"{name}.key")
+        pair.cert_file.write_bytes(issued.certificate)
+        pair.key_file.write_bytes(issued.private_key)
+        return pair
+
+    def expired(self, name: str = "expired") -> Pair:
+        """Issue one whose time is over."""
+        return self.issue(name, begin=timedelta(days=-2), duration=timedelta(days=1))
+
+
+def listener_tls(
+    pair: Pair, ca_file: Path | None = None, client_auth: ClientAuth = "none"
+) -> ListenerTls:
+    """Return what the settings would give a listener."""
+    return ListenerTls(
+        NamedFile(pair.cert_file, "security.cert_file"),
+        NamedFile(pair.key_file, "security.key_file"),
+        None if ca_file is None else NamedFile(ca_file, "security.ca_file"),
+        client_auth,
+    )
+
+
+def replace_pair(old: Pair, new: Pair) -> None:
+    """Put another pair where one is, as tools do that renew certificates."""
+    new.cert_file.replace(old.cert_file)
+    new.key_file.replace(old.key_file)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - servers look at the real clock
