@@ -63,7 +63,7 @@ def check(*, config: ConfigFile = None, assignments: Assignments = ()) -> None:
         by_reason.setdefault(str(key.no_effect), []).append(key.path)
     print("the configuration is fine")
     if by_reason:
-        print("some of it has no effect yet:")
+        print("some of it has no effect:")
     for reason, paths in by_reason.items():
         print(f"  {reason}: {', '.join(paths)}")
 

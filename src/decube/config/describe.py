@@ -43,7 +43,8 @@ _HEAD: Final = """\
 4. flags: those of `decube up`, and `--set KEY=VALUE` for any key.
 
 A key or variable that does not exist is refused by name, and so is a bad value. A key that exists
-and has no effect yet is named in one warning at the start. `decube config show` tells each value
+and has no effect, for now or beside the others, is named in one warning at the start with the
+reason. `decube config show` tells each value
 and where it came from, `decube config check` only whether all is well, `decube config default`
 prints a file with all defaults, `decube config schema` a JSON schema for editors.
 
@@ -87,7 +88,7 @@ def reference() -> str:
             default = json.dumps(plain(key.default), ensure_ascii=False)
             meaning = key.description
             if key.no_effect is not None:
-                meaning += f" *No effect yet: {key.no_effect}.*"
+                meaning += f" *No effect: {key.no_effect}.*"
             parts.append(f"| `{key.path}` | {type_name(key)} | `{default}` | {meaning} |\n")
     parts.append("\n## Variables that are no settings\n\n| variable | meaning |\n|---|---|\n")
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in CLIENT_VARIABLES.items()]

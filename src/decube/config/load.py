@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 import msgspec
 
-from decube.config import listener_tls, replication
+from decube.config import listener_tls, replication, unused
 from decube.config.keys import Key, keys, nearest, sections
 from decube.config.settings import Section, Settings
 from decube.config.sources import Given, Source, read_environment, read_file, read_flags
@@ -61,9 +61,12 @@ class Loaded:
     origins: Mapping[str, str]
 
     def without_effect(self) -> list[Key]:
-        """Return the keys that somebody set and that do nothing, yet or beside the others."""
+        """Return the keys that somebody set and that do nothing, ever or beside the others."""
         beside = listener_tls.without_effect(self.settings)
-        alone = replication.without_effect(self.settings)
+        alone = {
+            **unused.without_effect(self.settings),
+            **replication.without_effect(self.settings),
+        }
         idle = []
         for key in keys().values():
             if self.origins[key.path] == DEFAULT:

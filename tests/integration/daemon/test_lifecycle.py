@@ -237,7 +237,7 @@ def test_the_originals_file_starts_a_node_and_one_warning_names_what_has_no_effe
     warnings = [event for event in log_events(node) if event["level"] == "warning"]
     (idle,) = [event for event in warnings if "no effect" in event["event"]]
     named = {key for keys in idle["settings"].values() for key in keys}
-    assert {"etcd.heartbeat_interval", "snapshot.interval", "replication.enabled"} <= named
+    assert {"etcd.heartbeat_interval", "logging.max_size", "replication.enabled"} <= named
     assert any("api.rest.cors_origins" in event.values() for event in warnings)
     assert node.stop() == 0
 

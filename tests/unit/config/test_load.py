@@ -190,7 +190,7 @@ def test_the_original_file_loads_and_names_what_has_no_effect() -> None:
     assert loaded.settings.etcd.wal_dir == "/var/lib/decube/etcd/wal"
     assert loaded.settings.replication.peer_timeout == parse_duration("5s")
     idle = {key.path for key in loaded.without_effect()}
-    assert {"etcd.heartbeat_interval", "replication.enabled", "snapshot.interval"} <= idle
+    assert {"etcd.heartbeat_interval", "replication.enabled", "logging.max_size"} <= idle
     assert not any(path.startswith(("api.", "node.id")) for path in idle)
 
 
