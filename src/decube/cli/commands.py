@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from decube.cli.failures import BAD_USAGE, tell
 
-_COMMANDS = ("up", "status", "pods", "kv", "replication", "config", "completion", "version")
+_COMMANDS = ("up", "status", "pods", "leases", "kv", "replication", "config", "completion", "version")
 # `config` is a package of its own below.
 _MODULES = {"config": "configuration"}
 
@@ -23,6 +23,7 @@ For example:
     decube up                                  start a node on this machine
     decube status                              ask it how it is
     decube pods create web --label app=nginx   create a pod
+    decube leases run --name x -- ./script.sh  run it in one place at a time
     decube kv put greeting hello               write to the store itself
     decube completion install                  complete commands by Tab
 

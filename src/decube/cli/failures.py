@@ -18,6 +18,7 @@ from decube.kit.errors import (
 )
 
 BAD_USAGE: Final = 2
+LEASE_LOST: Final = 124  # as `timeout` says it when it stops a command
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 

@@ -8,8 +8,7 @@ from cyclopts import App, Parameter
 from decube.cli.kv_output import KvOutput
 from decube.cli.kv_target import EtcdTarget, lease_id, with_store
 from decube.cli.output import print_line, print_object
-from decube.kit.durations import parse_duration
-from decube.kit.errors import Invalid
+from decube.cli.ttl import ttl_seconds
 from decube.store.protocol import Store
 from decube.store.types import LeaseId, lease_text
 
@@ -32,7 +31,7 @@ def grant(
 
         decube kv lease grant 60
     """
-    ttl_s = _seconds(ttl)
+    ttl_s = ttl_seconds(ttl)
     granted = asyncio.run(with_store(target, lambda store: store.lease_grant(ttl_s)))
     if output == "simple":
         print_line(f"lease {lease_text(granted.id)} granted with TTL({granted.ttl_s}s)")
@@ -129,12 +128,3 @@ def ttl(
         "remaining_ttl_s": found.remaining_ttl_s,
     }
     print_object({**told, "keys": attached} if keys else told, output)
-
-
-def _seconds(text: str) -> int:
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        return max(1, round(parse_duration(text).seconds))
-    except ValueError as error:
-        raise Invalid(str(error), field="ttl") from error

@@ -1,6 +1,5 @@
 """`decube pods`: pods by the REST API."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -9,17 +8,17 @@ from cyclopts import App, Parameter
 
 from decube.cli.options import Node, Output
 from decube.cli.output import OutputFormat, print_line, print_object
+from decube.cli.paging import listed
 from decube.cli.pods_file import FilePod, read_pods
 from decube.cli.pods_options import Fields, Scope, Selection
 from decube.cli.pods_output import Pod, print_pod, print_pods
 from decube.cli.pods_watch import watch
-from decube.cli.rest_client import PODS, RestClient
+from decube.cli.rest_client import PODS
 from decube.kit.errors import Conflict, Invalid, NotFound
 
 app = App(name="pods", help="Create, read, change and watch pods.", version_flags=[])
 app.command(watch)
 
-_PAGE_PODS = 500
 _UPDATE_TRIES_MAX = 5
 
 
@@ -38,7 +37,7 @@ def list_pods(
         decube pods list -A
         decube pods list -l app=nginx -o name
     """
-    pods = list(_listed(node.client(), selection.query(), limit))
+    pods = list(listed(node.client(), PODS, selection.query(), limit))
     if output in ("json", "yaml"):
         print_object({"pods": pods, "count": len(pods)}, output)
     else:
@@ -170,23 +169,6 @@ def delete(
             missing.append(name)
     if missing and not ignore_not_found:
         raise NotFound(f"no such pod in namespace {scope.namespace}: {', '.join(missing)}")
-
-
-def _listed(client: RestClient, query: dict[str, str], limit: int) -> Iterator[Pod]:
-    """Follow the pages; all of them show one revision."""
-    left = limit
-    token = ""
-    while True:
-        page_size = min(left, _PAGE_PODS) if limit else _PAGE_PODS
-        page_query = {**query, "limit": str(page_size)}
-        page = client.call(
-            "GET", PODS, query={**page_query, "continue": token} if token else page_query
-        )
-        yield from page["pods"]
-        left -= len(page["pods"])
-        token = page.get("continue") or ""
-        if not token or (limit and left <= 0):
-            return
 
 
 def _tell(pod: Pod, verb: str, output: OutputFormat) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:8080"
 PODS: Final = "/api/v1/pods"
+LEASES: Final = "/api/v1/leases"
 _OK_BELOW: Final = 300
 _KINDS: Final = {kind.code: kind for kind in ANSWERS}
 

@@ -24,6 +24,8 @@ CLIENT_VARIABLES: Final = {
     "DECUBE_ADDRESS": "the REST API that client commands call (`--address`)",
     "DECUBE_CONFIG": "the configuration file of `decube up` and `decube config` (`--config`)",
     "DECUBE_ENDPOINTS": "the etcd endpoints that `decube kv` calls (`--endpoints`)",
+    "DECUBE_LEASE_ID": "tells a command under `decube leases run` its lease",
+    "DECUBE_FENCING_TOKEN": "tells it that lease's fencing token",
 }
 # Kubernetes sets these in every pod beside a Service that is called `decube`.
 _KUBERNETES_SERVICE: Final = re.compile(
