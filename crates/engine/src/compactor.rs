@@ -21,16 +21,25 @@ pub(crate) struct Compactor {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Published compactions that are not dropped yet, with the one before each.
-    waiting: VecDeque<(Revision, Revision)>,
+    waiting: VecDeque<Due>,
     closed: bool,
+}
+
+/// A published compaction that is not dropped yet.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    /// The one before it.
+    from: Revision,
+    through: Revision,
+    /// Of the state that it is of.
+    generation: u64,
 }
 
 impl Compactor {
     /// A compaction through a revision is durable and published; `from` was the one before it.
-    pub(crate) fn start(&self, from: Revision, through: Revision) {
+    pub(crate) fn start(&self, generation: u64, from: Revision, through: Revision) {
         let mut inner = self.inner.lock();
-        inner.waiting.push_back((from, through));
+        inner.waiting.push_back(Due { from, through, generation });
         // Of so many the older hashes would be forgotten before anyone could ask for them, and the
         // newest compaction drops what all of them drop.
         if inner.waiting.len() > REMEMBERED_MAX {
@@ -40,6 +49,11 @@ impl Compactor {
         self.wake.notify_one();
     }
 
+    /// The state is being replaced by another.
+    pub(crate) fn forget(&self) {
+        self.inner.lock().waiting.clear();
+    }
+
     pub(crate) fn close(&self) {
         self.inner.lock().closed = true;
         self.wake.notify_one();
@@ -47,16 +61,20 @@ impl Compactor {
 
     /// The thread's body.
     pub(crate) fn run(&self, store: &Store) {
-        while let Some((from, through)) = self.wait() {
-            store.pins.wait_until_free(through, &*store.clock);
+        while let Some(due) = self.wait() {
+            store.pins.wait_until_free(due.through, &*store.clock);
             // Synced watchers must not lose what they have not been handed yet.
             store.hub.drain(store);
-            store.hashes.remember(store, from, through);
-            let mut progress = Retired::new(through);
+            if !remember(store, due) {
+                continue;
+            }
+            let mut progress = Retired::new(due.through);
             loop {
                 let pin = store.pin.write();
-                let done = store.state.write().retire(&mut progress, SLICE_CHANGES);
-                drop(pin);
+                let mut state = store.state.write();
+                let replaced = state.generation != due.generation;
+                let done = replaced || state.retire(&mut progress, SLICE_CHANGES);
+                drop((state, pin));
                 if done || self.inner.lock().closed {
                     break;
                 }
@@ -64,7 +82,7 @@ impl Compactor {
         }
     }
 
-    fn wait(&self) -> Option<(Revision, Revision)> {
+    fn wait(&self) -> Option<Due> {
         let mut inner = self.inner.lock();
         loop {
             if inner.closed {
@@ -76,4 +94,14 @@ impl Compactor {
             self.wake.wait(&mut inner);
         }
     }
+}
+
+/// Makes the hash of what is to be dropped; false if the state is another by now.
+fn remember(store: &Store, due: Due) -> bool {
+    let _pin = store.pin.read();
+    let current = store.state.read().generation == due.generation;
+    if current {
+        store.hashes.remember(store, due.from, due.through);
+    }
+    current
 }

@@ -5,11 +5,13 @@ use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::entry::ImageHead;
 use crate::error::{Error, OpenError};
 use crate::follow::Follower;
 use crate::hash_kv::hash_kv;
 use crate::image::Image;
-use crate::log::{FollowError, Identity, Journal, Log, Recovered};
+use crate::install::InstallError;
+use crate::log::{FollowError, Identity, Installation, Journal, Log, Recovered};
 use crate::mailbox::{Answer, Mailbox};
 use crate::options::{Options, Storage};
 use crate::state::{Loader, State};
@@ -98,6 +100,16 @@ impl Engine {
             let reply = Some((Arc::clone(mailbox), 0));
             self.store().queue.put(Job { work, reply })
         })
+    }
+
+    /// The file of an image that is to be installed; none in a store without a log.
+    pub(crate) fn begin_install(
+        &self,
+        head: &ImageHead,
+    ) -> Result<Option<Installation>, InstallError> {
+        let Some(journal) = &self.running.journal else { return Ok(None) };
+        let file = journal.begin_install(head).ok_or(Error::Closed)?;
+        Ok(Some(file?))
     }
 
     pub(crate) fn has_log(&self) -> bool {

@@ -28,7 +28,13 @@ pub(crate) struct CompactionHashes {
 }
 
 impl CompactionHashes {
-    /// Called before a compaction drops what is between `from`, the one before it, and `through`.
+    /// The history is another.
+    pub(crate) fn forget(&self) {
+        self.newest_last.lock().clear();
+    }
+
+    /// Called before a compaction drops what is between `from`, the one before it, and `through`,
+    /// with the store pinned.
     pub(crate) fn remember(&self, store: &Store, from: Revision, through: Revision) {
         let hash = compute(store, from, through, keeps_tombstone(store, through));
         let mut hashes = self.newest_last.lock();

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::checkpointer::Checkpointer;
 use crate::clock::Clock;
 use crate::compactor::Compactor;
+use crate::entry::ImageHead;
 use crate::error::Error;
 use crate::follow::Followers;
 use crate::hash_kv::CompactionHashes;
@@ -37,7 +38,7 @@ const SLICE_KEYS: usize = 2_048;
 pub(crate) struct Store {
     pub(crate) state: RwLock<State>,
     /// Held for reading by who reads one revision in several slices: nothing readable is dropped
-    /// meanwhile. Held for writing by each slice of a compaction.
+    /// meanwhile. Held for writing by each slice of a compaction, and while the state is replaced.
     pub(crate) pin: RwLock<()>,
     /// The published revision, for those who need no more than it.
     revision: AtomicI64,
@@ -147,12 +148,33 @@ impl Store {
     }
 
     /// Makes everything applied visible: it is durable. Returns the compaction before.
-    pub(crate) fn publish(&self) -> Revision {
+    pub(crate) fn publish(&self, term: Option<u64>) -> Revision {
         let mut state = self.state.write();
+        if let Some(term) = term {
+            self.term.store(term, Ordering::SeqCst);
+        }
         let compacted = state.published.compact_revision;
         state.publish();
         self.revision.store(state.published.revision.0, Ordering::SeqCst);
         compacted
+    }
+
+    /// Puts a loaded state in the place of this one, which is returned. Everything published is
+    /// durable, and nothing is applied beyond it.
+    pub(crate) fn replace(&self, mut state: State, head: &ImageHead, identity: Identity) -> State {
+        state.renumber(head);
+        // Nobody is in the middle of a read that goes by revision.
+        let _pin = self.pin.write();
+        self.compactor.forget();
+        self.hashes.forget();
+        self.hub.replace(self, head.compact_revision, || {
+            let mut current = self.state.write();
+            state.generation = current.generation + 1;
+            self.term.store(head.term, Ordering::SeqCst);
+            self.revision.store(head.revision.0, Ordering::SeqCst);
+            *self.identity.lock() = identity;
+            std::mem::replace(&mut *current, state)
+        })
     }
 
     /// Most reads are done in one slice and stand in nobody's way.
@@ -160,6 +182,7 @@ impl Store {
         check_range(request)?;
         let mut state = self.state.read();
         let mut current = state.published.revision;
+        let generation = state.generation;
         let mut scan = Scan::new(request, state.readable(request.revision)?);
         if scan.slice(&state, SLICE_KEYS) {
             drop(state);
@@ -168,8 +191,9 @@ impl Store {
         drop(state);
         let _pin = self.pin.read();
         state = self.state.read();
-        if scan.revision() < state.published.compact_revision {
-            // Compacted before it was pinned. A read of the latest revision starts again.
+        let compacted = scan.revision() < state.published.compact_revision;
+        if compacted || state.generation != generation {
+            // Compacted or replaced before it was pinned. A read of the latest revision starts again.
             current = state.published.revision;
             scan = Scan::new(request, state.readable(request.revision)?);
         }

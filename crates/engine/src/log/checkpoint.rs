@@ -13,7 +13,7 @@ use super::retention::Shared;
 use super::window::Window;
 use crate::entry::{ImageHead, ImageItem};
 use crate::error::OpenError;
-use crate::image::{ImageDecoder, ImageEncoder, ImageError, ImageOrigin};
+use crate::image::{ImageDecoder, ImageEncoder, ImageError, ImageOrigin, PREFACE_BYTES, preface};
 use crate::vfs::VfsFile;
 
 /// Bytes written at once, and read.
@@ -29,13 +29,19 @@ pub struct CheckpointWriter {
     head: ImageHead,
     /// Where the log stood, in bytes, when it began.
     log_bytes: u64,
+    /// Of the state it is an image of.
+    epoch: u64,
     output: Option<CheckpointFile>,
 }
 
 impl CheckpointWriter {
     pub(crate) fn new(shared: Arc<Shared>, head: ImageHead, log_bytes: u64) -> Self {
-        shared.catalog().checkpoint_running = true;
-        Self { shared, head, log_bytes, output: None }
+        let epoch = {
+            let mut catalog = shared.catalog();
+            catalog.checkpoint_running = true;
+            catalog.epoch
+        };
+        Self { shared, head, log_bytes, epoch, output: None }
     }
 
     /// Takes the next piece of the image: leases first, then records in key order, of one key the
@@ -49,24 +55,29 @@ impl CheckpointWriter {
     /// the log as it was: it is no reason to stop writing.
     pub fn finish(mut self) -> Result<u64, IoFailure> {
         let bytes = self.output()?.finish()?;
-        if let Some(output) = self.output.take() {
-            let installed = self.install(&output, bytes);
-            if installed.is_err() {
-                self.output = Some(output);
-            }
-            installed?;
-        }
+        self.put_in_place(bytes)?;
         self.shared.remove_expired()?;
         Ok(bytes)
     }
 
-    fn install(&self, output: &CheckpointFile, bytes: u64) -> Result<(), IoFailure> {
+    /// Unless the state was replaced meanwhile.
+    fn put_in_place(&mut self, bytes: u64) -> Result<(), IoFailure> {
+        let _housekeeping = self.shared.housekeeping();
+        let Some(output) = self.output.as_ref().filter(|_| self.is_current()) else {
+            return Ok(());
+        };
         let path = self.shared.files.checkpoint_path(self.head.sequence);
         self.shared.files.install(&output.path, &path)?;
         let mut catalog = self.shared.catalog();
         catalog.checkpoints.push(self.head.sequence);
         catalog.image_bytes = bytes;
+        drop(catalog);
+        self.output = None;
         Ok(())
+    }
+
+    fn is_current(&self) -> bool {
+        self.shared.catalog().epoch == self.epoch
     }
 
     /// The file, made when the first of it is to be written.
@@ -74,8 +85,11 @@ impl CheckpointWriter {
         if self.output.is_none() {
             let shared = &self.shared;
             let created_at = shared.clock.wall();
-            let origin = ImageOrigin { identity: shared.identity, created_at };
-            self.output = Some(CheckpointFile::create(&shared.files, &origin, &self.head)?);
+            let origin = ImageOrigin { identity: shared.identity(), created_at };
+            let mut path = shared.files.checkpoint_path(self.head.sequence).into_os_string();
+            path.push(UNFINISHED_SUFFIX);
+            let file = CheckpointFile::create(&shared.files, path.into(), &origin, &self.head)?;
+            self.output = Some(file);
         }
         Ok(self.output.as_mut().expect("it was just made"))
     }
@@ -88,6 +102,9 @@ impl Drop for CheckpointWriter {
             drop(self.shared.files.remove(&output.path));
         }
         let mut catalog = self.shared.catalog();
+        if catalog.epoch != self.epoch {
+            return;
+        }
         catalog.checkpoint_running = false;
         catalog.checkpoint_at_bytes = self.log_bytes;
         catalog.checkpoint_at_sequence = self.head.sequence;
@@ -107,12 +124,10 @@ pub(crate) struct CheckpointFile {
 impl CheckpointFile {
     pub(crate) fn create(
         files: &Files,
+        path: PathBuf,
         origin: &ImageOrigin,
         head: &ImageHead,
     ) -> Result<Self, IoFailure> {
-        let mut path = files.checkpoint_path(head.sequence).into_os_string();
-        path.push(UNFINISHED_SUFFIX);
-        let path = PathBuf::from(path);
         let file = files.create(&path, 0)?;
         Ok(Self { path, file, encoder: ImageEncoder::new(origin, head), offset: 0, synced_to: 0 })
     }
@@ -129,6 +144,23 @@ impl CheckpointFile {
         self.file.sync_data().named("sync", &self.path)?;
         self.verify().map_err(std::io::Error::other).named("verify", &self.path)?;
         Ok(self.offset)
+    }
+
+    /// Gives a finished file other numbers, durably.
+    pub(crate) fn rewrite_preface(
+        &mut self,
+        origin: &ImageOrigin,
+        head: &ImageHead,
+    ) -> Result<(), IoFailure> {
+        let preface = preface(origin, head, self.encoder.salt());
+        self.file.write_all_at(0, &preface).named("write", &self.path)?;
+        self.file.sync_data().named("sync", &self.path)?;
+        let mut window = Window::with_chunk(&*self.file, PREFACE_BYTES);
+        if window.at(0, PREFACE_BYTES).named("read", &self.path)? == preface {
+            return Ok(());
+        }
+        let error = std::io::Error::other("it reads back as something else");
+        Err(error).named("verify", &self.path)
     }
 
     fn write(&mut self) -> Result<(), IoFailure> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::failure::{IoFailure, Named};
 use super::header::{FileHeader, HEADER_BYTES};
+use super::install::LogBefore;
 use crate::error::OpenError;
 use crate::options::LogLocation;
 use crate::vfs::{Vfs, VfsFile, VfsLock};
@@ -14,6 +15,8 @@ const IDENTITY: &str = "identity";
 const ROLE: &str = "role";
 const SEGMENT_SUFFIX: &str = ".log";
 const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+const INSTALL_SUFFIXES: [(&str, LogBefore); 2] =
+    [(".install", LogBefore::Kept), (".reseed", LogBefore::Removed)];
 /// Of a file that is being written. One that is found when a store is opened is left over.
 pub(crate) const UNFINISHED_SUFFIX: &str = ".unfinished";
 
@@ -35,6 +38,8 @@ pub(crate) struct Listing {
     pub(crate) segments: Vec<u64>,
     /// Last sequence numbers.
     pub(crate) checkpoints: Vec<u64>,
+    /// An image that holds, but is not in its place yet.
+    pub(crate) pending_install: Option<(u64, LogBefore)>,
 }
 
 impl Files {
@@ -65,6 +70,10 @@ impl Files {
                 }
                 if dir == self.checkpoint_dir {
                     listing.checkpoints.extend(sequence_of(&name, CHECKPOINT_SUFFIX));
+                    for (suffix, before) in INSTALL_SUFFIXES {
+                        let pending = sequence_of(&name, suffix).map(|number| (number, before));
+                        listing.pending_install = listing.pending_install.or(pending);
+                    }
                 }
             }
         }
@@ -92,6 +101,18 @@ impl Files {
 
     pub(crate) fn checkpoint_path(&self, sequence: u64) -> PathBuf {
         self.checkpoint_dir.join(format!("{sequence:020}{CHECKPOINT_SUFFIX}"))
+    }
+
+    /// The name by which an image holds before it is in its place.
+    pub(crate) fn install_path(&self, sequence: u64, before: LogBefore) -> PathBuf {
+        let suffix = INSTALL_SUFFIXES.iter().find(|(_, other)| *other == before);
+        let suffix = suffix.map_or("", |(suffix, _)| suffix);
+        self.checkpoint_dir.join(format!("{sequence:020}{suffix}"))
+    }
+
+    /// Where an image is written before it gets its name.
+    pub(crate) fn unfinished_checkpoint_path(&self, name: &str) -> PathBuf {
+        self.checkpoint_dir.join(format!("{name}{UNFINISHED_SUFFIX}"))
     }
 
     /// Where a file of the log is written before it gets its name.

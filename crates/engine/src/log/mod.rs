@@ -21,6 +21,7 @@ mod follow;
 mod frame;
 mod header;
 mod identity;
+mod install;
 mod recent;
 mod recovery;
 mod retention;
@@ -53,6 +54,7 @@ pub use self::follow::{FollowError, FrameBatch, LogFollower, Stamp};
 pub use self::header::FORMAT_VERSION;
 pub(crate) use self::header::{BadHeader, FileHeader, FileKind, HEADER_BYTES, nanoseconds};
 pub(crate) use self::identity::random_salt;
+pub(crate) use self::install::{Installation, LogBefore, NotInstalled};
 
 /// Most bytes that the encoded records of one entry may take. Check a command against it before it
 /// is evaluated: [`Log::append`] refuses a larger one with [`Error::RequestTooLarge`].
@@ -177,7 +179,7 @@ impl Log {
     /// Who the store is.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.shared.identity
+        self.shared.identity()
     }
 
     /// What this member is to its peers.
@@ -189,8 +191,8 @@ impl Log {
     /// Changes what this member is to its peers, durably.
     pub fn stand(&mut self, standing: &Standing) -> Result<(), Error> {
         self.refuse_if_latched()?;
-        let Shared { files, identity, clock, .. } = &*self.shared;
-        let written = standing.write(files, *identity, clock.wall());
+        let Shared { files, clock, .. } = &*self.shared;
+        let written = standing.write(files, self.identity(), clock.wall());
         self.latch_on(written)?;
         self.standing = standing.clone();
         Ok(())
@@ -341,7 +343,7 @@ impl Log {
         }
         let spare = self.shared.catalog().spare.take();
         let start = SegmentStart {
-            identity: self.shared.identity,
+            identity: self.shared.identity(),
             salt: self.active.salt,
             first_sequence: self.durable_sequence + 1,
             revision: self.durable_revision,
@@ -386,6 +388,14 @@ impl Journal {
     /// Follows the log from a sequence number on, which may be the one that comes next.
     pub fn follow(&self, from: u64) -> Result<LogFollower, FollowError> {
         LogFollower::new(&self.0.upgrade().ok_or(FollowError::Closed)?, from)
+    }
+
+    /// Begins the file of an image that is to be installed; `None` when the log is closed.
+    pub(crate) fn begin_install(
+        &self,
+        head: &ImageHead,
+    ) -> Option<Result<Installation, IoFailure>> {
+        Some(Installation::create(self.0.upgrade()?, head))
     }
 }
 

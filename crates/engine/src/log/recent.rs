@@ -66,6 +66,13 @@ impl Recent {
         }
     }
 
+    /// An image was installed: the log goes on behind it.
+    pub(crate) fn jump(&self, last: u64) {
+        let mut inner = self.inner.lock();
+        inner.forget();
+        inner.last = last;
+    }
+
     /// The commits from the one that holds frame `from` on, about `bytes_max` bytes of them and at
     /// least one; `None` if it is older than what is kept.
     pub(crate) fn read(&self, from: u64, bytes_max: usize) -> Option<Vec<Commit>> {

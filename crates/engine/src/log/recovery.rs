@@ -15,7 +15,7 @@ use super::identity::random_salt;
 use super::retention::SegmentEntry;
 use super::segment::{ActiveSegment, FIRST_FRAME, SegmentReader, SegmentStart};
 use super::tail::{self, Tail};
-use super::{Identity, Recovered, Replay, checkpoint};
+use super::{Identity, Recovered, Replay, checkpoint, install};
 use crate::entry::{Frame, ImageItem};
 use crate::error::OpenError;
 use crate::options::Options;
@@ -53,16 +53,20 @@ pub(crate) fn open(
     let listing = files.list()?;
     // An earlier process may have failed to sync what we are about to see.
     files.sync_dirs()?;
+    let listing = install::finish_pending(options, files, listing)?;
     let segments = open_segments(files, &listing)?;
     let identity = find_identity(files, &listing, &segments)?;
     let Some(identity) = identity else { return create(options, files, &listing) };
     if !listing.has_identity {
         identity.write(files, options.clock.wall())?;
     }
+    // An image that was installed may be of another cluster; its segments are the newest.
+    let cluster_id = segments.last().map(|segment| segment.header.identity.cluster_id);
+    let cluster_id = cluster_id.unwrap_or(identity.cluster_id);
     let mut recovery = Recovery {
         options,
         files,
-        identity,
+        identity: Identity { cluster_id, ..identity },
         replay,
         image_bytes: 0,
         replayed_bytes: 0,
@@ -71,8 +75,9 @@ pub(crate) fn open(
     for segment in &segments {
         recovery.check_identity(&segment.header, &segment.path)?;
     }
-    recovery.load_checkpoint(&listing, &segments)?;
-    let active = recovery.replay_log(segments.as_slice())?;
+    let damage = recovery.load_checkpoint(&listing, &segments)?;
+    // Where the log does not go on from an older checkpoint, it is the newer one that matters.
+    let active = recovery.replay_log(segments.as_slice()).map_err(|e| damage.unwrap_or(e))?;
     recovery.set_damaged_aside()?;
     recovery.finish(active, &segments, listing.checkpoints)
 }
@@ -154,12 +159,13 @@ struct Recovery<'a> {
 }
 
 impl Recovery<'_> {
-    /// Takes the newest checkpoint that is undamaged, if the log reaches back to it.
+    /// Takes the newest checkpoint that is undamaged, if the log reaches back to it. Returns what is
+    /// wrong with the newest of all, if it is not that one.
     fn load_checkpoint(
         &mut self,
         listing: &Listing,
         segments: &[Segment],
-    ) -> Result<(), OpenError> {
+    ) -> Result<Option<OpenError>, OpenError> {
         let mut damage = None;
         for sequence in listing.checkpoints.iter().rev() {
             let path = self.files.checkpoint_path(*sequence);
@@ -169,7 +175,7 @@ impl Recovery<'_> {
         }
         let reached = self.recovered.checkpoint_sequence + 1;
         match (segments.first(), damage) {
-            (Some(first), _) if first.header.sequence <= reached => Ok(()),
+            (Some(first), damage) if first.header.sequence <= reached => Ok(damage),
             // The older state that is left does not connect to the log: it is the damage that
             // matters.
             (_, Some(damage)) => Err(damage),
@@ -338,7 +344,7 @@ impl Recovery<'_> {
     }
 
     fn check_identity(&self, header: &FileHeader, path: &Path) -> Result<(), OpenError> {
-        if header.identity == self.identity {
+        if header.identity.member_id == self.identity.member_id {
             return Ok(());
         }
         Err(corrupt(path, 0, "it belongs to another store than the identity file names"))

@@ -20,7 +20,7 @@ const PUT_OFF_FACTOR: u64 = 4;
 /// Shared by everything that works on an open log.
 pub(crate) struct Shared {
     pub(crate) files: Files,
-    pub(crate) identity: Identity,
+    identity: Mutex<Identity>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) segment_bytes: u64,
     checkpoint_bytes_min: u64,
@@ -54,6 +54,18 @@ pub(crate) struct Catalog {
     pub(crate) checkpoint_at_sequence: u64,
     /// Bytes of the last checkpoint.
     pub(crate) image_bytes: u64,
+    /// How often the state was replaced, so that a checkpoint of the one before is thrown away.
+    pub(crate) epoch: u64,
+    /// How many images were ever begun to be installed.
+    pub(crate) installations: u64,
+}
+
+impl Catalog {
+    /// The state is being replaced: what is written of it is worth nothing.
+    pub(crate) fn forget_checkpoint_running(&mut self) {
+        self.epoch += 1;
+        self.checkpoint_running = false;
+    }
 }
 
 /// One segment of the log.
@@ -74,7 +86,7 @@ impl Shared {
     ) -> Self {
         Self {
             files,
-            identity,
+            identity: Mutex::new(identity),
             clock: Arc::clone(&options.clock),
             segment_bytes: options.segment_bytes,
             checkpoint_bytes_min: options.checkpoint_bytes_min,
@@ -87,6 +99,20 @@ impl Shared {
             catalog: Mutex::new(catalog),
             recent: Recent::new(durable_sequence),
         }
+    }
+
+    /// Changes when the image of another store is installed.
+    pub(crate) fn identity(&self) -> Identity {
+        *self.identity.lock()
+    }
+
+    pub(crate) fn set_identity(&self, identity: Identity) {
+        *self.identity.lock() = identity;
+    }
+
+    /// Held over the IO of whatever names or removes files beside the writer.
+    pub(crate) fn housekeeping(&self) -> MutexGuard<'_, ()> {
+        self.housekeeping.lock()
     }
 
     pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {

@@ -25,6 +25,7 @@ pub(crate) use read::{Scan, Span};
 
 use self::history::History;
 use self::index::Position;
+use crate::entry::ImageHead;
 use crate::error::Error;
 use crate::lease::LeaseTable;
 use crate::record::{Record, Version};
@@ -181,6 +182,14 @@ impl State {
         } else {
             Ok(wanted)
         }
+    }
+
+    /// What was loaded from an image gets the numbers that it is installed with.
+    pub(crate) fn renumber(&mut self, head: &ImageHead) {
+        self.revision = head.revision;
+        self.compact_revision = head.compact_revision;
+        self.sequence = head.sequence;
+        self.publish();
     }
 
     /// Lets readers see everything applied so far. The log has it.

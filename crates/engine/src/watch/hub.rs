@@ -6,7 +6,7 @@
 //! history by itself, on its owner's thread, until it can join again.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::api::{Event, WatchId};
 use super::interest::Interest;
 use super::matcher::Matcher;
-use super::outbox::Outbox;
+use super::outbox::{Ended, Outbox};
 use crate::state::Change;
 use crate::store::Store;
 use crate::types::Revision;
@@ -29,6 +29,7 @@ pub(crate) struct Hub {
     synced: AtomicUsize,
     /// All watchers.
     pub(crate) watchers: AtomicUsize,
+    era: AtomicU64,
     woken: AtomicBool,
     thread: OnceLock<Thread>,
 }
@@ -96,6 +97,36 @@ impl Hub {
     /// for synced watchers, so that a compaction may drop it.
     pub(crate) fn drain(&self, store: &Store) {
         self.hand_out(&mut self.inner.lock(), store);
+    }
+
+    /// Puts another state in the place of the store's: all watchers of the one before are told that
+    /// what they want is compacted, after everything that was published.
+    pub(crate) fn replace<T>(
+        &self,
+        store: &Store,
+        compact_revision: Revision,
+        swap: impl FnOnce() -> T,
+    ) -> T {
+        let mut inner = self.inner.lock();
+        self.hand_out(&mut inner, store);
+        let swapped = swap();
+        let era = self.era.fetch_add(1, Ordering::SeqCst) + 1;
+        inner.slots.clear();
+        inner.free.clear();
+        inner.matcher = Matcher::default();
+        self.synced.store(0, Ordering::SeqCst);
+        // Zero or less would not be read as a compaction.
+        let told = Revision(compact_revision.0.max(1));
+        for outbox in inner.streams.values() {
+            outbox.end_era(Ended { before: era, compact_revision: told });
+        }
+        swapped
+    }
+
+    /// Counts the states that the store had. A watcher that was made before belongs to the one
+    /// before.
+    pub(crate) fn era(&self) -> u64 {
+        self.era.load(Ordering::SeqCst)
     }
 
     /// Makes a stream known; false when the store is closed.

@@ -24,9 +24,20 @@ struct Inner {
     bytes: usize,
     /// Watchers for which there was no room, with the revision they need next.
     fallen_behind: Vec<(WatchId, Revision)>,
+    /// The state that watchers were made on is gone.
+    ended: Option<Ended>,
     /// The owner was told that there is something, and has not found the box empty since.
     told: bool,
     closed: bool,
+}
+
+/// The store's state was replaced by another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    /// Watchers made before this era are to be told.
+    pub(crate) before: u64,
+    /// What they are told.
+    pub(crate) compact_revision: Revision,
 }
 
 /// What was in the box.
@@ -69,6 +80,17 @@ impl Outbox {
         }
         drop(inner);
         self.tell();
+    }
+
+    /// What is in the box is handed out first.
+    pub(crate) fn end_era(&self, ended: Ended) {
+        self.inner.lock().ended = Some(ended);
+        self.tell();
+    }
+
+    /// Whether watchers are to be told that their state is gone; to be asked when the box is empty.
+    pub(crate) fn take_ended(&self) -> Option<Ended> {
+        self.inner.lock().ended.take()
     }
 
     /// An empty box takes one item of any size.
@@ -117,10 +139,11 @@ impl Outbox {
     /// The owner found nothing and waits to be told; false if there is something after all.
     pub(crate) fn wait_to_be_told(&self) -> bool {
         let mut inner = self.inner.lock();
-        if inner.items.is_empty() {
+        let nothing = inner.items.is_empty() && inner.ended.is_none();
+        if nothing {
             inner.told = false;
         }
-        inner.items.is_empty()
+        nothing
     }
 
     /// Drops what waits for one watcher.

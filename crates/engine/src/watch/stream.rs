@@ -11,7 +11,7 @@ use super::api::{Notify, WatchId, WatchItem, WatchRefused, WatchRequest};
 use super::catch_up::{self, Batched};
 use super::hub::SlotKey;
 use super::interest::Interest;
-use super::outbox::{Outbox, Taken, events_bytes};
+use super::outbox::{Ended, Outbox, Taken, events_bytes};
 use crate::error::Error;
 use crate::store::Store;
 use crate::types::Revision;
@@ -39,6 +39,8 @@ struct Control {
 struct Watcher {
     interest: Arc<Interest>,
     phase: Phase,
+    /// Of the state that it was made on, or of the one before.
+    era: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -80,6 +82,8 @@ impl WatchStream {
             return Err(WatchRefused::TooManyWatchers);
         }
         let id = control.choose_id(wanted_id)?;
+        // Before the revision: a watcher may be told in vain that its state is gone, never not.
+        let era = self.store.hub.era();
         let published = self.store.revision();
         let (phase, revision) = if start.0 == 0 || start > published {
             let watcher = (id, &interest);
@@ -90,7 +94,7 @@ impl WatchStream {
             control.behind.push_back(id);
             (Phase::Behind(start), published)
         };
-        control.watchers.insert(id, Watcher { interest, phase });
+        control.watchers.insert(id, Watcher { interest, phase, era });
         self.store.hub.watchers.fetch_add(1, Ordering::Relaxed);
         drop(control);
         if matches!(phase, Phase::Behind(_)) {
@@ -143,6 +147,9 @@ impl WatchStream {
             }
             // What waits in the box comes before the history that its watchers have yet to read.
             if emptied {
+                if let Some(ended) = self.outbox.take_ended() {
+                    self.end_era(&mut control, ended, &mut items);
+                }
                 let left = bytes_max.saturating_sub(bytes);
                 self.catch_up(&mut control, &mut items, left);
             }
@@ -158,6 +165,22 @@ impl WatchStream {
             if self.outbox.wait_to_be_told() {
                 return items;
             }
+        }
+    }
+
+    /// The watchers of a state that is gone are told so, and get nothing more.
+    fn end_era(&self, control: &mut Control, ended: Ended, items: &mut Vec<WatchItem>) {
+        for (id, watcher) in &mut control.watchers {
+            if watcher.era >= ended.before {
+                continue;
+            }
+            match std::mem::replace(&mut watcher.phase, Phase::Compacted) {
+                Phase::Compacted => continue,
+                Phase::Synced(slot) => self.store.hub.leave(&self.outbox, *id, slot),
+                Phase::Behind(_) => {}
+            }
+            let compact_revision = ended.compact_revision;
+            items.push(WatchItem::Compacted { id: *id, compact_revision });
         }
     }
 

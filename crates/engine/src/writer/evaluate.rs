@@ -59,7 +59,7 @@ impl Evaluator {
                 Command::LeaseRevoke { id } => revoke(state, *id),
                 Command::LeaseKeepAlive { id } => Ok(self.keep_alive(state, *id)),
             },
-            Work::Copy(_) | Work::Stand(_) => return Evaluated::Later,
+            Work::Copy(_) | Work::Stand(_) | Work::Install(_) => return Evaluated::Later,
         };
         match evaluated {
             Ok((outcome, entry)) => {

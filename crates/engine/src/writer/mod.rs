@@ -7,6 +7,7 @@
 mod answers;
 mod copies;
 mod evaluate;
+mod install;
 mod queue;
 
 pub(crate) use copies::Copies;
@@ -110,6 +111,7 @@ impl Writer {
     fn commit_all(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
         while !jobs.is_empty() {
             self.stand(jobs)?;
+            self.install(jobs)?;
             self.evaluator.monotonic = self.store.clock.monotonic();
             self.evaluator.wall = self.store.clock.wall();
             while !jobs.is_empty() && self.evaluate_slice(jobs)? {}
@@ -184,7 +186,7 @@ impl Writer {
                     Applied::Later => Step::Later,
                 }
             }
-            Work::Stand(_) => Step::Later,
+            Work::Stand(_) | Work::Install(_) => Step::Later,
             _ => match self.evaluator.evaluate(state, work) {
                 Evaluated::Done(result, entry) => {
                     self.effects.note(work, entry.as_ref(), state);
@@ -216,7 +218,7 @@ impl Writer {
     fn publish(&mut self) {
         let Effects { commands, compactions, granted, ended, expiries } =
             std::mem::take(&mut self.effects);
-        let mut compacted = self.store.publish();
+        let mut compacted = self.store.publish(self.log.as_ref().map(Log::term));
         let counters = &self.store.counters;
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.commands.fetch_add(commands, Ordering::Relaxed);
@@ -224,7 +226,8 @@ impl Writer {
             counters.log_bytes.store(log.bytes_written(), Ordering::Relaxed);
         }
         for revision in compactions {
-            self.store.compactor.start(compacted, revision);
+            let generation = self.store.state.read().generation;
+            self.store.compactor.start(generation, compacted, revision);
             compacted = revision;
         }
         for (id, deadline) in granted {

@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::copies::Copies;
 use crate::error::Error;
+use crate::install::Install;
 use crate::mailbox::Mailbox;
 use crate::role::Standing;
 use crate::types::{Command, LeaseId};
@@ -22,6 +23,8 @@ pub(crate) enum Work {
     Copy(Copies),
     /// The member's role changes. Done between two groups.
     Stand(Standing),
+    /// Another state takes the place of this one. Done between two groups too.
+    Install(Box<Install>),
 }
 
 /// Who asked, and under which ticket.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 1024 * 1024
 # The first page is small, since nothing is known of the values; each next one aims at a piece.
-PAGE_KEYS_MIN = 16
+PAGE_KEYS_FIRST = 4
 PAGE_KEYS_MAX = 10_000
 LEASES_AT_ONCE = 32
 
@@ -58,7 +58,7 @@ class RemoteImage:
 
     async def _read(self) -> AsyncGenerator[bytes]:
         encoder = await self._begin()
-        keys, next_key = PAGE_KEYS_MIN, b"\0"
+        keys, next_key = PAGE_KEYS_FIRST, b"\0"
         more = True
         while more:
             request = RangeRequest(

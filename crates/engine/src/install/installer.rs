@@ -1,0 +1,65 @@
+//! An image from outside, on its way in.
+
+use std::fmt;
+
+use super::numbers::Purpose;
+use super::sink::Sink;
+use super::{InstallError, InstallMode, Installed};
+use crate::engine::Engine;
+use crate::image::{ImageDecoder, ImageError, ImageOrigin};
+
+/// Takes the bytes of an image in pieces of any length, and installs it when all are there.
+/// Dropped before [`Installer::commit`] it leaves nothing behind.
+pub struct Installer {
+    engine: Engine,
+    mode: InstallMode,
+    decoder: ImageDecoder,
+    /// From the image's header on.
+    sink: Option<Sink>,
+}
+
+impl Engine {
+    /// Begins to install an image.
+    pub fn installer(&self, mode: InstallMode) -> Result<Installer, InstallError> {
+        self.store().check_open()?;
+        self.check_writes()?;
+        Ok(Installer { engine: self.clone(), mode, decoder: ImageDecoder::new(), sink: None })
+    }
+}
+
+impl Installer {
+    /// Takes the next bytes. They are checked, and written beside the store, which they do not
+    /// change. After an error nothing more can be pushed.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), InstallError> {
+        let mut items = Vec::new();
+        self.decoder.feed(bytes, &mut |item| {
+            items.push(item);
+            Ok(())
+        })?;
+        let Some(ImageOrigin { created_at, .. }) = self.decoder.origin() else { return Ok(()) };
+        let purpose = match self.mode {
+            InstallMode::Restore => Purpose::Restore { created_at },
+            InstallMode::Reseed => Purpose::Reseed,
+        };
+        let sink = self.sink.get_or_insert_with(|| Sink::new(&self.engine, purpose));
+        items.into_iter().try_for_each(|item| sink.take(item))
+    }
+
+    /// All bytes were pushed: makes the image durable, and the store what it is of. Waits for the
+    /// disk, and for the writer.
+    pub fn commit(self) -> Result<Installed, InstallError> {
+        self.decoder.finish()?;
+        let origin = self.decoder.origin();
+        let (Some(sink), Some(origin)) = (self.sink, origin) else {
+            let reason = "it has no head".to_owned();
+            return Err(ImageError::Damaged { offset: 0, reason }.into());
+        };
+        sink.commit(origin.identity.cluster_id)
+    }
+}
+
+impl fmt::Debug for Installer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Installer").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! Replacing the state by an image, between two groups.
+
+use std::collections::VecDeque;
+
+use super::{Job, Work, Writer};
+use crate::error::Error;
+use crate::install::{Install, InstallError, Installed, Purpose, Replaced, plan_head};
+use crate::log::{Identity, LogBefore, NotInstalled};
+
+impl Writer {
+    /// Installs images for as long as that is what comes next. Nothing is in flight now.
+    pub(super) fn install(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
+        while let Some(Job { work: Work::Install(_), .. }) = jobs.front() {
+            let Some(Job { work: Work::Install(install), .. }) = jobs.pop_front() else { continue };
+            let reply = install.reply.clone();
+            let (result, ended) = match self.replace(*install) {
+                Ok(replaced) => (Ok(replaced), Ok(())),
+                // It may or may not hold: this process must not go on.
+                Err(InstallError::Refused(latched @ Error::Latched { .. })) => {
+                    (Err(latched.clone().into()), Err(latched))
+                }
+                Err(error) => (Err(error), Ok(())),
+            };
+            // Whoever waited may have gone.
+            drop(reply.send(result));
+            ended?;
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, install: Install) -> Result<Replaced, InstallError> {
+        self.check_role(install.purpose)?;
+        let store = &self.store;
+        let published = store.state.read().published;
+        let term = store.term();
+        let head = plan_head(install.purpose, &install.head, (&published, term));
+        let head = head.ok_or(InstallError::Moved)?;
+        let mut identity = store.identity();
+        let mut before = LogBefore::Kept;
+        if install.purpose == Purpose::Reseed {
+            identity = Identity { cluster_id: install.cluster_id, ..identity };
+            before = LogBefore::Removed;
+        }
+        if let Some(log) = &mut self.log {
+            let file = install.file.ok_or(Error::Closed)?;
+            log.install(file, identity, &head, before).map_err(|error| match error {
+                NotInstalled::Unchanged(failure) => InstallError::Io(failure),
+                NotInstalled::Latched(error) => InstallError::Refused(error),
+            })?;
+        }
+        let before = store.replace(install.state, &head, identity);
+        store.stand(&store.standing());
+        store.followers.wake();
+        let now = Installed { revision: head.revision, sequence: head.sequence, term: head.term };
+        Ok(Replaced { now, _before: before })
+    }
+
+    /// A primary is restored, a standby is seeded; a member in the middle of its promotion is
+    /// neither, and gets new numbers.
+    fn check_role(&self, purpose: Purpose) -> Result<(), Error> {
+        let writes = self.store.takes_writes();
+        match purpose {
+            Purpose::Restore { .. } if !writes => Err(Error::NotPrimary),
+            Purpose::Reseed if writes => Err(Error::NotStandby),
+            _ => Ok(()),
+        }
+    }
+}
