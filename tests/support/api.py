@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -12,13 +14,16 @@ from tests.support.stores import embedded
 
 from decube.api.grpc import GrpcDependencies, GrpcOptions, GrpcServer
 from decube.api.rest import RestDependencies, RestOptions, RestServer
+from decube.config.settings import Settings
 from decube.daemon.services import services_over
+from decube.daemon.snapshots import snapshots_over
 from decube.kit.addresses import Address
 from decube.services.node import NodeInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from decube.api.services import Services
     from decube.store.embedded import EmbeddedStore
     from decube.store.protocol import Store
 
@@ -62,6 +67,18 @@ class RestApi:
 
 
 @asynccontextmanager
+async def services(store: Store, metrics: CollectorRegistry) -> AsyncIterator[Services]:
+    """Make all services over a store, with a location for snapshots that goes with them."""
+    with TemporaryDirectory(prefix="decube-snapshots-") as directory:
+        restore = getattr(store, "restore", None)
+        snapshots = snapshots_over(store, restore, Settings(), Path(directory), metrics)
+        try:
+            yield services_over(store, metrics, snapshots)
+        finally:
+            await snapshots.close()
+
+
+@asynccontextmanager
 async def rest_api(options: RestOptions | None = None) -> AsyncIterator[RestApi]:
     """Serve REST on a store of its own."""
     async with embedded() as store, rest_server(store, options) as (server, metrics):
@@ -76,19 +93,20 @@ async def rest_server(
 ) -> AsyncIterator[tuple[RestServer, CollectorRegistry]]:
     """Serve REST on a store."""
     metrics = CollectorRegistry()
-    server = RestServer(
-        RestDependencies(
-            services=services_over(store, metrics),
-            node=NODE,
-            options=options or RestOptions(listen=ANY_PORT),
-            metrics=metrics,
+    async with services(store, metrics) as all_services:
+        server = RestServer(
+            RestDependencies(
+                services=all_services,
+                node=NODE,
+                options=options or RestOptions(listen=ANY_PORT),
+                metrics=metrics,
+            )
         )
-    )
-    await server.start()
-    try:
-        yield server, metrics
-    finally:
-        await server.stop(timeout_s=2.0)
+        await server.start()
+        try:
+            yield server, metrics
+        finally:
+            await server.stop(timeout_s=2.0)
 
 
 @asynccontextmanager
@@ -96,15 +114,16 @@ async def grpc_server(
     store: Store, options: GrpcOptions | None = None
 ) -> AsyncIterator[GrpcServer]:
     """Serve gRPC on a store."""
-    server = GrpcServer(
-        GrpcDependencies(
-            services=services_over(store, CollectorRegistry()),
-            node=NODE,
-            options=options or GrpcOptions(listen=ANY_PORT),
+    async with services(store, CollectorRegistry()) as all_services:
+        server = GrpcServer(
+            GrpcDependencies(
+                services=all_services,
+                node=NODE,
+                options=options or GrpcOptions(listen=ANY_PORT),
+            )
         )
-    )
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop(timeout_s=2.0)
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.stop(timeout_s=2.0)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from decube.services.leases import LeaseService
     from decube.services.pods import PodService
     from decube.services.replication import ReplicationService
+    from decube.services.snapshots import SnapshotService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,4 +18,5 @@ class Services:
 
     pods: PodService
     leases: LeaseService
+    snapshots: SnapshotService
     replication: ReplicationService

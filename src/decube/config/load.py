@@ -36,6 +36,7 @@ _ABOVE_ZERO: Final = frozenset(
         "replication.retry_interval",
         "security.handshake_timeout",
         "security.reload_interval",
+        "snapshot.interval",
         "store.connect_timeout",
         "store.leader_ttl",
         "store.request_timeout",

@@ -22,8 +22,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A group of keys."""
 
 
-def _later(description: str, reason: str) -> Meta:
-    """Describe a key that has no effect yet; `reason` is told when somebody sets it."""
+def _idle(description: str, reason: str) -> Meta:
+    """Describe a key that has no effect; `reason` is told when somebody sets it."""
     return Meta(description=description, extra={"no_effect": reason})
 
 
@@ -31,8 +31,7 @@ def _count(description: str, *, least: int = 1) -> Meta:
     return Meta(description=description, ge=least)
 
 
-_NO_CLUSTER = "one embedded store elects nobody"
-_NO_SNAPSHOTS = "snapshots are not taken yet"
+_NO_CLUSTER = "one embedded store elects nobody: an etcd cluster has it among its own flags"
 _MIB = 1 << 20
 _GIB = 1 << 30
 
@@ -133,10 +132,10 @@ class EtcdSettings(Section, frozen=True, kw_only=True):
         ),
     ] = 10_000
     heartbeat_interval: Annotated[
-        int, _later("Raft heartbeat of a real etcd, in ms.", _NO_CLUSTER)
+        int, _idle("Raft heartbeat of a real etcd, in ms.", _NO_CLUSTER)
     ] = 100
     election_timeout: Annotated[
-        int, _later("Raft election timeout of a real etcd, in ms.", _NO_CLUSTER)
+        int, _idle("Raft election timeout of a real etcd, in ms.", _NO_CLUSTER)
     ] = 1000
     max_snapshots: Annotated[
         int, _count("Checkpoints to keep, each an image of the whole store.")
@@ -249,15 +248,47 @@ class ReplicationSettings(Section, frozen=True, kw_only=True):
     ] = 3
 
 
+class SnapshotEncryptionSettings(Section, frozen=True, kw_only=True):
+    """Encryption of snapshots by age."""
+
+    recipients: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Public keys, `age1...` or SSH, of whoever may read the snapshots. None: "
+            "they are not encrypted."
+        ),
+    ] = ()
+    identity_file: Annotated[
+        str,
+        Meta(
+            description="File with the private key of one of them, which restoring needs. Taking "
+            "snapshots does not."
+        ),
+    ] = ""
+
+
 class SnapshotSettings(Section, frozen=True, kw_only=True):
     """Snapshots."""
 
-    enabled: Annotated[bool, _later("Whether to take snapshots by time.", _NO_SNAPSHOTS)] = True
-    interval: Annotated[Duration, _later("Time between two of them.", _NO_SNAPSHOTS)] = (
-        parse_duration("1h")
-    )
-    retention_count: Annotated[int, _later("How many of them are kept.", _NO_SNAPSHOTS)] = 10
-    compression: Annotated[bool, _later("Whether they are compressed.", _NO_SNAPSHOTS)] = True
+    enabled: Annotated[
+        bool, Meta(description="Whether to take snapshots by time; others can always be taken.")
+    ] = True
+    interval: Annotated[
+        Duration,
+        Meta(description="Time between two of them. Skipped when nothing was written since."),
+    ] = parse_duration("1h")
+    retention_count: Annotated[
+        int, _count("How many of those by time are kept; others stay until they are deleted.")
+    ] = 10
+    compression: Annotated[bool, Meta(description="Whether they are compressed, by zstd.")] = True
+    location: Annotated[
+        str,
+        Meta(
+            description="Where they are kept: a folder, `s3://bucket/prefix`, `gs://bucket/prefix` "
+            "or `az://container/prefix`. Empty: `snapshots` in `node.data_dir`."
+        ),
+    ] = ""
+    encryption: SnapshotEncryptionSettings = SnapshotEncryptionSettings()
 
 
 class LoggingSettings(Section, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from decube.config.settings import Settings
     from decube.daemon.certificates import Certificates
     from decube.daemon.facts import NodeFacts
+    from decube.services.snapshots import SnapshotService
     from decube.store.protocol import Store
 
 
@@ -23,6 +24,7 @@ class Surroundings(NamedTuple):
     store: Store
     metrics: CollectorRegistry
     certificates: Certificates
+    snapshots: SnapshotService
 
 
 def start_background(
@@ -31,6 +33,7 @@ def start_background(
     """Start them all; cancelling one ends it in good order."""
     started = _start_certificate_watch(surroundings, tasks)
     started.append(_start_catalogue(surroundings, tasks))
+    started.append(_start_snapshots(surroundings, tasks))
     if surroundings.settings.store.backend == "etcd":
         return [*started, _start_leadership(surroundings, tasks)]
     # A shared etcd compacts itself as its own flags say.
@@ -45,6 +48,14 @@ def _start_catalogue(surroundings: Surroundings, tasks: asyncio.TaskGroup) -> as
     resources = {kind.resource: kind.scope() for kind in (PODS, LEASES)}
     counts = CatalogueCounts(surroundings.store, resources, metrics=surroundings.metrics)
     return tasks.create_task(counts.run(), name="catalogue")
+
+
+def _start_snapshots(surroundings: Surroundings, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:
+    from decube.daemon.snapshots import schedule_of  # noqa: PLC0415 - imported by the thread
+
+    settings, facts, store, *_ = surroundings
+    schedule = schedule_of(surroundings.snapshots, store, settings, facts)
+    return tasks.create_task(schedule.run(), name="snapshots")
 
 
 def _start_certificate_watch(
@@ -78,7 +89,7 @@ def _start_compaction(
 ) -> list[asyncio.Task[None]]:
     from decube.services.compaction import HistoryCompaction  # noqa: PLC0415 - embedded stores
 
-    settings, _, store, metrics, _ = surroundings
+    settings, _, store, metrics, *_ = surroundings
     retention_s = settings.etcd.auto_compaction_retention.seconds
     if not retention_s:
         return []

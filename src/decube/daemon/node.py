@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from decube.api.services import Services
     from decube.config.load import Loaded
     from decube.config.settings import Settings
     from decube.daemon.core_logs import CoreLogRelay
     from decube.daemon.data_directory import DataDirectory
     from decube.daemon.metrics import Statistics
+    from decube.services.snapshots import SnapshotService
+    from decube.services.snapshots.ports import Restore
     from decube.store.protocol import Store
 
 _SMALL_STORE_S = 0.25
@@ -42,11 +45,12 @@ _DAY_S = 24 * 60 * 60
 
 
 class Backend(NamedTuple):
-    """The store; if it is in this process, also its figures and what its core logs."""
+    """The store; if it is in this process, also its figures, its core's logs, and its restore."""
 
     store: Store
     statistics: Statistics | None = None
     logs: CoreLogRelay | None = None
+    restore: Restore | None = None
 
 
 async def run_node(
@@ -72,8 +76,10 @@ async def run_node(
         async with asyncio.TaskGroup() as tasks:
             metrics = _metrics(backend, facts, directory.path)
             store = _metered(backend.store, metrics)
-            await _open_apis(settings, listeners, store, metrics)
-            surroundings = Surroundings(settings, facts, store, metrics, certificates)
+            snapshots = _snapshots(settings, directory.path, backend, store, metrics)
+            resources.push_async_callback(snapshots.close)
+            await _open_apis(settings, listeners, _services(store, metrics, snapshots), metrics)
+            surroundings = Surroundings(settings, facts, store, metrics, certificates, snapshots)
             background = start_background(surroundings, tasks)
             await _tell(loaded, directory, facts, store)
             ready.set()
@@ -82,7 +88,8 @@ async def run_node(
             # First, so that another node leads while this one drains.
             for task in background:
                 task.cancel()
-            await listeners.drain()
+            # What waits for a snapshot is told at once that it will not come.
+            await asyncio.gather(snapshots.close(), listeners.drain())
 
 
 async def _open_store(
@@ -117,13 +124,28 @@ def _metered(store: Store, metrics: CollectorRegistry) -> Store:
     return MeteredStore(store, metrics)
 
 
-async def _open_apis(
-    settings: Settings, listeners: Listeners, store: Store, metrics: CollectorRegistry
-) -> None:
-    """Serve the APIs, on services over the store. REST does not wait for gRPC's imports."""
+def _snapshots(
+    settings: Settings,
+    data_directory: Path,
+    backend: Backend,
+    store: Store,
+    metrics: CollectorRegistry,
+) -> SnapshotService:
+    from decube.daemon.snapshots import snapshots_over  # noqa: PLC0415 - imported by the thread
+
+    return snapshots_over(store, backend.restore, settings, data_directory, metrics)
+
+
+def _services(store: Store, metrics: CollectorRegistry, snapshots: SnapshotService) -> Services:
     from decube.daemon.services import services_over  # noqa: PLC0415 - imported by the thread
 
-    services = services_over(store, metrics)
+    return services_over(store, metrics, snapshots)
+
+
+async def _open_apis(
+    settings: Settings, listeners: Listeners, services: Services, metrics: CollectorRegistry
+) -> None:
+    """Serve the APIs on the services. REST does not wait for gRPC's imports."""
     if settings.api.rest.enabled:
         await listeners.open_rest(services, metrics)
     if settings.api.grpc.enabled:
@@ -152,6 +174,7 @@ def _import_rest() -> None:
         "daemon.announce",
         "daemon.metrics",
         "daemon.services",
+        "daemon.snapshots",
         "api.rest",
     ):
         importlib.import_module(f"decube.{module}")

@@ -86,21 +86,6 @@ async def test_another_method_is_told_the_allowed_ones(api: RestApi) -> None:
     assert set(answer.headers["allow"].split(", ")) == set(error["details"]["allowed"])
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/api/v1/snapshots"),
-        ("POST", "/api/v1/snapshots"),
-        ("GET", "/api/v1/snapshots/x"),
-        ("DELETE", "/api/v1/snapshots/x"),
-        ("POST", "/api/v1/snapshots/x/restore"),
-    ],
-)
-async def test_a_route_that_is_not_built_says_so(api: RestApi, method: str, path: str) -> None:
-    error = refusal(await api.client.request(method, path), 501, "unimplemented")
-    assert path.split("/")[3] in error["message"]
-
-
 async def test_a_request_id_is_made_or_taken_over(api: RestApi) -> None:
     made = [(await api.client.get("/health")).headers["x-request-id"] for _ in range(2)]
     assert made[0] != made[1]

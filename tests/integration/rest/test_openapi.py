@@ -8,28 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.support.api import ANY_PORT, NODE
+from tests.support.api import ANY_PORT, NODE, services
 
 from decube.api.rest import RestDependencies, RestOptions, create_app
-from decube.daemon.services import services_over
 
 if TYPE_CHECKING:
     from tests.support.api import RestApi
 
-    from decube.store.protocol import Store
-
-NOT_DESCRIBED = re.compile(r"/docs.*|/openapi\.json|/api/v1/snapshots.*")
+NOT_DESCRIBED = re.compile(r"/docs.*|/openapi\.json")
 
 
 async def test_every_built_route_is_described_and_no_other(api: RestApi) -> None:
-    store: Store = api.store
-    app = create_app(
-        RestDependencies(
-            services=services_over(store, CollectorRegistry()),
-            node=NODE,
-            options=RestOptions(listen=ANY_PORT),
+    async with services(api.store, CollectorRegistry()) as all_services:
+        app = create_app(
+            RestDependencies(services=all_services, node=NODE, options=RestOptions(listen=ANY_PORT))
         )
-    )
     routed = {
         (re.sub(r":str}", "}", route.path), method.lower())
         for route in app.routes

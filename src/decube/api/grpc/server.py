@@ -14,6 +14,7 @@ from decube.api.grpc.metrics import GrpcMetrics
 from decube.api.grpc.pods import PodCalls
 from decube.api.grpc.replication import ReplicationCalls
 from decube.api.grpc.service import SERVICE_NAME, service_handler
+from decube.api.grpc.snapshots import SnapshotCalls
 from decube.api.grpc.tls import server_credentials
 from decube.api.listening import listen_on
 from decube.kit.addresses import Address
@@ -34,6 +35,7 @@ class GrpcServer:
             GrpcMetrics(dependencies.metrics),
             PodCalls(dependencies.services.pods),
             LeaseCalls(dependencies.services.leases),
+            SnapshotCalls(dependencies.services.snapshots),
             ReplicationCalls(dependencies.services.replication, dependencies.node),
         )
         self._health = health.aio.HealthServicer()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from decube.api.grpc.metrics import GrpcMetrics, MethodMetrics
     from decube.api.grpc.pods import PodCalls
     from decube.api.grpc.replication import ReplicationCalls
+    from decube.api.grpc.snapshots import SnapshotCalls
 
     Call = Callable[[Any], Awaitable[Any]]
 
@@ -34,7 +35,11 @@ SERVICE_NAME = _DESCRIPTOR.full_name
 
 
 def service_handler(
-    metrics: GrpcMetrics, pods: PodCalls, leases: LeaseCalls, replication: ReplicationCalls
+    metrics: GrpcMetrics,
+    pods: PodCalls,
+    leases: LeaseCalls,
+    snapshots: SnapshotCalls,
+    replication: ReplicationCalls,
 ) -> grpc.GenericRpcHandler:
     """Return what the server asks for the function behind a call; each is counted."""
     built: Mapping[str, Call] = {
@@ -48,6 +53,11 @@ def service_handler(
         "ListLeases": leases.list_leases,
         "RenewLease": leases.renew_lease,
         "DeleteLease": leases.delete_lease,
+        "CreateSnapshot": snapshots.create_snapshot,
+        "GetSnapshot": snapshots.get_snapshot,
+        "ListSnapshots": snapshots.list_snapshots,
+        "RestoreSnapshot": snapshots.restore_snapshot,
+        "DeleteSnapshot": snapshots.delete_snapshot,
         "GetReplicationStatus": replication.get_replication_status,
     }
     names = {method.name for method in _DESCRIPTOR.methods}

@@ -10,11 +10,11 @@ from litestar.config.cors import CORSConfig
 from decube.api.rest.docs import DocsRoutes
 from decube.api.rest.drain import Drain
 from decube.api.rest.errors import exception_handler
-from decube.api.rest.later import later_handlers
 from decube.api.rest.leases import LeaseRoutes
 from decube.api.rest.node import NodeRoutes
 from decube.api.rest.pods import PodRoutes
 from decube.api.rest.replication import ReplicationRoutes
+from decube.api.rest.snapshots import SnapshotRoutes
 
 if TYPE_CHECKING:
     from decube.api.rest.dependencies import RestDependencies
@@ -31,10 +31,10 @@ def create_app(dependencies: RestDependencies, drain: Drain | None = None) -> Li
         [
             *pods.handlers(),
             *LeaseRoutes(services.leases).handlers(),
+            *SnapshotRoutes(services.snapshots).handlers(),
             *NodeRoutes(dependencies).handlers(),
             *ReplicationRoutes(services.replication).handlers(),
             *DocsRoutes(dependencies.node).handlers(),
-            *later_handlers(),
         ],
         cors_config=_cors(options.cors_origins),
         exception_handlers={Exception: exception_handler(options.body_bytes_max)},

@@ -19,6 +19,12 @@ from decube.api.rest.lease_operations import (
     add_lease_rules,
 )
 from decube.api.rest.operations import OPERATIONS, Operation, Schema, ref
+from decube.api.rest.snapshot_operations import (
+    SNAPSHOT_OPERATIONS,
+    SNAPSHOT_PARAMETERS,
+    SNAPSHOT_TYPES,
+    add_snapshot_rules,
+)
 from decube.api.rest.watch_stream import ErrorLine
 from decube.model import labels, names
 from decube.model.pod import PHASE_LENGTH_MAX, PodView
@@ -43,10 +49,13 @@ _TYPES = (
     ErrorBody,
     PodView,
     *LEASE_TYPES,
+    *SNAPSHOT_TYPES,
 )
 
 _REASONS = {
     400: "A parameter, a name, a label or the JSON is wrong; `details.field` names which",
+    401: "The location of the snapshots does not know this node",
+    403: "The location does not let this node, or there is no key to what is encrypted",
     404: "There is no such object",
     409: "It exists already, or is at another version: `details.resource_version` is the present",
     410: "The revision asked for is compacted: list anew",
@@ -135,6 +144,7 @@ _PARAMETERS: dict[str, Schema] = {
         "schema": {"type": "string", "pattern": r'^(\*|[0-9]{1,18}|"[0-9]{1,18}")$'},
     },
     **LEASE_PARAMETERS,
+    **SNAPSHOT_PARAMETERS,
 }
 
 
@@ -142,7 +152,7 @@ _PARAMETERS: dict[str, Schema] = {
 def openapi_json(version: str) -> bytes:
     """Make the document, once."""
     paths: dict[str, dict[str, Schema]] = {}
-    for operation in (*OPERATIONS, *LEASE_OPERATIONS):
+    for operation in (*OPERATIONS, *LEASE_OPERATIONS, *SNAPSHOT_OPERATIONS):
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     return msgspec.json.encode(
         {
@@ -175,6 +185,9 @@ def _operation(operation: Operation) -> Schema:
     if operation.body is not None:
         content = {"application/json": {"schema": ref(operation.body)}}
         described["requestBody"] = {"required": operation.body_required, "content": content}
+    if operation.raw_body:
+        content = {operation.raw_body: {"schema": {"type": "string", "format": "binary"}}}
+        described["requestBody"] = {"required": True, "content": content}
     return described
 
 
@@ -215,6 +228,7 @@ def _schemas() -> dict[str, Schema]:
         properties["annotations"] |= _map({"type": "string"})
         properties["resource_version"] |= {"$ref": "#/components/schemas/ResourceVersion"}
     add_lease_rules(schemas, _map({"type": "string"}))
+    add_snapshot_rules(schemas, _map({"type": "string"}))
     schemas["PodCreation"]["required"] = ["name"]
     schemas["PodCreation"]["properties"]["resource_version"] |= {"enum": ["", "0"]}
     return schemas

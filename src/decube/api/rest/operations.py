@@ -20,7 +20,8 @@ _BODY = (413, 415, 422)
 class Operation:
     """One row of the table.
 
-    `answers` are content schemas by media type, for `status`, and for `also` as well.
+    `answers` are content schemas by media type, for `status`, and for `also` as well. A `raw_body`
+    is bytes of that media type.
     """
 
     method: str
@@ -31,6 +32,7 @@ class Operation:
     parameters: tuple[str, ...] = ()
     body: type | None = None
     body_required: bool = True
+    raw_body: str = ""
     status: int = 200
     also: tuple[int, ...] = ()
     answers: tuple[tuple[str, Schema], ...]

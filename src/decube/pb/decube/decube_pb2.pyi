@@ -484,13 +484,43 @@ class Snapshot(_message.Message):
     ETCD_REVISION_FIELD_NUMBER: _builtins.int
     CHECKSUM_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STORED_BYTES_FIELD_NUMBER: _builtins.int
+    CHUNK_COUNT_FIELD_NUMBER: _builtins.int
+    COMPRESSION_FIELD_NUMBER: _builtins.int
+    ENCRYPTION_FIELD_NUMBER: _builtins.int
+    FORMAT_VERSION_FIELD_NUMBER: _builtins.int
+    TOOL_VERSION_FIELD_NUMBER: _builtins.int
+    CLUSTER_ID_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     status: _builtins.str
+    """creating, completed, failed"""
     created_at: _builtins.str
     size_bytes: _builtins.int
+    """of the plain image"""
     etcd_revision: _builtins.str
+    """that it shows"""
     checksum: _builtins.str
+    """SHA-256 of the plain image, in hex"""
+    kind: _builtins.str
+    """manual, automatic"""
+    stored_bytes: _builtins.int
+    """what it takes in its location"""
+    chunk_count: _builtins.int
+    compression: _builtins.str
+    """none, zstd"""
+    encryption: _builtins.str
+    """none, age"""
+    format_version: _builtins.int
+    tool_version: _builtins.str
+    cluster_id: _builtins.str
+    progress: _builtins.float
+    """in percent"""
+    error: _builtins.str
+    """why it failed"""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -504,10 +534,20 @@ class Snapshot(_message.Message):
         etcd_revision: _builtins.str = ...,
         checksum: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        kind: _builtins.str = ...,
+        stored_bytes: _builtins.int = ...,
+        chunk_count: _builtins.int = ...,
+        compression: _builtins.str = ...,
+        encryption: _builtins.str = ...,
+        format_version: _builtins.int = ...,
+        tool_version: _builtins.str = ...,
+        cluster_id: _builtins.str = ...,
+        progress: _builtins.float = ...,
+        error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "created_at", b"created_at", "etcd_revision", b"etcd_revision", "id", b"id", "metadata", b"metadata", "name", b"name", "size_bytes", b"size_bytes", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "chunk_count", b"chunk_count", "cluster_id", b"cluster_id", "compression", b"compression", "created_at", b"created_at", "encryption", b"encryption", "error", b"error", "etcd_revision", b"etcd_revision", "format_version", b"format_version", "id", b"id", "kind", b"kind", "metadata", b"metadata", "name", b"name", "progress", b"progress", "size_bytes", b"size_bytes", "status", b"status", "stored_bytes", b"stored_bytes", "tool_version", b"tool_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -539,7 +579,11 @@ class CreateSnapshotRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    NO_WAIT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """empty: after the time"""
+    no_wait: _builtins.bool
+    """answer when it has begun; GetSnapshot tells how it goes"""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -547,10 +591,11 @@ class CreateSnapshotRequest(_message.Message):
         *,
         name: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        no_wait: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "name", b"name", "no_wait", b"no_wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -563,8 +608,11 @@ class CreateSnapshotResponse(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     error: _builtins.str
+    error_code: _builtins.str
+    """invalid, conflict: another is being created"""
     @_builtins.property
     def snapshot(self) -> Global___Snapshot: ...
     def __init__(
@@ -573,10 +621,11 @@ class CreateSnapshotResponse(_message.Message):
         snapshot: Global___Snapshot | None = ...,
         success: _builtins.bool = ...,
         error: _builtins.str = ...,
+        error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "snapshot", b"snapshot", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_code", b"error_code", "snapshot", b"snapshot", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -608,8 +657,11 @@ class GetSnapshotResponse(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     FOUND_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
     error: _builtins.str
+    error_code: _builtins.str
+    """not_found"""
     @_builtins.property
     def snapshot(self) -> Global___Snapshot: ...
     def __init__(
@@ -618,10 +670,11 @@ class GetSnapshotResponse(_message.Message):
         snapshot: Global___Snapshot | None = ...,
         found: _builtins.bool = ...,
         error: _builtins.str = ...,
+        error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "found", b"found", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_code", b"error_code", "found", b"found", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -634,6 +687,7 @@ class ListSnapshotsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     CONTINUATION_TOKEN_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
+    """0: the server's default"""
     continuation_token: _builtins.str
     def __init__(
         self,
@@ -656,20 +710,26 @@ class ListSnapshotsResponse(_message.Message):
     SNAPSHOTS_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     NEXT_CONTINUATION_TOKEN_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     next_continuation_token: _builtins.str
+    unreadable: _builtins.int
+    """those whose manifest cannot be read, left out"""
     @_builtins.property
-    def snapshots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Snapshot]: ...
+    def snapshots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Snapshot]:
+        """newest first"""
+
     def __init__(
         self,
         *,
         snapshots: _abc.Iterable[Global___Snapshot] | None = ...,
         count: _builtins.int = ...,
         next_continuation_token: _builtins.str = ...,
+        unreadable: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "next_continuation_token", b"next_continuation_token", "snapshots", b"snapshots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "next_continuation_token", b"next_continuation_token", "snapshots", b"snapshots", "unreadable", b"unreadable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -704,19 +764,23 @@ class RestoreSnapshotResponse(_message.Message):
     SUCCESS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     RESTORED_REVISION_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     error: _builtins.str
     restored_revision: _builtins.str
+    error_code: _builtins.str
+    """not_found, invalid, conflict, denied, corrupt: nothing was changed"""
     def __init__(
         self,
         *,
         success: _builtins.bool = ...,
         error: _builtins.str = ...,
         restored_revision: _builtins.str = ...,
+        error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "restored_revision", b"restored_revision", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_code", b"error_code", "restored_revision", b"restored_revision", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -747,17 +811,22 @@ class DeleteSnapshotResponse(_message.Message):
 
     DELETED_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
     deleted: _builtins.bool
+    """false without an error: there was none"""
     error: _builtins.str
+    error_code: _builtins.str
+    """conflict: it is in use"""
     def __init__(
         self,
         *,
         deleted: _builtins.bool = ...,
         error: _builtins.str = ...,
+        error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "error", b"error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "error", b"error", "error_code", b"error_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

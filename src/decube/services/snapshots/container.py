@@ -62,15 +62,17 @@ async def pack(manifest: Manifest, reader: SnapshotReader) -> AsyncGenerator[byt
 
 
 async def unpack(
-    archive: AsyncIterator[bytes], catalogue: Catalogue, incoming: set[str]
+    snapshot_id: str, archive: AsyncIterator[bytes], catalogue: Catalogue, incoming: set[str]
 ) -> Manifest:
-    """Store the snapshot of an archive, whose id is in `incoming` meanwhile.
+    """Store the snapshot of an archive, which must have that id; it is in `incoming` meanwhile.
 
     Raises `Invalid` for what is no such archive, `Corrupt` for a damaged one, and `AlreadyExists`.
     What was stored before an error is removed.
     """
     source = _Source(archive)
     manifest = await _manifest(source)
+    if manifest.id != snapshot_id:
+        raise Invalid(f"this is the archive of {manifest.id}, not of {snapshot_id}", field="id")
     if manifest.id in incoming or await catalogue.has(manifest.id):
         raise AlreadyExists(f"there is a snapshot {manifest.id} already", id=manifest.id)
     incoming.add(manifest.id)

@@ -8,29 +8,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from decube.store.protocol import StoreImage
     from decube.store.types import Revision, StoreStatus
 
     Restore = Callable[[AsyncIterator[bytes]], Awaitable[Revision]]
 
 
-class Image(Protocol):
-    """A store at one revision, as a stream of the bytes of a checkpoint file."""
-
-    @property
-    def revision(self) -> Revision:
-        """The revision it shows."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Read it, once."""
-        ...
-
-
 class ImageSource(Protocol):
-    """A store of which images can be taken."""
+    """The part of `Store` of which images are taken."""
 
-    def image(self, *, history: bool = False) -> AbstractAsyncContextManager[Image]:
-        """Pin the present revision while the context lasts."""
+    def image(self, *, history: bool = False) -> AbstractAsyncContextManager[StoreImage]:
+        """Open an image; see `Store.image`."""
         ...
 
     async def status(self) -> StoreStatus:

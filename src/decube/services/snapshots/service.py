@@ -178,9 +178,10 @@ class SnapshotService:
         manifest = await self.catalogue.get(_existing_id(snapshot_id))
         return Download(manifest.id, packed_bytes(manifest), self._readings.packed(manifest))
 
-    async def upload(self, archive: AsyncIterator[bytes]) -> SnapshotView:
+    async def upload(self, snapshot_id: str, archive: AsyncIterator[bytes]) -> SnapshotView:
         """Store the snapshot of an archive; see `container.unpack` for what it raises."""
-        return view_of(await unpack(archive, self.catalogue, self._incoming))
+        check_snapshot_id(snapshot_id)
+        return view_of(await unpack(snapshot_id, archive, self.catalogue, self._incoming))
 
     async def close(self) -> None:
         """End what is being created. Closing twice is fine."""

@@ -1,0 +1,73 @@
+"""Makes the snapshot service, and the task that takes snapshots by time, from the settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from decube.kit.version import product_version
+from decube.services.snapshots import (
+    Catalogue,
+    SnapshotDependencies,
+    SnapshotOptions,
+    SnapshotService,
+)
+from decube.services.snapshots.chunks import ChunkForm
+from decube.services.snapshots.encryption import Recipients
+from decube.services.snapshots.location import open_location
+from decube.services.snapshots.metrics import SnapshotMetrics
+from decube.services.snapshots.schedule import SchedulePlan, SnapshotSchedule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from prometheus_client import CollectorRegistry
+
+    from decube.config.settings import Settings
+    from decube.daemon.facts import NodeFacts
+    from decube.services.snapshots.ports import Restore
+    from decube.store.protocol import Store
+
+
+def snapshots_over(
+    store: Store,
+    restore: Restore | None,
+    settings: Settings,
+    data_directory: Path,
+    metrics: CollectorRegistry,
+) -> SnapshotService:
+    """Make the service. Raises `Invalid` for a location or a recipient that cannot be."""
+    wanted = settings.snapshot
+    recipients = wanted.encryption.recipients
+    # Snapshots lie in `snapshots` below a location.
+    location = open_location(wanted.location or str(data_directory), os.environ)
+    return SnapshotService(
+        SnapshotDependencies(
+            source=store,
+            catalogue=Catalogue(location),
+            restore=restore,
+            metrics=SnapshotMetrics(metrics),
+        ),
+        SnapshotOptions(
+            form=ChunkForm(
+                "zstd" if wanted.compression else "none",
+                Recipients.parse(recipients) if recipients else None,
+            ),
+            identity_file=wanted.encryption.identity_file,
+            tool_version=product_version(),
+        ),
+    )
+
+
+def schedule_of(
+    service: SnapshotService, store: Store, settings: Settings, facts: NodeFacts
+) -> SnapshotSchedule:
+    """Make the task that takes snapshots by time while this node leads."""
+    wanted = settings.snapshot
+    plan = SchedulePlan(
+        interval_s=wanted.interval.seconds if wanted.enabled else None,
+        retention_count=wanted.retention_count,
+        # The data directory is locked by this process.
+        exclusive=not wanted.location,
+    )
+    return SnapshotSchedule(service, store, plan, lambda: facts.leadership.is_leader)
