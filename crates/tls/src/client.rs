@@ -1,0 +1,61 @@
+//! A peer's side: it shows its own certificate and checks the other's.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::files::Contents;
+use crate::options::{TlsError, TlsFiles};
+use crate::reload::{Reloaded, TlsStatus, mismatch, provider};
+use crate::socket::Socket;
+
+/// Makes TLS of connections to others. A clone is the same.
+#[derive(Clone)]
+pub struct ClientTls(Arc<Reloaded<ClientConfig>>);
+
+impl ClientTls {
+    /// Reads the files. Speaks HTTP/2.
+    pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
+        Ok(Self(Arc::new(Reloaded::open(files, config)?)))
+    }
+
+    /// Makes TLS of a connection to `host`, a name or an address, which the other side's
+    /// certificate must name. Takes as long as the other side does.
+    pub async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<Socket> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let stream = TlsConnector::from(self.0.current()).connect(name, stream).await?;
+        Ok(Socket::Tls(Box::new(stream.into())))
+    }
+
+    /// What is in use.
+    #[must_use]
+    pub fn status(&self) -> TlsStatus {
+        self.0.status()
+    }
+
+    /// Looks at the files now; true if they changed and are in use. May block as the disk does.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        self.0.reload()
+    }
+
+    /// Looks at the files every few seconds, for as long as it is polled.
+    pub async fn follow_files(&self) {
+        Arc::clone(&self.0).follow_files().await;
+    }
+}
+
+fn config(contents: &Contents, files: &TlsFiles) -> Result<ClientConfig, TlsError> {
+    let roots = contents.authorities(files, "checking the certificates of peers")?;
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| mismatch(files, &error))?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(contents.chain(files)?, contents.key(files)?)
+        .map_err(|error| mismatch(files, &error))?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
