@@ -10,7 +10,18 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from decube.cli.failures import BAD_USAGE, tell
 
-_COMMANDS = ("up", "status", "pods", "leases", "kv", "replication", "config", "completion", "version")
+_COMMANDS = (
+    "up",
+    "status",
+    "pods",
+    "leases",
+    "kv",
+    "replication",
+    "certs",
+    "config",
+    "completion",
+    "version",
+)
 # `config` is a package of its own below.
 _MODULES = {"config": "configuration"}
 

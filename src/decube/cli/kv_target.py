@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
-from decube.cli.options import TIMEOUT_DEFAULT, Timeout
+from decube.cli.client_tls import ClientTls
+from decube.cli.options import TIMEOUT_DEFAULT, Address, Timeout
 from decube.cli.rest_client import DEFAULT_ADDRESS, RestClient
 from decube.kit.errors import Invalid, Unavailable
 from decube.store.protocol import Store
@@ -16,13 +16,14 @@ from decube.store.types import LeaseId
 Result = TypeVar("Result")
 
 _ARE_THEY_ETCD: Final = (
-    "does an etcd API listen there? --endpoints or DECUBE_ENDPOINTS chooses others"
+    "does an etcd API listen there? --endpoints or DECUBE_ENDPOINTS chooses others; one with TLS "
+    "is https://HOST:PORT, and --cacert names its CA"
 )
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class EtcdTarget:
+class EtcdTarget(ClientTls):
     """The endpoints: as given, or what the node at `address` says of itself."""
 
     endpoints: Annotated[
@@ -33,22 +34,8 @@ class EtcdTarget:
             group="Connection",
         ),
     ] = ""
-    address: Annotated[
-        str,
-        Parameter(env_var="DECUBE_ADDRESS", help="URL of a node's REST API.", group="Connection"),
-    ] = DEFAULT_ADDRESS
+    address: Address = DEFAULT_ADDRESS
     timeout: Annotated[Timeout, Parameter(group="Connection")] = TIMEOUT_DEFAULT
-    cacert: Annotated[
-        Path | None,
-        Parameter(help="CA (PEM) that vouches for https endpoints.", group="Connection"),
-    ] = None
-    cert: Annotated[
-        Path | None, Parameter(help="Client certificate (PEM).", group="Connection")
-    ] = None
-    key_file: Annotated[
-        Path | None,
-        Parameter(name="--key", help="Private key (PEM) of --cert.", group="Connection"),
-    ] = None
 
     def resolved(self) -> tuple[str, ...]:
         """Return the endpoints; asks the node when none are given."""
@@ -56,7 +43,7 @@ class EtcdTarget:
         if given:
             return given
         try:
-            info = RestClient(self.address, self.timeout.seconds).call("GET", "/node/info")
+            info = RestClient(self.address, self.timeout.seconds, self).call("GET", "/node/info")
         except Unavailable as error:
             raise Unavailable(
                 f"cannot ask {self.address} for its etcd endpoints: {error.message}",
@@ -77,7 +64,7 @@ async def with_store(target: EtcdTarget, act: Callable[[Store], Awaitable[Result
     from decube.store.remote import RemoteOptions, RemoteStore, TlsOptions
 
     tls = None
-    if target.cacert or target.cert or target.key_file:
+    if target.is_given:
         tls = TlsOptions(ca_file=target.cacert, cert_file=target.cert, key_file=target.key_file)
     store = RemoteStore(
         RemoteOptions(

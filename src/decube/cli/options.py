@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from decube.cli.client_tls import ClientTls
 from decube.cli.output import OutputFormat
 from decube.cli.rest_client import DEFAULT_ADDRESS, RestClient
 from decube.kit.durations import Duration, parse_duration
@@ -32,19 +33,25 @@ Timeout = Annotated[
         help="How long one request may take.",
     ),
 ]
+Address = Annotated[
+    str,
+    Parameter(
+        env_var="DECUBE_ADDRESS",
+        help="URL of the REST API; without a scheme it is https where a certificate is named, "
+        "else http.",
+        group="Connection",
+    ),
+]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Node:
-    """Which node is called, and how long it may take."""
+class Node(ClientTls):
+    """Which node is called, how it is trusted, and how long it may take."""
 
-    address: Annotated[
-        str,
-        Parameter(env_var="DECUBE_ADDRESS", help="URL of the REST API.", group="Connection"),
-    ] = DEFAULT_ADDRESS
+    address: Address = DEFAULT_ADDRESS
     timeout: Annotated[Timeout, Parameter(group="Connection")] = TIMEOUT_DEFAULT
 
     def client(self) -> RestClient:
         """Return a client of the node."""
-        return RestClient(self.address, self.timeout.seconds)
+        return RestClient(self.address, self.timeout.seconds, self)

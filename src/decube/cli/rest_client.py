@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from decube.cli.client_tls import refused_handshake
 from decube.kit.errors import (
     ANSWERS,
     Compacted,
@@ -26,7 +27,9 @@ from decube.kit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DEFAULT_ADDRESS: Final = "http://127.0.0.1:8080"
+    from decube.cli.client_tls import ClientTls
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:8080"
 PODS: Final = "/api/v1/pods"
 LEASES: Final = "/api/v1/leases"
 _OK_BELOW: Final = 300
@@ -36,18 +39,27 @@ _KINDS: Final = {kind.code: kind for kind in ANSWERS}
 class RestClient:
     """Calls one node. Each request is a connection of its own; nothing is retried."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
-        parts = urlsplit(address if "://" in address else f"http://{address}")
+    def __init__(self, address: str, timeout_s: float, tls: ClientTls | None = None) -> None:
+        is_tls_meant = tls is not None and tls.is_given
+        scheme = "https" if is_tls_meant else "http"
+        parts = urlsplit(address if "://" in address else f"{scheme}://{address}")
         try:
             port = parts.port
         except ValueError:
             port = -1
         if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
             raise Invalid(
-                f'"{address}" is not an address: write it like {DEFAULT_ADDRESS}', field="address"
+                f'"{address}" is not an address: write it like http://{DEFAULT_ADDRESS}',
+                field="address",
+            )
+        if parts.scheme == "http" and is_tls_meant:
+            raise Invalid(
+                f"certificates are of no use on {address}: write https://", field="address"
             )
         self.address = f"{parts.scheme}://{parts.netloc}"
-        self._secure = parts.scheme == "https"
+        self._context: ssl.SSLContext | None = None
+        if parts.scheme == "https":
+            self._context = ssl.create_default_context() if tls is None else tls.context()
         self._host = parts.hostname
         self._port = port
         self._base = parts.path.rstrip("/")
@@ -98,6 +110,8 @@ class RestClient:
                     headers={} if body is None else {"Content-Type": "application/json"},
                 )
                 answer = connection.getresponse()
+            except ssl.SSLError as error:
+                raise refused_handshake(self.address, error) from error
             except OSError as error:
                 raise Unavailable(f"cannot reach {self.address}: {_why(error)}") from error
             except http.client.HTTPException as error:
@@ -111,12 +125,9 @@ class RestClient:
             connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
-        if self._secure:
+        if self._context is not None:
             return http.client.HTTPSConnection(
-                self._host,
-                self._port,
-                timeout=self._timeout_s,
-                context=ssl.create_default_context(),
+                self._host, self._port, timeout=self._timeout_s, context=self._context
             )
         return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
 
@@ -149,6 +160,13 @@ def _told(told: Mapping[str, Any], status: int) -> DecubeError:
     """Make the error that the server told."""
     message = str(told.get("message", f"the server answered {status}"))
     details = dict(told.get("details") or {})
+    if told.get("code") == "tls_required":
+        return Invalid(
+            "the node speaks TLS",
+            field="address",
+            hint="name its CA by --cacert or DECUBE_CACERT, and https:// in --address if it is "
+            "given",
+        )
     kind = _KINDS.get(str(told.get("code")), Internal)
     if kind is Compacted:
         return Compacted(message, compact_revision=int(details.get("compact_revision", 0)))

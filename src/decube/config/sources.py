@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Read by the client commands, not by the node.
 CLIENT_VARIABLES: Final = {
     "DECUBE_ADDRESS": "the REST API that client commands call (`--address`)",
+    "DECUBE_CACERT": "the CA that client commands trust (`--cacert`)",
+    "DECUBE_CERT": "the certificate that client commands show (`--cert`)",
     "DECUBE_CONFIG": "the configuration file of `decube up` and `decube config` (`--config`)",
     "DECUBE_ENDPOINTS": "the etcd endpoints that `decube kv` calls (`--endpoints`)",
     "DECUBE_LEASE_ID": "tells a command under `decube leases run` its lease",

@@ -41,6 +41,7 @@ def modules_after(*arguments: str) -> set[str]:
         ["pods", "watch", "--address", "127.0.0.1:1"],
         ["kv", "get", "a", "--endpoints", "127.0.0.1:1", "--timeout", "100ms"],
         ["config", "check"],
+        ["certs", "issue", "--name", "a"],
     ],
     ids=" ".join,
 )
