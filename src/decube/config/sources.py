@@ -26,6 +26,7 @@ CLIENT_VARIABLES: Final = {
     "DECUBE_CERT": "the certificate that client commands show (`--cert`)",
     "DECUBE_CONFIG": "the configuration file of `decube up` and `decube config` (`--config`)",
     "DECUBE_ENDPOINTS": "the etcd endpoints that `decube kv` calls (`--endpoints`)",
+    "DECUBE_KEY": "the private key of that certificate (`--key`)",
     "DECUBE_LEASE_ID": "tells a command under `decube leases run` its lease",
     "DECUBE_FENCING_TOKEN": "tells it that lease's fencing token",
 }
