@@ -20,6 +20,7 @@ __all__ = [
     "Image",
     "ImageDecoder",
     "ImageEncoder",
+    "ImageInstaller",
     "LogQueue",
     "RangeAnswer",
     "StoreError",
@@ -204,6 +205,9 @@ class Engine:
         that `hash_kv` covers. Kind: `too_many_requests`, with very many open.
         """
 
+    def open_installer(self, mode: str) -> ImageInstaller:
+        """Begin to install an image, which changes nothing yet; `mode` is `restore` or `reseed`."""
+
     def close(self) -> None:
         """Make durable and answer what is queued, end watches, release the lock. Blocks.
 
@@ -348,6 +352,27 @@ class ImageEncoder:
 
     def finish(self) -> bytes:
         """End the image and take the rest."""
+
+@final
+class ImageInstaller:
+    """An image on its way into the store. Dropping it gives it up.
+
+    Kinds: `corrupt` (offset) and `newer_format` for the image, `io` (path, errno), `not_primary`
+    and `not_standby` for a store whose role it does not suit. All calls belong off the event loop.
+    """
+
+    def push(self, data: bytes) -> None:
+        """Take the next bytes, check them, and write them beside the store."""
+
+    def commit(self) -> tuple[int, int, int]:
+        """Install it and return the revision, sequence number and term that the store is at.
+
+        With `restore` the data is what was live in the image, at a revision above all that the
+        store ever handed out. With `reseed` everything is the image's. Watches end as compacted.
+        """
+
+    def close(self) -> None:
+        """Give it up. Closing twice is fine, and so is closing what was committed."""
 
 @final
 class ImageDecoder:

@@ -17,6 +17,7 @@ use crate::convert::{self, TxnArguments};
 use crate::errors;
 use crate::image::PyImage;
 use crate::inbox::{Inbox, WatchNotice};
+use crate::installer::PyImageInstaller;
 use crate::listener::PyEtcdListener;
 use crate::options::{EngineOptions, ListenerOptions};
 use crate::owned::Owned;
@@ -232,6 +233,10 @@ impl PyEngine {
         let store = self.open_store()?;
         let image = py.detach(|| store.engine.image(history));
         image.map(PyImage::new).map_err(|error| self.refused(&error))
+    }
+
+    fn open_installer(&self, py: Python<'_>, mode: &str) -> PyResult<PyImageInstaller> {
+        PyImageInstaller::begin(py, &self.open_store()?.engine, mode)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use decube_engine::{Error, ImageError, OpenError, WatchRefused};
+use decube_engine::{Error, ImageError, InstallError, OpenError, WatchRefused};
 use decube_etcd_api::ServeError;
 use pyo3::PyErrArguments;
 use pyo3::create_exception;
@@ -128,6 +128,19 @@ pub(crate) fn bad_image(error: &ImageError) -> PyErr {
         ),
     };
     raise(kind, error.to_string(), attributes)
+}
+
+/// An image that was not installed.
+pub(crate) fn not_installed(error: &InstallError) -> PyErr {
+    match error {
+        InstallError::Image(error) => bad_image(error),
+        InstallError::Io(failure) => {
+            let path = Attribute::Text(failure.path.display().to_string());
+            io_failed(&failure.to_string(), &failure.source, vec![("path", path)])
+        }
+        InstallError::Refused(error) => refused(error, 0),
+        InstallError::Moved => raise("moved", error.to_string(), Vec::new()),
+    }
 }
 
 /// A store that cannot be opened.

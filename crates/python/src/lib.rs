@@ -14,6 +14,7 @@ mod errors;
 mod image;
 mod image_codec;
 mod inbox;
+mod installer;
 mod listener;
 mod logs;
 mod options;
@@ -39,6 +40,8 @@ mod _native {
     use crate::image::PyImage;
     #[pymodule_export]
     use crate::image_codec::{PyImageDecoder, PyImageEncoder};
+    #[pymodule_export]
+    use crate::installer::PyImageInstaller;
     #[pymodule_export]
     use crate::listener::PyEtcdListener;
     #[pymodule_export]

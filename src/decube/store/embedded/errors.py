@@ -20,6 +20,7 @@ from decube.kit.errors import (
     Internal,
     Invalid,
     NotFound,
+    NotLeader,
     TooLarge,
     Unavailable,
     Unimplemented,
@@ -48,6 +49,10 @@ def translate(error: StoreError) -> DecubeError:
 
 def _invalid(field: str) -> Make:
     return lambda message, _: Invalid(message, field=field)
+
+
+def _unavailable(reason: str) -> Make:
+    return lambda message, attributes: Unavailable(message, reason=reason, **attributes)
 
 
 def _closed(message: str, attributes: Attributes) -> DecubeError:
@@ -83,7 +88,13 @@ _BY_KIND: Mapping[str, Make] = {
     "request_too_large": lambda message, attributes: TooLarge(
         message, limit_bytes=int(attributes["limit_bytes"])
     ),
-    "image_lost": lambda message, _: Unavailable(message, reason="image_lost"),
+    "image_lost": _unavailable("image_lost"),
+    "not_primary": lambda message, _: NotLeader(message),
+    "not_standby": _unavailable("not_standby"),
+    "frame_gap": _unavailable("frame_gap"),
+    "frame_unfit": _unavailable("frame_unfit"),
+    "moved": _unavailable("moved"),
+    "no_log": lambda message, _: Unimplemented(message),
     "latched": lambda message, _: Unavailable(message, reason="latched"),
     "closed": _closed,
     "forked": _closed,

@@ -1,13 +1,16 @@
-"""An image of the embedded store, read from the engine a piece at a time on a worker thread."""
+"""Images of the embedded store, out of it and into it, a piece at a time on a worker thread."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from decube import _native
 from decube.store.embedded.errors import translate
 from decube.store.types import Revision
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
 
 PIECE_BYTES = 1024 * 1024
 
@@ -34,3 +37,18 @@ class EmbeddedImage:
     async def close(self) -> None:
         """Let go of what the engine keeps for it."""
         await asyncio.to_thread(self._native.close)
+
+
+async def install_image(
+    engine: _native.Engine, mode: Literal["restore", "reseed"], pieces: AsyncIterable[bytes]
+) -> Revision:
+    """Install an image; what the extension module raises goes through."""
+    installer = await asyncio.to_thread(engine.open_installer, mode)
+    try:
+        async for piece in pieces:
+            await asyncio.to_thread(installer.push, piece)
+        # It cannot be taken back once begun: a caller that is cancelled abandons the answer.
+        revision, _, _ = await asyncio.shield(asyncio.to_thread(installer.commit))
+    finally:
+        await asyncio.to_thread(installer.close)
+    return Revision(revision)

@@ -19,7 +19,7 @@ from decube import _native
 from decube.kit.errors import Closed, Exhausted, NotFound
 from decube.store.embedded.codec import decode_key_values, decode_txn, encode_txn
 from decube.store.embedded.errors import translate
-from decube.store.embedded.image import EmbeddedImage
+from decube.store.embedded.image import EmbeddedImage, install_image
 from decube.store.embedded.watch import EmbeddedWatch
 from decube.store.types import (
     NO_LEASE,
@@ -29,11 +29,11 @@ from decube.store.types import (
     RangeResult,
     Revision,
     StoreStatus,
-    lease_text,
+    lease_not_found,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 
     from decube.store.embedded.options import EmbeddedOptions, EtcdListenerOptions
     from decube.store.protocol import StoreImage
@@ -141,21 +141,29 @@ class EmbeddedStore:
             lambda ticket: self._engine.submit_lease_keep_alive(ticket, lease_id)
         )
         if ttl_s <= 0:
-            raise NotFound(f"lease {lease_text(lease_id)} is not there, or has expired")
+            raise lease_not_found(lease_id)
         return ttl_s
 
     async def lease_revoke(self, lease_id: LeaseId) -> Revision:
         """End a lease; see `Store.lease_revoke`."""
-        return Revision(
-            await self._submit(lambda ticket: self._engine.submit_lease_revoke(ticket, lease_id))
-        )
+        try:
+            return Revision(
+                await self._submit(
+                    lambda ticket: self._engine.submit_lease_revoke(ticket, lease_id)
+                )
+            )
+        except NotFound as error:
+            raise lease_not_found(lease_id) from error
 
     async def lease_status(self, lease_id: LeaseId, *, with_keys: bool = False) -> LeaseStatus:
         """Look at a lease; see `Store.lease_status`."""
         try:
             remaining_s, granted_s, keys = self._engine.lease_status(lease_id, with_keys)
         except _native.StoreError as error:
-            raise translate(error) from None
+            failure = translate(error)
+            raise (
+                lease_not_found(lease_id) if isinstance(failure, NotFound) else failure
+            ) from None
         return LeaseStatus(lease_id, remaining_s, granted_s, tuple(keys))
 
     async def leases(self) -> tuple[LeaseId, ...]:
@@ -180,6 +188,19 @@ class EmbeddedStore:
             yield image
         finally:
             await image.close()
+
+    async def restore(self, pieces: AsyncIterable[bytes]) -> Revision:
+        """Go back to what was live in an image, and return the store's new revision.
+
+        It is above all that were ever handed out, and what was before it is compacted: watches end
+        so. Nothing is changed until all of the image was read and found good, and nothing if this
+        is cancelled before. Raises `Corrupt`, `Unimplemented` for a newer format, `Exhausted` and
+        `Denied` when it cannot be written, and `NotLeader` on a standby.
+        """
+        try:
+            return await install_image(self._engine, "restore", pieces)
+        except _native.StoreError as error:
+            raise translate(error) from None
 
     async def status(self) -> StoreStatus:
         """Tell what the store is and how big."""
