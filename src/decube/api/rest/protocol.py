@@ -1,6 +1,8 @@
 """HTTP/1.1 with deadlines and bounds, which uvicorn's protocol has not.
 
-* A request has arrived whole `timeout_s` after its first byte, or the connection's; else 408.
+* A request has arrived whole `timeout_s` after its first byte, or the connection's; else 408. One
+  whose body is a stream, to a path that ends with `streamed_suffix`, may take longer as a whole:
+  only its next bytes may not, except while they are not wanted yet.
 * A client that takes nothing at all of what is written for `timeout_s` is cut off. One that reads,
   however slowly, is not: a healthy watch never ends here.
 * Request line and headers have a size limit (431); bytes that are not HTTP get a 400.
@@ -41,6 +43,7 @@ class Bounds:
     header_bytes_max: int
     connections_max: int
     new_request_id: Callable[[], str]
+    streamed_suffix: bytes
 
 
 class _HeadersTooLargeError(Exception):
@@ -62,6 +65,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._bounds = bounds
         self._in_head = True
         self._in_message = False
+        self._is_streamed = False
         self._head_bytes = 0
         self._head_too_large = False
         self._request_deadline: asyncio.TimerHandle | None = None
@@ -101,6 +105,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         elif not self._in_message:
             self._disarm_request()
         else:
+            if self._is_streamed:
+                self._disarm_request()
             self._arm_request()
 
     def on_message_begin(self) -> None:
@@ -115,11 +121,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_too_large = True
             raise _HeadersTooLargeError
         self._in_head = False
+        self._is_streamed = self.url.partition(b"?")[0].endswith(self._bounds.streamed_suffix)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Note that the request has arrived whole."""
         self._in_message = False
+        self._is_streamed = False
         self._in_head = True
         self._head_bytes = 0
         super().on_message_complete()
@@ -141,6 +149,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _on_overdue(self) -> None:
         self._request_deadline = None
         if self.transport.is_closing():
+            return
+        if self._is_streamed and self.flow.read_paused:
+            self._arm_request()
             return
         if not self._in_message or self._is_answering():
             self._close()

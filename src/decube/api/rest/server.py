@@ -18,6 +18,7 @@ from decube.api.rest.app import create_app
 from decube.api.rest.drain import Drain
 from decube.api.rest.front import Front
 from decube.api.rest.protocol import BoundedHttpProtocol, Bounds
+from decube.api.rest.snapshots import STREAMED_SUFFIX
 from decube.api.rest.tls import Handshakes, TlsProtocol
 from decube.kit.addresses import Address
 
@@ -58,6 +59,7 @@ class RestServer:
             header_bytes_max=options.header_bytes_max,
             connections_max=options.connections_max,
             new_request_id=self._dependencies.ids.request_id,
+            streamed_suffix=STREAMED_SUFFIX,
         )
         config = uvicorn.Config(
             app,

@@ -39,6 +39,7 @@ SNAPSHOT_PATH = "/api/v1/snapshots/{id:str}"
 ARCHIVE_PATH = "/api/v1/snapshots/{id:str}/archive"
 LIST_PARAMETERS = ("limit", "continue")
 CREATE_PARAMETERS = ("wait",)
+STREAMED_SUFFIX = b"/archive"
 ARCHIVE_TYPES = ("application/octet-stream", "application/x-tar")
 
 _OK, _CREATED, _ACCEPTED, _UNSUPPORTED_MEDIA_TYPE = 200, 201, 202, 415
