@@ -15,6 +15,7 @@ from decube.cli.kv_output import (
     KvOutput,
     PrintKvOutput,
     as_object,
+    print_event_head,
     print_events,
     print_pairs,
 )
@@ -183,6 +184,7 @@ def watch(
 
     async def follow(store: Store) -> None:
         async with store.watch(request) as batches:
+            print_event_head(output)
             async for batch in batches:
                 print_events(batch.events, output)
 

@@ -46,6 +46,12 @@ def print_pairs(kvs: Sequence[KeyValue], output: str, *, keys_only: bool = False
                 write_bytes(kv.value + b"\n")
 
 
+def print_event_head(output: str) -> None:
+    """Print what stands above the changes that come."""
+    if output == "table":
+        print_line(_aligned("EVENT", "REVISION", "KEY"))
+
+
 def print_events(events: Sequence[Event], output: str) -> None:
     """Print changes, each at once."""
     for event in events:
@@ -53,7 +59,7 @@ def print_events(events: Sequence[Event], output: str) -> None:
         if output in ("json", "yaml"):
             print_line(json.dumps(_event(verb, event), ensure_ascii=False))
         elif output == "table":
-            print_line(f"{verb:6}  {event.kv.mod_revision:>10}  {_shown(event.kv.key)}")
+            print_line(_aligned(verb, str(event.kv.mod_revision), _shown(event.kv.key)))
         elif output == "name":
             write_bytes(event.kv.key + b"\n")
         else:
@@ -61,6 +67,10 @@ def print_events(events: Sequence[Event], output: str) -> None:
             lines = [verb.encode(), *previous, event.kv.key]
             lines += [] if event.deleted else [event.kv.value]
             write_bytes(b"\n".join(lines) + b"\n")
+
+
+def _aligned(verb: str, revision: str, key: str) -> str:
+    return f"{verb:6}  {revision:>10}  {key}"
 
 
 def _event(verb: str, event: Event) -> dict[str, Any]:

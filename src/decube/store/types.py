@@ -10,6 +10,8 @@ from typing import NewType
 
 import msgspec
 
+from decube.kit.errors import NotFound
+
 Revision = NewType("Revision", int)
 LeaseId = NewType("LeaseId", int)
 
@@ -20,6 +22,11 @@ LATEST = Revision(0)
 def lease_text(lease: LeaseId) -> str:
     """Write a lease's identity as etcdctl does: 16 hexadecimal digits."""
     return f"{lease & (1 << 64) - 1:016x}"
+
+
+def lease_not_found(lease: LeaseId) -> NotFound:
+    """Return the error for a lease that does not live."""
+    return NotFound(f"lease {lease_text(lease)} is not there, or has expired")
 
 
 class KeyRange(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from tests.support.stores import Scene, take_events
 from decube.kit.errors import AlreadyExists, Invalid, NotFound
 from decube.kit.ids import RandomIds
 from decube.store.limits import LEASE_TTL_S_MAX
-from decube.store.types import LeaseId, Put, RangeRequest
+from decube.store.types import LeaseId, Put, RangeRequest, lease_text
 
 LONG_TTL_S = 600
 
@@ -124,7 +124,8 @@ async def test_an_unknown_lease_is_not_found(scene: Scene) -> None:
         scene.store.lease_keep_alive(unknown),
         scene.store.lease_revoke(unknown),
         scene.store.lease_status(unknown),
-        scene.do(Put(scene.key("a"), b"v", unknown)),
     ):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match=f"^lease {lease_text(unknown)} is not there"):
             await call
+    with pytest.raises(NotFound):
+        await scene.do(Put(scene.key("a"), b"v", unknown))

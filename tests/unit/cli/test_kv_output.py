@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from decube.cli.kv_output import print_pairs
-from decube.store.types import KeyValue, Revision
+from decube.cli.kv_output import print_event_head, print_events, print_pairs
+from decube.store.types import Event, KeyValue, Revision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,3 +28,15 @@ def test_a_table_has_one_line_a_key_whatever_its_bytes(
     print_pairs([KeyValue(b"key", value, one, one, 1)], "table")
     _head, row = capsys.readouterr().out.splitlines()
     assert row.split()[:2] == ["key", shown]
+
+
+def test_a_table_of_changes_has_its_head_above_its_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_event_head("table")
+    kv = KeyValue(b"key", b"value", Revision(1), Revision(12), 1)
+    print_events([Event(kv), Event(kv, deleted=True)], "table")
+    head, put, delete = capsys.readouterr().out.splitlines()
+    assert head.split() == ["EVENT", "REVISION", "KEY"]
+    assert (put.split(), delete.split()) == (["PUT", "12", "key"], ["DELETE", "12", "key"])
+    assert len({line.index(word) for line, word in ((head, "KEY"), (put, "key"))}) == 1

@@ -28,7 +28,7 @@ from decube.store.types import (
     LeaseStatus,
     Revision,
     StoreStatus,
-    lease_text,
+    lease_not_found,
 )
 
 if TYPE_CHECKING:
@@ -133,13 +133,16 @@ class RemoteStore:
         if not isinstance(answer, rpc.LeaseKeepAliveResponse):
             raise Unavailable("the store ended the stream")
         if answer.TTL <= 0:
-            raise NotFound(f"lease {lease_text(lease_id)} is not there, or has expired")
+            raise lease_not_found(lease_id)
         return answer.TTL
 
     async def lease_revoke(self, lease_id: LeaseId) -> Revision:
         """End a lease; see `Store.lease_revoke`."""
         message = rpc.LeaseRevokeRequest(ID=lease_id)
-        answer = await self._call(lambda member: member.lease.LeaseRevoke, message)
+        try:
+            answer = await self._call(lambda member: member.lease.LeaseRevoke, message)
+        except NotFound as error:
+            raise lease_not_found(lease_id) from error
         return Revision(answer.header.revision)
 
     async def lease_status(self, lease_id: LeaseId, *, with_keys: bool = False) -> LeaseStatus:
@@ -149,7 +152,7 @@ class RemoteStore:
             lambda member: member.lease.LeaseTimeToLive, message, idempotent=True
         )
         if answer.TTL < 0:
-            raise NotFound(f"lease {lease_text(lease_id)} is not there, or has expired")
+            raise lease_not_found(lease_id)
         return LeaseStatus(
             LeaseId(answer.ID), answer.TTL, answer.grantedTTL, tuple(sorted(answer.keys))
         )
