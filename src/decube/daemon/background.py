@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from decube.daemon.service_manager import keep_alive, watchdog_interval_s
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from decube.config.settings import Settings
     from decube.daemon.certificates import Certificates
     from decube.daemon.facts import NodeFacts
+    from decube.daemon.store_troubles import Troubles
     from decube.services.snapshots import SnapshotService
     from decube.store.protocol import Store
 
@@ -25,19 +28,37 @@ class Surroundings(NamedTuple):
     metrics: CollectorRegistry
     certificates: Certificates
     snapshots: SnapshotService
+    troubles: Troubles | None = None
 
 
 def start_background(
     surroundings: Surroundings, tasks: asyncio.TaskGroup
 ) -> list[asyncio.Task[None]]:
     """Start them all; cancelling one ends it in good order."""
-    started = _start_certificate_watch(surroundings, tasks)
+    started = _start_watchdog(tasks)
+    started += _start_certificate_watch(surroundings, tasks)
     started.append(_start_catalogue(surroundings, tasks))
     started.append(_start_snapshots(surroundings, tasks))
     if surroundings.settings.store.backend == "etcd":
         return [*started, _start_leadership(surroundings, tasks)]
     # A shared etcd compacts itself as its own flags say.
-    return [*started, *_start_compaction(surroundings, tasks)]
+    started += _start_compaction(surroundings, tasks)
+    return [*started, *_start_troubles(surroundings, tasks)]
+
+
+def _start_watchdog(tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    interval_s = watchdog_interval_s()
+    return [tasks.create_task(keep_alive(interval_s), name="watchdog")] if interval_s else []
+
+
+def _start_troubles(
+    surroundings: Surroundings, tasks: asyncio.TaskGroup
+) -> list[asyncio.Task[None]]:
+    if surroundings.troubles is None:
+        return []
+    from decube.daemon.store_troubles import tell_troubles  # noqa: PLC0415 - embedded stores
+
+    return [tasks.create_task(tell_troubles(surroundings.troubles), name="troubles")]
 
 
 def _start_catalogue(surroundings: Surroundings, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:

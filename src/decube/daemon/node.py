@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from decube.daemon.core_logs import CoreLogRelay
     from decube.daemon.data_directory import DataDirectory
     from decube.daemon.metrics import Statistics
+    from decube.daemon.store_troubles import Troubles
     from decube.services.snapshots import SnapshotService
     from decube.services.snapshots.ports import Restore
     from decube.store.protocol import Store
@@ -51,6 +52,7 @@ class Backend(NamedTuple):
     statistics: Statistics | None = None
     logs: CoreLogRelay | None = None
     restore: Restore | None = None
+    troubles: Troubles | None = None
 
 
 async def run_node(
@@ -79,7 +81,9 @@ async def run_node(
             snapshots = _snapshots(settings, directory.path, backend, store, metrics)
             resources.push_async_callback(snapshots.close)
             await _open_apis(settings, listeners, _services(store, metrics, snapshots), metrics)
-            surroundings = Surroundings(settings, facts, store, metrics, certificates, snapshots)
+            surroundings = Surroundings(
+                settings, facts, store, metrics, certificates, snapshots, backend.troubles
+            )
             background = start_background(surroundings, tasks)
             await _tell(loaded, directory, facts, store)
             ready.set()
@@ -109,7 +113,9 @@ async def _open_store(
     resources.push_async_callback(embedded.close)
     resources.push_async_callback(listeners.drain)
     await listeners.open_etcd(embedded)
-    return Backend(embedded, embedded.statistics, logs)
+    return Backend(
+        embedded, embedded.statistics, logs, embedded.restore, troubles=embedded.troubles
+    )
 
 
 def _metrics(backend: Backend, facts: NodeFacts, data_directory: Path) -> CollectorRegistry:

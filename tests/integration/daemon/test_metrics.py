@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import resource
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import grpc
 import httpx2
+from tests.support.peers import peer
 
 from decube.pb.decube import decube_pb2, decube_pb2_grpc
 
@@ -74,3 +78,24 @@ def test_a_node_tells_all_of_its_metrics(node: NodeProcess) -> None:
     assert not any("absent" in series or "no/such" in series for series in told), (
         "what clients send is no label"
     )
+
+
+def test_a_store_that_stopped_writing_is_told_by_metrics_and_log(node: NodeProcess) -> None:
+    node.ensure_started()
+    put = [peer("etcdctl"), f"--endpoints={node.etcd_address}", "put", "k", "v" * 100_000]
+    for _ in range(3):
+        assert subprocess.run(put, check=False, timeout=20).returncode == 0
+    assert samples(node)["decube_store_latched"] == 0
+    # The disk takes no more bytes there, as if it were broken; the node's own log is shorter.
+    resource.prlimit(node.pid, resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    assert subprocess.run(put, check=False, timeout=20).returncode != 0
+    assert samples(node)["decube_store_latched"] == 1
+    assert httpx2.get(f"http://{node.etcd_address}/readyz").status_code == 503
+    deadline = time.monotonic() + WAIT_S_MAX
+    while "takes no more writes" not in node.said():
+        assert time.monotonic() < deadline, "the log never told it"
+        time.sleep(0.05)  # noqa: TID251 - between two looks at another process
+    events = [json.loads(line) for line in node.log.read_text().splitlines() if line[:1] == "{"]
+    (told,) = [event for event in events if "takes no more writes" in event["event"]]
+    assert told["level"] == "error"
+    assert "File too large" in told["reason"]

@@ -1,0 +1,38 @@
+"""What goes wrong in the store is said once."""
+
+from __future__ import annotations
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from decube.daemon.store_troubles import LOOK_INTERVAL_S, tell_troubles
+from decube.kit.clock import ManualClock
+from decube.kit.errors import Closed
+
+
+async def test_each_trouble_is_told_once_and_a_new_one_again() -> None:
+    clock = ManualClock()
+    troubles: list[tuple[str | None, str | None]] = [
+        (None, None),
+        (None, "no room"),
+        (None, "no room"),
+        ("the disk failed", "no room"),
+        ("the disk failed", "another reason"),
+    ]
+
+    def look() -> tuple[str | None, str | None]:
+        if not troubles:
+            raise Closed("the store is closed")
+        return troubles.pop(0)
+
+    with capture_logs() as logged:
+        task = asyncio.create_task(tell_troubles(look, clock))
+        await asyncio.sleep(0)
+        await clock.advance(10 * LOOK_INTERVAL_S)
+        await task
+    assert [(event["log_level"], event["reason"]) for event in logged] == [
+        ("warning", "no room"),
+        ("error", "the disk failed"),
+        ("warning", "another reason"),
+    ]
