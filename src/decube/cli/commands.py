@@ -15,6 +15,7 @@ _COMMANDS = (
     "status",
     "pods",
     "leases",
+    "snapshots",
     "kv",
     "replication",
     "certs",
@@ -35,6 +36,7 @@ For example:
     decube status                              ask it how it is
     decube pods create web --label app=nginx   create a pod
     decube leases run --name x -- ./script.sh  run it in one place at a time
+    decube snapshots create                    take a snapshot of all of it
     decube kv put greeting hello               write to the store itself
     decube completion install                  complete commands by Tab
 

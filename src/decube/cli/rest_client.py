@@ -6,11 +6,11 @@ a larger HTTP library takes, and needs nothing of it.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from decube.cli.client_tls import refused_handshake
@@ -25,7 +25,7 @@ from decube.kit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from decube.cli.client_tls import ClientTls
 
@@ -33,7 +33,16 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:8080"
 PODS: Final = "/api/v1/pods"
 LEASES: Final = "/api/v1/leases"
 _OK_BELOW: Final = 300
+_PIECE_BYTES: Final = 1 << 20
 _KINDS: Final = {kind.code: kind for kind in ANSWERS}
+
+
+class Upload(NamedTuple):
+    """Bytes to be sent, and how many there are."""
+
+    content: Iterable[bytes]
+    size: int
+    media_type: str
 
 
 class RestClient:
@@ -77,11 +86,33 @@ class RestClient:
         with self._answer(method, path, query, body, self._timeout_s) as answer:
             return _decoded(answer.read(), answer.status)
 
-    @contextmanager
+    @contextlib.contextmanager
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[Iterator[Any]]:
         """Open a stream of JSON lines; it ends, or raises `Unavailable`, when the server goes."""
         with self._answer("GET", path, query, None, None) as answer:
             yield self._lines(answer)
+
+    def upload(self, path: str, upload: Upload) -> Any:  # noqa: ANN401 - what JSON holds
+        """Send bytes of any length and return the decoded answer."""
+        with self._answer("PUT", path, None, upload, self._timeout_s) as answer:
+            return _decoded(answer.read(), answer.status)
+
+    @contextlib.contextmanager
+    def download(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open bytes of a length that is told; they raise `Unavailable` when fewer come."""
+        with self._answer("GET", path, None, None, self._timeout_s) as answer:
+            size = int(answer.headers.get("Content-Length", 0))
+            yield size, self._pieces(answer, size)
+
+    def _pieces(self, answer: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
+        try:
+            while size and (piece := answer.read(min(size, _PIECE_BYTES))):
+                size -= len(piece)
+                yield piece
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"the answer of {self.address} broke off: {_why(error)}") from error
+        if size:
+            raise Unavailable(f"the answer of {self.address} broke off, {size} bytes are missing")
 
     def _lines(self, answer: http.client.HTTPResponse) -> Iterator[Any]:
         try:
@@ -91,7 +122,7 @@ class RestClient:
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"the stream from {self.address} broke: {_why(error)}") from error
 
-    @contextmanager
+    @contextlib.contextmanager
     def _answer(
         self,
         method: str,
@@ -101,14 +132,10 @@ class RestClient:
         read_timeout_s: float | None,
     ) -> Iterator[http.client.HTTPResponse]:
         connection = self._connection()
+        target = self._base + path + ("?" + urlencode(query) if query else "")
         try:
             try:
-                connection.request(
-                    method,
-                    self._base + path + ("?" + urlencode(query) if query else ""),
-                    body=None if body is None else json.dumps(body).encode(),
-                    headers={} if body is None else {"Content-Type": "application/json"},
-                )
+                _send(connection, method, target, body)
                 answer = connection.getresponse()
             except ssl.SSLError as error:
                 raise refused_handshake(self.address, error) from error
@@ -130,6 +157,19 @@ class RestClient:
                 self._host, self._port, timeout=self._timeout_s, context=self._context
             )
         return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+
+
+def _send(connection: http.client.HTTPConnection, method: str, target: str, body: object) -> None:
+    """Send a request; `body` is what JSON holds, None for none, or an `Upload`."""
+    if not isinstance(body, Upload):
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        connection.request(method, target, body=content, headers=headers)
+        return
+    headers = {"Content-Type": body.media_type, "Content-Length": str(body.size)}
+    # Who refuses it need not read it to its end: why is in the answer.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.request(method, target, body=body.content, headers=headers)
 
 
 def _decoded(text: bytes, status: int) -> Any:  # noqa: ANN401 - what JSON holds

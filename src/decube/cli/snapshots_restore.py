@@ -1,0 +1,176 @@
+"""`decube snapshots restore`: in place, into a new data directory, or into an empty etcd."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+
+from decube.cli.options import Node, Output
+from decube.cli.output import OutputFormat, print_line, print_object
+from decube.cli.progress import Report, progress_bar
+from decube.cli.snapshots_path import bare_id
+from decube.cli.snapshots_progress import with_progress
+from decube.kit.errors import Denied, Invalid
+
+_GROUP: Final = "Without a node"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Offline:
+    """Restoring where no node runs: what from, and where to."""
+
+    from_place: Annotated[
+        str,
+        Parameter(
+            name="--from",
+            help="LOCATION or LOCATION/ID: a folder, s3://, gs:// or az://. Without an ID the "
+            "newest snapshot in it.",
+            group=_GROUP,
+        ),
+    ] = ""
+    data_dir: Annotated[
+        Path | None,
+        Parameter(help="A new data directory to restore into; it must be empty.", group=_GROUP),
+    ] = None
+    to_endpoint: Annotated[
+        str,
+        Parameter(help="An empty etcd to fill: its endpoints, by commas.", group=_GROUP),
+    ] = ""
+    identity_file: Annotated[
+        Path | None,
+        Parameter(help="The age identity that opens an encrypted snapshot.", group=_GROUP),
+    ] = None
+    to_revision: Annotated[
+        int, Parameter(help="With --log-dir: up to and including this revision.", group=_GROUP)
+    ] = 0
+    to_time: Annotated[
+        str,
+        Parameter(
+            help="With --log-dir: up to and including this moment, like 2026-01-31T12:00:00Z.",
+            group=_GROUP,
+        ),
+    ] = ""
+    log_dir: Annotated[
+        Path | None,
+        Parameter(
+            help="What is left of the old node: its data directory, or that of its log.",
+            group=_GROUP,
+        ),
+    ] = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether any of it was given."""
+        return self != Offline()
+
+
+def restore(
+    snapshot: str = "",
+    /,
+    *,
+    skip_hash_check: Annotated[
+        bool, Parameter(negative=(), help="Do not compare the hashes of chunks and image.")
+    ] = False,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative=(), help="Do not ask.")] = False,
+    offline: Offline = Offline(),
+    node: Node = Node(),
+    output: Output = "table",
+) -> None:
+    r"""Put a snapshot back.
+
+    In place: the node's store then holds what the snapshot shows, at a
+    revision above all before, and watches are told to begin anew. What was
+    written since is gone. A damaged snapshot changes nothing (exit code 12).
+
+    Without a node: into a new data directory, on which a node is then
+    started. On top of the snapshot, what is left of the old log may be
+    replayed up to a point in time. Or into an empty etcd: what was
+    interrupted goes on when it is typed again.
+
+    For example:
+
+        decube snapshots restore snap-20260131T120000000Z-1f2e3d4c
+        decube snapshots restore --from s3://backups/prod --data-dir NEW
+        decube snapshots restore --from /srv/backups --data-dir NEW \
+            --log-dir OLD --to-time 2026-01-31T12:00:00Z
+        decube snapshots restore --from s3://backups --to-endpoint HOST:2379
+    """
+    if not offline.is_asked:
+        _in_place(snapshot, node, output, skip_hash_check=skip_hash_check, yes=yes)
+        return
+    _check_offline(snapshot, offline, skip_hash_check=skip_hash_check)
+    from decube.cli import snapshots_offline
+
+    with progress_bar("restoring", in_bytes=True) as report:
+        if offline.to_endpoint:
+            result = _run(snapshots_offline.fill_endpoint, offline, report, node)
+        else:
+            result = _run(snapshots_offline.fill_directory, offline, report, node)
+    _tell(result, output)
+
+
+def _run(work: Callable[..., Any], offline: Offline, report: Report, node: Node) -> dict[str, Any]:
+    import asyncio
+
+    result: dict[str, Any] = asyncio.run(work(offline, report, node))
+    return result
+
+
+def _in_place(
+    snapshot: str, node: Node, output: OutputFormat, *, skip_hash_check: bool, yes: bool
+) -> None:
+    if not snapshot:
+        raise Invalid(
+            "name the snapshot to restore in place, or a location by --from", field="snapshot"
+        )
+    snapshot_id = bare_id(snapshot)
+    if not yes and sys.stdin.isatty():
+        _ask(snapshot_id, node.address)
+    body = {"skip_hash_check": skip_hash_check}
+    result = with_progress(node, snapshot_id, "restore", "restoring", body)
+    _tell({"snapshot": snapshot_id, "revision": result["restored_revision"]}, output)
+
+
+def _ask(snapshot_id: str, address: str) -> None:
+    question = f"Replace all that the store at {address} holds by {snapshot_id}? [y/N] "
+    if input(question).strip().lower() not in ("y", "yes"):
+        raise Denied("nothing was restored: it was not confirmed")
+
+
+def _check_offline(snapshot: str, offline: Offline, *, skip_hash_check: bool) -> None:
+    """Refuse what does not go together."""
+    if snapshot:
+        raise Invalid(
+            f"where no node is asked, write the snapshot behind its location: --from "
+            f"{offline.from_place or 'LOCATION'}/{bare_id(snapshot)}",
+            field="snapshot",
+        )
+    if not offline.from_place:
+        raise Invalid("--from LOCATION is needed: where the snapshots are", field="from")
+    if bool(offline.data_dir) == bool(offline.to_endpoint):
+        raise Invalid("give either --data-dir or --to-endpoint", field="data_dir")
+    if skip_hash_check:
+        raise Invalid("hashes are always compared where no node is asked", field="skip_hash_check")
+    if offline.to_revision and offline.to_time:
+        raise Invalid("give either --to-revision or --to-time", field="to_time")
+    point = bool(offline.to_revision or offline.to_time)
+    if point and offline.to_endpoint:
+        raise Invalid("a point in time is restored into a data directory", field="to_endpoint")
+    if point != bool(offline.log_dir):
+        raise Invalid("--log-dir goes with --to-revision or --to-time", field="log_dir")
+
+
+def _tell(result: dict[str, Any], output: OutputFormat) -> None:
+    if output in ("json", "yaml"):
+        print_object(result, output)
+        return
+    print_line(f"snapshot/{result['snapshot']} restored")
+    if output == "name":
+        return
+    for key, value in result.items():
+        if key != "snapshot":
+            print_line(f"  {key.replace('_', ' ')}: {value}")
