@@ -15,16 +15,22 @@ def print_pods(pods: Sequence[Pod], output: OutputFormat) -> None:
             print_line(f"pod/{pod['name']}")
         return
     columns = ("NAMESPACE", "NAME", "STATUS", "NODE", "LABELS", "UPDATED", "VERSION")
-    print_table(columns, [row_of(pod) for pod in pods])
+    print_table(columns, [[cells_of(pod)[column] for column in columns] for pod in pods])
 
 
-def row_of(pod: Pod) -> tuple[str, ...]:
-    """Return a pod's cells."""
+def cells_of(pod: Pod) -> dict[str, str]:
+    """Return a pod's cells by column."""
     labels = ",".join(f"{key}={value}" for key, value in sorted((pod.get("labels") or {}).items()))
-    names = ("namespace", "name", "status", "node_name")
-    cells = [str(pod.get(name) or "-") for name in names]
-    changed = str(pod.get("updated_at") or "-")
-    return (*cells, labels or "-", changed, str(pod.get("resource_version") or "-"))
+    cells = {
+        "NAMESPACE": pod.get("namespace"),
+        "NAME": pod.get("name"),
+        "STATUS": pod.get("status"),
+        "NODE": pod.get("node_name"),
+        "LABELS": labels,
+        "UPDATED": pod.get("updated_at"),
+        "VERSION": pod.get("resource_version"),
+    }
+    return {column: str(cell or "-") for column, cell in cells.items()}
 
 
 def print_pod(pod: Pod, output: OutputFormat) -> None:

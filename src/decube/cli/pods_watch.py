@@ -16,13 +16,12 @@ from decube.cli.failures import tell
 from decube.cli.options import Node, Output
 from decube.cli.output import print_line, write_bytes
 from decube.cli.pods_options import Selection
-from decube.cli.pods_output import Pod, row_of
+from decube.cli.pods_output import Pod
+from decube.cli.pods_watch_table import ChangeTable
 from decube.cli.rest_client import PODS, RestClient
 from decube.kit.errors import Compacted, Unavailable
 
 Change = tuple[Literal["ADDED", "MODIFIED", "DELETED"], Pod]
-
-_WIDTHS = (8, 12, 24, 12, 12, 24, 20)
 
 
 def watch(
@@ -42,11 +41,14 @@ def watch(
         decube pods watch -A -l app=nginx -o json
     """
     following = Following(node.client(), selection.query())
+    table = ChangeTable(all_namespaces=selection.all_namespaces)
     if output == "table":
-        columns = ("EVENT", "NAMESPACE", "NAME", "STATUS", "NODE", "LABELS", "UPDATED", "VERSION")
-        print_line(_aligned(columns))
+        table.print_head()
     for change in following.changes(only_changes=only_changes):
-        _print_change(change, output)
+        if output == "table":
+            table.print_change(*change)
+        else:
+            _print_change(change, output)
 
 
 class Following:
@@ -140,13 +142,5 @@ def _print_change(change: Change, output: str) -> None:
 
         document = yaml.safe_dump({"type": kind, "pod": pod}, sort_keys=False, allow_unicode=True)
         write_bytes(b"---\n" + document.encode())
-    elif output == "name":
-        print_line(f"pod/{pod['name']}")
     else:
-        print_line(_aligned((kind, *row_of(pod))))
-
-
-def _aligned(cells: tuple[str, ...]) -> str:
-    """Align by fixed widths: what comes later is not known yet."""
-    padded = [cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=False)]
-    return "  ".join([*padded, *cells[len(padded) :]]).rstrip()
+        print_line(f"pod/{pod['name']}")
