@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from decube.cli.commands import app
-from decube.cli.failures import INTERRUPTED, PIPE_CLOSED
+from decube.cli.failures import INTERRUPTED, PIPE_CLOSED, RUN_MEANINGS
 from decube.config import describe
 from decube.daemon.exits import MEANINGS
 from decube.kit.errors import ANSWERS
@@ -48,6 +48,8 @@ def exit_codes() -> str:
     rows[2].append("The command line or the configuration is wrong.")
     for code, meaning in MEANINGS.items():
         rows[int(code)] = [f"`decube up`: {meaning}"]
+    for code, meaning in RUN_MEANINGS.items():
+        rows[code] = [f"`decube leases run`: {meaning}"]
     rows[INTERRUPTED] = ["Ended by Ctrl-C (128 + SIGINT)."]
     rows[PIPE_CLOSED] = ["Whoever read the output closed it, as `head` does (128 + SIGPIPE)."]
     table = "".join(f"| {code} | {' '.join(told)} |\n" for code, told in sorted(rows.items()))

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx2
 
 from tools.bench import loads, processes
+from tools.bench.leases import lease_lines
 from tools.bench.report import Row, Table, write
 
 ROUNDS = 3
@@ -123,10 +124,13 @@ def main() -> None:
     file_system = processes.require_real_disk(base)
     with tempfile.TemporaryDirectory(dir=base, prefix="bench-") as name:
         directory = Path(name)
-        starts = start_lines(directory, options.rounds)
+        sections = {
+            "Start and idle": start_lines(directory, options.rounds),
+            "Leases": lease_lines(directory),
+        }
         rows = store_rows(directory, options.rounds) + api_rows(directory, options.rounds)
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {file_system}"
-    table = Table(rows, starts, machine, options.rounds)
+    table = Table(rows, sections, machine, options.rounds)
     write(options.output, table)
     print(options.output.read_text())
 

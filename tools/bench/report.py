@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tools.bench.loads import Sample
@@ -66,7 +67,7 @@ class Table:
     """Everything that one run measured."""
 
     rows: list[Row]
-    starts: list[str]
+    sections: Mapping[str, list[str]]
     machine: str
     rounds: int
 
@@ -81,6 +82,8 @@ def write(path: Path, table: Table) -> None:
     """Write the page."""
     head = HEAD.format(machine=table.machine, rounds=table.rounds)
     rows = "\n".join(row.line() for row in table.rows)
-    starts = "\n".join(["", "## Start and idle", "", *table.starts, ""])
+    sections = "".join(
+        "\n".join(["", f"## {title}", "", *lines, ""]) for title, lines in table.sections.items()
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(head + rows + "\n" + starts + TAIL)
+    path.write_text(head + rows + "\n" + sections + TAIL)

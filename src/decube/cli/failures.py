@@ -19,8 +19,17 @@ from decube.kit.errors import (
 
 BAD_USAGE: Final = 2
 LEASE_LOST: Final = 124  # as `timeout` says it when it stops a command
+NOT_EXECUTABLE: Final = 126  # this and the next as shells, `env` and `timeout` say it
+NOT_FOUND: Final = 127
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
+
+RUN_MEANINGS: Final = {
+    LEASE_LOST: "The lease was lost, and the command was stopped.",
+    NOT_EXECUTABLE: "The command cannot be run.",
+    NOT_FOUND: "There is no such command.",
+}
+"""Beside the exit codes of the command that it runs."""
 
 _HINTS: Final[dict[type[DecubeError], str]] = {
     Unavailable: "is the node up? `decube up` starts one; --address or DECUBE_ADDRESS chooses it",

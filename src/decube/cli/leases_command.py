@@ -15,10 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from decube.cli.failures import NOT_EXECUTABLE, NOT_FOUND
 from decube.kit.errors import DecubeError
 
-NOT_EXECUTABLE: Final = 126
-NOT_FOUND: Final = 127
 _PR_SET_PDEATHSIG: Final = 1
 
 
