@@ -131,22 +131,23 @@ class Catalogue:
             await self.location.delete([stored.key for stored in found])
 
     async def sweep(
-        self, now: datetime, *, older_than_s: float, own: Collection[str]
+        self, now: datetime, *, older_than_s: float | None, own: Collection[str]
     ) -> Sequence[str]:
         """Remove what was begun and never finished; return its ids.
 
         Spared are the ids that this node writes (`own`), and whatever had an object written within
-        `older_than_s`: another node may be writing it. Whole snapshots lose unfinished files alone.
+        `older_than_s`: another node may be writing it. None is where no other node writes.
         """
         swept = []
-        youngest = now - timedelta(seconds=older_than_s)
         for snapshot_id in await self.ids():
             if snapshot_id in own:
                 continue
             found = await self.location.list_objects(self.folder(snapshot_id))
-            if not found or any(stored.modified_at > youngest for stored in found):
+            whole = any(stored.key == self._manifest_key(snapshot_id) for stored in found)
+            if whole or not found:
                 continue
-            if any(stored.key == self._manifest_key(snapshot_id) for stored in found):
+            youngest = max(stored.modified_at for stored in found)
+            if older_than_s is not None and youngest > now - timedelta(seconds=older_than_s):
                 continue
             await self.location.delete([stored.key for stored in found])
             swept.append(snapshot_id)

@@ -170,7 +170,7 @@ class SnapshotSchedule:
         return shown == (f"{status.cluster_id:016x}", str(status.revision))
 
     async def _sweep(self) -> None:
-        older_than_s = 0.0 if self._plan.exclusive else ABANDONED_AFTER_S
+        older_than_s = None if self._plan.exclusive else ABANDONED_AFTER_S
         swept = await self._service.catalogue.sweep(
             self._clock.now(), older_than_s=older_than_s, own=self._service.own_ids
         )
