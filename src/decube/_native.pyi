@@ -22,6 +22,7 @@ __all__ = [
     "ImageEncoder",
     "ImageInstaller",
     "LogQueue",
+    "OfflineRestore",
     "RangeAnswer",
     "StoreError",
     "Watch",
@@ -373,6 +374,35 @@ class ImageInstaller:
 
     def close(self) -> None:
         """Give it up. Closing twice is fine, and so is closing what was committed."""
+
+@final
+class OfflineRestore:
+    """Makes a store out of an image where none runs. Every call blocks.
+
+    Kinds: `corrupt` and `newer_format` for the image or a segment, `io`.
+    """
+
+    def __new__(cls) -> OfflineRestore: ...
+    def push(self, data: bytes) -> None:
+        """Take the next bytes of the image."""
+
+    def replay(
+        self, log_dir: PathLike[str] | str, to_revision: int | None, to_time_s: float | None
+    ) -> tuple[int, float]:
+        """Replay the log of a store that does not run on top of the whole image.
+
+        Up to a revision or a wall time in seconds; returns where that was. Kinds: `locked`,
+        `other_cluster` (path), `log_too_short` (begins), `image_too_new` and `log_ends` (revision,
+        time_s): how far the log reaches.
+        """
+
+    def create(self, options: _EngineOptions, keep_numbers: bool) -> dict[str, int]:
+        """Write what is live into the empty directories of these options.
+
+        Returns revision, restored_revision, restored_at_s, cluster_id, member_id, keys, leases.
+        Unless `keep_numbers` the revision is far above the restored one and all before is
+        compacted. Kinds: `not_empty` (path), `locked`.
+        """
 
 @final
 class ImageDecoder:

@@ -87,6 +87,9 @@ pub enum OpenError {
     /// Damage that is not a torn tail.
     #[error("{} is damaged at byte {offset}: {reason}; restore a snapshot or move the file away", path.display())]
     Corrupt { path: PathBuf, offset: u64, reason: String },
+    /// A store is to be made where something is already.
+    #[error("{} is not empty; choose a new directory", path.display())]
+    NotEmpty { path: PathBuf },
     /// Written by a newer version.
     #[error("{} has format version {found}, this program reads up to {supported}; use a newer one", path.display())]
     NewerFormat { path: PathBuf, found: u32, supported: u32 },

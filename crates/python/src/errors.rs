@@ -2,7 +2,9 @@
 
 use std::io;
 
-use decube_engine::{Error, ImageError, InstallError, OpenError, WatchRefused};
+use decube_engine::{
+    Error, ImageError, InstallError, OfflineError, OpenError, Point, WatchRefused,
+};
 use decube_etcd_api::ServeError;
 use pyo3::PyErrArguments;
 use pyo3::create_exception;
@@ -130,6 +132,28 @@ pub(crate) fn bad_image(error: &ImageError) -> PyErr {
     raise(kind, error.to_string(), attributes)
 }
 
+/// A store that was not made out of an image.
+pub(crate) fn not_made(error: &OfflineError) -> PyErr {
+    let (kind, attributes) = match error {
+        OfflineError::Image(error) => return bad_image(error),
+        OfflineError::Open(error) => return not_opened(error),
+        OfflineError::OtherCluster { path, .. } => {
+            ("other_cluster", vec![("path", Attribute::Text(path.display().to_string()))])
+        }
+        OfflineError::LogTooShort { begins, .. } => {
+            ("log_too_short", vec![("begins", Attribute::Number(begins.0))])
+        }
+        OfflineError::ImageTooNew { image } => ("image_too_new", point(image)),
+        OfflineError::LogEnds { reached } => ("log_ends", point(reached)),
+    };
+    raise(kind, error.to_string(), attributes)
+}
+
+fn point(point: &Point) -> Attributes {
+    let time_s = number(point.wall.as_secs());
+    vec![("revision", Attribute::Number(point.revision.0)), ("time_s", time_s)]
+}
+
 /// An image that was not installed.
 pub(crate) fn not_installed(error: &InstallError) -> PyErr {
     match error {
@@ -153,6 +177,7 @@ pub(crate) fn not_opened(error: &OpenError) -> PyErr {
         OpenError::Corrupt { path: at, offset, .. } => {
             ("corrupt", vec![path(at), ("offset", number(*offset))])
         }
+        OpenError::NotEmpty { path: at } => ("not_empty", vec![path(at)]),
         OpenError::NewerFormat { path: at, found, supported } => (
             "newer_format",
             vec![

@@ -17,6 +17,7 @@ mod inbox;
 mod installer;
 mod listener;
 mod logs;
+mod offline;
 mod options;
 mod owned;
 mod range;
@@ -46,6 +47,8 @@ mod _native {
     use crate::listener::PyEtcdListener;
     #[pymodule_export]
     use crate::logs::PyLogQueue;
+    #[pymodule_export]
+    use crate::offline::PyOfflineRestore;
     #[pymodule_export]
     use crate::range::PyRangeAnswer;
     #[pymodule_export]

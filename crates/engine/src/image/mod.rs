@@ -23,7 +23,7 @@ pub use reader::Image;
 
 pub(crate) use encoder::{PREFACE_BYTES, preface};
 pub(crate) use pins::Pins;
-pub(crate) use walk::{Extent, Walk};
+pub(crate) use walk::{Extent, Walk, read_key};
 
 #[cfg(test)]
 pub(crate) use tests::sample;

@@ -84,31 +84,37 @@ impl Walk {
         let mut items = Vec::new();
         let mut entries = state.index.range(&from, None);
         for entry in entries.by_ref().take(SLICE_KEYS) {
-            self.read(entry, &mut items);
+            read_key(entry, &self.head, self.extent, &mut items);
         }
         self.resume = entries.next().map(|entry| entry.key().into());
         Ok(Some(items))
     }
+}
 
-    /// What was compacted and is not yet dropped is left out: an image is exact, however far that
-    /// has come. Of the compacted versions the last stays, unless it is the end of the key; that
-    /// stays only at the compacted revision itself, for a watch that starts there.
-    fn read(&self, history: &KeyHistory, items: &mut Vec<ImageItem>) {
-        let compacted = self.head.compact_revision;
-        let stays = |record: &&Record| {
-            let watched = self.extent == Extent::History && record.mod_revision() == compacted;
-            !record.is_tombstone() || watched
-        };
-        let known = history.versions().filter(|r| r.mod_revision() <= self.head.revision);
-        let (mut base, mut newer) = (None, Vec::new());
-        for record in known {
-            if record.mod_revision() <= compacted {
-                base = Some(record);
-            } else {
-                newer.push(record);
-            }
+/// The versions of a key that belong to an image. What was compacted and is not yet dropped is left
+/// out: an image is exact, however far that has come. Of the compacted versions the last stays,
+/// unless it is the end of the key; that stays only at the compacted revision itself, for a watch
+/// that starts there.
+pub(crate) fn read_key(
+    history: &KeyHistory,
+    head: &ImageHead,
+    extent: Extent,
+    items: &mut Vec<ImageItem>,
+) {
+    let compacted = head.compact_revision;
+    let stays = |record: &&Record| {
+        let watched = extent == Extent::History && record.mod_revision() == compacted;
+        !record.is_tombstone() || watched
+    };
+    let known = history.versions().filter(|r| r.mod_revision() <= head.revision);
+    let (mut base, mut newer) = (None, Vec::new());
+    for record in known {
+        if record.mod_revision() <= compacted {
+            base = Some(record);
+        } else {
+            newer.push(record);
         }
-        let kept = base.filter(stays).into_iter().chain(newer);
-        items.extend(kept.cloned().map(ImageItem::Record));
     }
+    let kept = base.filter(stays).into_iter().chain(newer);
+    items.extend(kept.cloned().map(ImageItem::Record));
 }

@@ -10,10 +10,10 @@ use crate::error::OpenError;
 use crate::options::LogLocation;
 use crate::vfs::{Vfs, VfsFile, VfsLock};
 
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
 const ROLE: &str = "role";
-const SEGMENT_SUFFIX: &str = ".log";
+pub(crate) const SEGMENT_SUFFIX: &str = ".log";
 const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 const INSTALL_SUFFIXES: [(&str, LogBefore); 2] =
     [(".install", LogBefore::Kept), (".reseed", LogBefore::Removed)];
@@ -164,7 +164,8 @@ pub(crate) fn read_header(file: &dyn VfsFile, path: &Path) -> Result<Vec<u8>, Io
     Ok(window.at(0, HEADER_BYTES).named("read", path)?.to_vec())
 }
 
-fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn VfsLock>, OpenError> {
+/// Takes a directory for this process.
+pub(crate) fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn VfsLock>, OpenError> {
     let path = dir.join(LOCK);
     match vfs.lock(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -182,7 +183,8 @@ fn read_pid(vfs: &dyn Vfs, path: &Path) -> Option<u32> {
     std::str::from_utf8(text.get(..count)?).ok()?.trim().parse().ok()
 }
 
-fn sequence_of(name: &str, suffix: &str) -> Option<u64> {
+/// The number in a file's name.
+pub(crate) fn sequence_of(name: &str, suffix: &str) -> Option<u64> {
     let number = name.strip_suffix(suffix)?;
     (number.len() == 20).then(|| number.parse().ok()).flatten()
 }

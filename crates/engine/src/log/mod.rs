@@ -13,8 +13,10 @@
 //! After an IO error the log latches: nothing is retried, since after a failed `fdatasync` the
 //! operating system may hold pages that look clean and never reached the disk.
 
+mod archive;
 mod checkpoint;
 mod copy;
+mod create;
 mod failure;
 mod files;
 mod follow;
@@ -47,8 +49,10 @@ use self::frame::Place;
 use self::retention::{Catalog, SegmentEntry, Shared};
 use self::segment::{ActiveSegment, SegmentStart};
 
+pub(crate) use self::archive::{Archive, Written};
 pub use self::checkpoint::CheckpointWriter;
 pub use self::copy::{BadFrame, CopiedFrame, FrameReader};
+pub(crate) use self::create::NewStore;
 pub use self::failure::IoFailure;
 pub use self::follow::{FollowError, FrameBatch, LogFollower, Stamp};
 pub use self::header::FORMAT_VERSION;

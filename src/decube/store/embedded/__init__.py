@@ -6,7 +6,17 @@ Nothing outside this package imports the extension module.
 from __future__ import annotations
 
 from decube.store.embedded.logs import CoreLogs
+from decube.store.embedded.offline import ReplayLog, RestoredStore, restore_offline
 from decube.store.embedded.options import EmbeddedOptions, EtcdListenerOptions
 from decube.store.embedded.store import EmbeddedStore, EtcdListener
 
-__all__ = ["CoreLogs", "EmbeddedOptions", "EmbeddedStore", "EtcdListener", "EtcdListenerOptions"]
+__all__ = [
+    "CoreLogs",
+    "EmbeddedOptions",
+    "EmbeddedStore",
+    "EtcdListener",
+    "EtcdListenerOptions",
+    "ReplayLog",
+    "RestoredStore",
+    "restore_offline",
+]

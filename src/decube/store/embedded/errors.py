@@ -89,6 +89,11 @@ _BY_KIND: Mapping[str, Make] = {
         message, limit_bytes=int(attributes["limit_bytes"])
     ),
     "image_lost": _unavailable("image_lost"),
+    "not_empty": lambda message, attributes: AlreadyExists(message, **attributes),
+    "other_cluster": lambda message, attributes: Invalid(message, field="log_dir", **attributes),
+    "log_too_short": lambda message, attributes: Invalid(message, field="log_dir", **attributes),
+    "image_too_new": lambda message, attributes: Invalid(message, field="to", **attributes),
+    "log_ends": lambda message, attributes: Invalid(message, field="to", **attributes),
     "not_primary": lambda message, _: NotLeader(message),
     "not_standby": _unavailable("not_standby"),
     "frame_gap": _unavailable("frame_gap"),
