@@ -39,6 +39,7 @@ def modules_after(*arguments: str) -> set[str]:
         ["status", "--address", "127.0.0.1:1"],
         ["pods", "get", "a", "--address", "127.0.0.1:1"],
         ["pods", "watch", "--address", "127.0.0.1:1"],
+        ["leases", "run", "--name", "a", "--address", "127.0.0.1:1", "--", "true"],
         ["kv", "get", "a", "--endpoints", "127.0.0.1:1", "--timeout", "100ms"],
         ["config", "check"],
         ["certs", "issue", "--name", "a"],
@@ -52,6 +53,13 @@ def test_client_commands_import_nothing_of_the_server(arguments: list[str]) -> N
     assert not [name for name in modules if name in HEAVY]
 
 
-@pytest.mark.parametrize("arguments", [["version"], ["pods", "get", "a", "--address", "[::1]:1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["version"],
+        ["pods", "get", "a", "--address", "[::1]:1"],
+        ["leases", "list", "--address", "[::1]:1"],
+    ],
+)
 def test_commands_over_http_import_neither_grpc_nor_asyncio(arguments: list[str]) -> None:
     assert not modules_after(*arguments) & {"grpc", "asyncio", "yaml", "msgspec"}
