@@ -29,6 +29,7 @@ mod store;
 pub mod wire;
 mod worker;
 
+pub use decube_tls as tls;
 pub use options::ServeOptions;
 pub use server::{EtcdServer, ServeError};
 

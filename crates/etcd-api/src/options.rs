@@ -5,11 +5,15 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
+use decube_tls::TlsFiles;
+
 /// The settings of an [`crate::EtcdServer`].
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     /// Where to listen; port 0 takes a free one.
     pub address: SocketAddr,
+    /// The certificate to serve with; `None`: without TLS.
+    pub tls: Option<TlsFiles>,
     /// What members tell clients to connect to; empty: the address listened on.
     pub advertise_client_urls: Vec<String>,
     /// What members tell each other; told, not used.
@@ -47,6 +51,7 @@ impl ServeOptions {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             address,
+            tls: None,
             advertise_client_urls: Vec::new(),
             advertise_peer_urls: Vec::new(),
             member_name: "default".to_owned(),

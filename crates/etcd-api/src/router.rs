@@ -5,6 +5,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use decube_tls::ServerTls;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<[Arc<Counters>]>,
     pub(crate) health: tonic_health::server::HealthReporter,
     pub(crate) draining: CancellationToken,
+    /// What connections are made of; `None`: they are served as they are.
+    pub(crate) tls: Option<ServerTls>,
 }
 
 impl Router {

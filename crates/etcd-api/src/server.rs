@@ -3,6 +3,7 @@
 //! One listener for all workers, so that a second server on the same port is refused by the
 //! operating system instead of getting every other connection.
 
+use std::future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use decube_engine::Engine;
+use decube_tls::{ServerLimits, ServerTls, TlsError};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Semaphore, mpsc};
@@ -39,11 +41,15 @@ pub enum ServeError {
     /// The operating system refused a thread.
     #[error("cannot start the threads that serve {address}")]
     Start { address: SocketAddr, source: io::Error },
+    /// It cannot be served with these certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A running server. Dropping it stops it at once.
 pub struct EtcdServer {
     local_address: SocketAddr,
+    tls: Option<ServerTls>,
     draining: CancellationToken,
     aborting: CancellationToken,
     threads: Mutex<Threads>,
@@ -58,17 +64,20 @@ struct Threads {
 impl EtcdServer {
     /// Binds the address and serves the engine on it.
     pub fn start(engine: &Engine, mut options: ServeOptions) -> Result<Self, ServeError> {
+        let tls = options.tls.clone();
+        let tls = tls.map(|files| ServerTls::open(files, ServerLimits::default())).transpose()?;
         let listener = listen(options.address)?;
         let local_address = listener
             .local_addr()
             .map_err(|source| ServeError::Listen { address: options.address, source })?;
         if options.advertise_client_urls.is_empty() {
-            options.advertise_client_urls.push(format!("http://{local_address}"));
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            options.advertise_client_urls.push(format!("{scheme}://{local_address}"));
         }
         if options.advertise_peer_urls.is_empty() {
             options.advertise_peer_urls.push("http://localhost:2380".to_owned());
         }
-        Self::start_threads(engine, &Arc::new(options), listener, local_address)
+        Self::start_threads(engine, &Arc::new(options), listener, tls)
             .map_err(|source| ServeError::Start { address: local_address, source })
     }
 
@@ -76,8 +85,9 @@ impl EtcdServer {
         engine: &Engine,
         options: &Arc<ServeOptions>,
         listener: TcpListener,
-        local_address: SocketAddr,
+        tls: Option<ServerTls>,
     ) -> io::Result<Self> {
+        let local_address = listener.local_addr()?;
         let draining = CancellationToken::new();
         let aborting = CancellationToken::new();
         let counters: Arc<[_]> =
@@ -86,6 +96,7 @@ impl EtcdServer {
             counters: Arc::clone(&counters),
             health: tonic_health::server::HealthReporter::new(),
             draining: draining.clone(),
+            tls: tls.clone(),
         };
         let mut senders = Vec::new();
         let mut handles = Vec::new();
@@ -108,15 +119,22 @@ impl EtcdServer {
             shared,
         };
         handles.push(acceptor.start(listener, alive)?);
-        tracing::info!(address = %local_address, workers = options.workers, "etcd API is served");
+        let (workers, with_tls) = (options.workers, tls.is_some());
+        tracing::info!(address = %local_address, workers, with_tls, "etcd API is served");
         let threads = Mutex::new(Threads { handles, ended });
-        Ok(Self { local_address, draining, aborting, threads })
+        Ok(Self { local_address, tls, draining, aborting, threads })
     }
 
     /// Where clients connect to.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
         self.local_address
+    }
+
+    /// What connections are made of, if TLS is served.
+    #[must_use]
+    pub fn tls(&self) -> Option<&ServerTls> {
+        self.tls.as_ref()
     }
 
     /// Accepts nothing more, ends streams so that clients reconnect elsewhere, answers the calls
@@ -160,6 +178,14 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     })
 }
 
+/// Lets TLS follow its files; never ends.
+async fn follow_files(tls: Option<ServerTls>) {
+    match tls {
+        Some(tls) => tls.follow_files().await,
+        None => future::pending().await,
+    }
+}
+
 /// Hands connections to the workers in turn.
 struct Acceptor {
     workers: Vec<mpsc::Sender<Accepted>>,
@@ -173,7 +199,10 @@ impl Acceptor {
         listener: TcpListener,
         alive: sync_mpsc::Sender<()>,
     ) -> io::Result<thread::JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("etcd-api-files")
+            .build()?;
         thread::Builder::new().name("etcd-api-accept".to_owned()).spawn(move || {
             runtime.block_on(self.run(listener));
             drop(alive);
@@ -181,9 +210,10 @@ impl Acceptor {
     }
 
     async fn run(mut self, listener: TcpListener) {
-        let draining = self.shared.draining.clone();
+        let Shared { draining, tls, .. } = self.shared.clone();
         tokio::select! {
             () = self.accept(listener) => {}
+            () = follow_files(tls) => {}
             () = draining.cancelled() => {}
         }
         // Ends the streams of those who watch the server's health.

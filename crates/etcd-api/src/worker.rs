@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
-use crate::connection;
+use crate::connection::Connections;
 use crate::metrics::Counters;
 use crate::options::ServeOptions;
 use crate::router::{Router, Shared};
@@ -52,7 +52,7 @@ impl Worker {
         let router = Router::new(Arc::new(store), Arc::clone(&self.counters), &self.shared)
             .map_err(io::Error::other)?;
         let thread = thread::Builder::new().name(format!("etcd-api-{index}")).spawn(move || {
-            runtime.block_on(self.run(accepted, answers, Arc::new(router)));
+            runtime.block_on(self.run(accepted, answers, router));
             drop(runtime);
             drop(alive);
         })?;
@@ -63,31 +63,25 @@ impl Worker {
         self,
         mut accepted: mpsc::Receiver<Accepted>,
         answers: Arc<Answers>,
-        router: Arc<Router>,
+        router: Router,
     ) {
-        let builder = Arc::new(connection::builder(&self.options));
-        let connections = TaskTracker::new();
+        let connections = Arc::new(Connections::new(router, self.options, self.shared));
+        let open = TaskTracker::new();
         let dispatch = tokio::spawn(answers.dispatch());
         while let Some(Accepted { stream, permit }) = accepted.recv().await {
             let Ok(stream) = TcpStream::from_std(stream) else { continue };
             let counters = Arc::clone(&self.counters);
-            let served = connection::serve(
-                stream,
-                Arc::clone(&builder),
-                Arc::clone(&router),
-                Arc::clone(&self.options),
-                self.shared.draining.clone(),
-            );
-            connections.spawn(async move {
+            let served = Arc::clone(&connections).serve(stream);
+            open.spawn(async move {
                 counters.connections_opened.add(1);
                 served.await;
                 counters.connections_closed.add(1);
                 drop(permit);
             });
         }
-        connections.close();
+        open.close();
         tokio::select! {
-            () = connections.wait() => {}
+            () = open.wait() => {}
             () = self.aborting.cancelled() => {}
         }
         dispatch.abort();

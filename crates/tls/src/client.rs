@@ -27,6 +27,8 @@ impl ClientTls {
     /// certificate must name. Takes as long as the other side does.
     pub async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<Socket> {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        // Or the second short record of a request waits for the first one's acknowledgement.
+        stream.set_nodelay(true)?;
         let stream = TlsConnector::from(self.0.current()).connect(name, stream).await?;
         Ok(Socket::Tls(Box::new(stream.into())))
     }

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
+use decube_tls::Socket;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::pings::PingWatch;
 
@@ -30,13 +30,13 @@ const IDLE_BYTES_MAX: usize = 8 << 10;
 pub(super) struct Coalesced(Arc<Mutex<Inner>>);
 
 struct Inner {
-    stream: TcpStream,
+    stream: Socket,
     pending: BytesMut,
     pings: PingWatch,
 }
 
 impl Coalesced {
-    pub(super) fn new(stream: TcpStream, pings: PingWatch) -> Self {
+    pub(super) fn new(stream: Socket, pings: PingWatch) -> Self {
         Self(Arc::new(Mutex::new(Inner { stream, pending: BytesMut::new(), pings })))
     }
 
@@ -78,7 +78,8 @@ impl Inner {
         if self.pending.capacity() > IDLE_BYTES_MAX {
             self.pending = BytesMut::new();
         }
-        Poll::Ready(Ok(()))
+        // Of what was written, TLS may still hold something.
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn gather(&mut self, bytes: &[u8]) {

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 or HTTP/2, told apart by its first bytes.
+//! One connection: HTTP/1.1 or HTTP/2, told apart by its first bytes, with TLS or without.
 //!
 //! What h2 gives against hostile clients: a bound on streams reset before they were answered, on
 //! headers, on frames buffered, one answer at a time to pings (a client that does not read them is
@@ -10,6 +10,7 @@ mod frames;
 mod pings;
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -17,15 +18,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use decube_tls::Socket;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use crate::options::ServeOptions;
-use crate::router::Router;
+use crate::router::{Router, Shared};
 
 use self::calls::{AnswerBody, OpenCalls};
 use self::coalesce::Coalesced;
@@ -42,8 +44,95 @@ const SEND_BUFFER_BYTES: usize = 256 << 10;
 /// closing before would reset the connection, and the reason with it.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
-/// How connections are served.
-pub(crate) fn builder(options: &ServeOptions) -> Builder<TokioExecutor> {
+/// How one worker serves its connections.
+pub(crate) struct Connections {
+    builder: Builder<TokioExecutor>,
+    router: Arc<Router>,
+    options: Arc<ServeOptions>,
+    shared: Shared,
+}
+
+impl Connections {
+    pub(crate) fn new(router: Router, options: Arc<ServeOptions>, shared: Shared) -> Self {
+        Self { builder: builder(&options), router: Arc::new(router), options, shared }
+    }
+
+    /// Serves one connection until it ends, or, once draining, until its calls are answered.
+    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream) {
+        // Only the last frame of an answer is short, and it must not wait for an acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let greeted = tokio::select! {
+            greeted = self.greet(stream) => greeted,
+            () = self.shared.draining.cancelled() => return,
+        };
+        let ended = match greeted {
+            Ok(socket) => self.speak(socket).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+
+    /// Waits for the first byte, and makes TLS of the connection if that is spoken.
+    async fn greet(&self, stream: TcpStream) -> io::Result<Socket> {
+        timeout(self.options.first_byte_timeout, stream.readable()).await??;
+        let Some(tls) = &self.shared.tls else { return Ok(Socket::Plain(stream)) };
+        let client = stream.peer_addr();
+        // Boxed, because it is over soon and large, and the connection lives on without it.
+        Box::pin(tls.accept(stream)).await.inspect_err(|error| {
+            // Who only looks whether the port is open leaves without a word.
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                tracing::info!(?client, %error, "a TLS handshake failed");
+            }
+        })
+    }
+
+    /// Speaks HTTP.
+    async fn speak(&self, socket: Socket) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let calls = OpenCalls::default();
+        let pings = PingWatch::new(calls.clone(), self.options.client_ping_interval_min);
+        let stream = Coalesced::new(socket, pings);
+        let router = Arc::clone(&self.router);
+        let service = service_fn(move |request| {
+            let (answer, call) = (router.answer(request), calls.clone());
+            async move {
+                let response = answer.await?;
+                Ok::<_, Infallible>(response.map(|body| AnswerBody { body, _call: call }))
+            }
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream.clone()), service);
+        let mut connection = pin!(connection);
+        let mut leaving = pin!(self.shared.draining.cancelled());
+        let mut is_leaving = false;
+        let served = poll_fn(|context| {
+            if !is_leaving && leaving.as_mut().poll(context).is_ready() {
+                is_leaving = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            let served = connection.as_mut().poll(context);
+            // Not until here is anything written: all that this poll brought forth, at once.
+            match (stream.poll_drain(context), served) {
+                (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error.into())),
+                (_, served) => served,
+            }
+        });
+        match served.await {
+            Ok(()) => Ok(drain(&stream, self.options.ping_timeout).await?),
+            Err(error) => {
+                if stream.bid_farewell() {
+                    // Whether it was told or not, it goes.
+                    let _ = timeout(FAREWELL_TIME, dismiss(stream.clone())).await;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+fn builder(options: &ServeOptions) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -64,66 +153,11 @@ pub(crate) fn builder(options: &ServeOptions) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Serves one connection until it ends, or, once `draining`, until its calls are answered.
-pub(crate) async fn serve(
-    stream: TcpStream,
-    builder: Arc<Builder<TokioExecutor>>,
-    router: Arc<Router>,
-    options: Arc<ServeOptions>,
-    draining: CancellationToken,
-) {
-    // Only the last frame of an answer is short, and it must not wait for an acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
-    let first_byte = timeout(options.first_byte_timeout, stream.readable());
-    tokio::select! {
-        ready = first_byte => if !matches!(ready, Ok(Ok(()))) { return },
-        () = draining.cancelled() => return,
-    }
-    let calls = OpenCalls::default();
-    let stream =
-        Coalesced::new(stream, PingWatch::new(calls.clone(), options.client_ping_interval_min));
-    let service = service_fn(move |request| {
-        let (answer, call) = (router.answer(request), calls.clone());
-        async move {
-            let response = answer.await?;
-            Ok::<_, Infallible>(response.map(|body| AnswerBody { body, _call: call }))
-        }
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream.clone()), service);
-    let mut connection = pin!(connection);
-    let mut leaving = pin!(draining.cancelled_owned());
-    let mut is_leaving = false;
-    let served = poll_fn(|context| {
-        if !is_leaving && leaving.as_mut().poll(context).is_ready() {
-            is_leaving = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        let served = connection.as_mut().poll(context);
-        // Not until here is anything written: all that this poll brought forth, at once.
-        match (stream.poll_drain(context), served) {
-            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error.into())),
-            (_, served) => served,
-        }
-    });
-    let served = match served.await {
-        Ok(()) => drain(&stream, options.ping_timeout).await.map_err(Into::into),
-        Err(error) if stream.bid_farewell() => {
-            let farewell = async {
-                let drained = drain(&stream, FAREWELL_TIME).await;
-                poll_fn(|context| stream.poll_discard(context)).await;
-                drained
-            };
-            // Whether it was told or not, it goes.
-            let _ = timeout(FAREWELL_TIME, farewell).await;
-            Err(error)
-        }
-        Err(error) => Err(error),
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "connection ended");
-    }
+/// Sends the last word, and forgets what the client still sends until it leaves.
+async fn dismiss(mut stream: Coalesced) -> io::Result<()> {
+    stream.shutdown().await?;
+    poll_fn(|context| stream.poll_discard(context)).await;
+    Ok(())
 }
 
 /// Sends what is left of an ended connection, to a client that still reads.

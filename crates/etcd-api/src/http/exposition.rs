@@ -4,22 +4,28 @@ use std::fmt::{Display, Write};
 use std::sync::Arc;
 
 use decube_engine::Status;
+use decube_tls::ServerTls;
 use tonic::Code;
 
 use super::process;
 use crate::grpc::Method;
 use crate::metrics::Counters;
+use crate::router::Shared;
 use crate::store::Store;
 use crate::{ETCD_CLUSTER_VERSION, ETCD_VERSION};
 
 /// The whole page.
-pub(super) fn page(store: &Store, counters: &[Arc<Counters>]) -> String {
+pub(super) fn page(store: &Store, shared: &Shared) -> String {
+    let counters = &*shared.counters;
     let mut page = Page::default();
     server(&mut page, store, counters);
     let status = store.engine.status();
     keys(&mut page, &status, counters);
     log(&mut page, &status);
     network(&mut page, counters);
+    if let Some(tls) = &shared.tls {
+        certificate(&mut page, tls);
+    }
     methods(&mut page, counters);
     for (name, help, value) in process::metrics() {
         let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
@@ -148,6 +154,29 @@ fn network(page: &mut Page, counters: &[Arc<Counters>]) {
     let closed = sum(counters, |counters| counters.connections_closed.get());
     page.metric("decube_connections", Gauge, "Open connections.", opened.saturating_sub(closed));
     page.metric("decube_connections_total", Counter, "Connections accepted.", opened);
+}
+
+fn certificate(page: &mut Page, tls: &ServerTls) {
+    use Kind::{Counter, Gauge};
+    let status = tls.status();
+    page.metric(
+        "decube_tls_certificate_expiry_timestamp_seconds",
+        Gauge,
+        "When the certificate in use, or one that leads to its authority, ends.",
+        status.not_after_s,
+    );
+    page.metric(
+        "decube_tls_certificate_refused",
+        Gauge,
+        "Whether the certificate files hold something else, which cannot be used.",
+        u8::from(status.refused.is_some()),
+    );
+    page.metric(
+        "decube_tls_handshake_failures_total",
+        Counter,
+        "TLS handshakes that failed.",
+        tls.handshake_failures(),
+    );
 }
 
 fn methods(page: &mut Page, counters: &[Arc<Counters>]) {

@@ -91,7 +91,7 @@ impl Pages {
     }
 
     fn metrics(&self, _uri: &Uri, _counters: &Counters) -> Response<ReplyBody> {
-        let page = exposition::page(&self.store, &self.shared.counters);
+        let page = exposition::page(&self.store, &self.shared);
         text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
     }
 }

@@ -1,5 +1,7 @@
 //! The wire contract over loopback: real clients, a real server, the engine in memory.
 
+#[path = "../../../tls/tests/it/authority.rs"]
+mod authority;
 mod drain;
 mod http;
 mod kv;
@@ -8,5 +10,6 @@ mod limits;
 mod maintenance;
 mod pings;
 mod served;
+mod tls;
 mod txn;
 mod watch;
