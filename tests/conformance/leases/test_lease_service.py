@@ -15,7 +15,7 @@ from decube.kit.errors import AlreadyExists, Conflict, Invalid, NotFound
 from decube.model.lease import TTL_S_DEFAULT, TTL_S_MAX, TTL_S_MIN, LeaseView
 from decube.services.leases import LeaseDraft, LeaseService
 from decube.services.leases.names import name_key
-from decube.store.types import Delete, KeyRange, LeaseId, Put, Txn
+from decube.store.types import Delete, KeyRange, LeaseId, Put, RangeRequest, Txn
 
 if TYPE_CHECKING:
     from tests.support.stores import Scene
@@ -203,6 +203,9 @@ async def test_a_name_whose_lease_was_deleted_by_hand_is_free(
     taken, resumed = await leases.create(draft("b", name=name))
     assert not resumed
     assert taken.fencing_token > lost.fencing_token
+    request = RangeRequest(range=KeyRange(name_key(name)))
+    (row,) = (await scene.store.range(request)).kvs
+    assert row.create_revision == taken.fencing_token  # it fences the former holder off
     await scene.store.lease_revoke(store_lease(lost))
     with pytest.raises(AlreadyExists):
         await leases.create(draft("c", name=name))

@@ -6,7 +6,8 @@ lease, so that both come and go together:
     /decube/leases/default/lease-694d9b2f6a1c3e07   the lease
     /decube/lease-names/leader                      lease-694d9b2f6a1c3e07
 
-Whoever creates a lease of that name compares the key with what it was when nobody living had it.
+Both have the same create revision, so a transaction that compares the name's with the fencing token
+happens only while that lease has the name.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from decube.store.types import (
     Compare,
     CompareOperator,
     CompareTarget,
+    Delete,
     KeyRange,
     KeyValue,
     LeaseId,
@@ -44,17 +46,24 @@ async def read_name(store: Store, name: str) -> KeyValue | None:
     return result.kvs[0] if result.kvs else None
 
 
-def claim(name: str, seen: KeyValue | None, lease_id: str, store_lease: LeaseId) -> Beside:
-    """Take a name, if it is still as it was seen, along with the creation of its lease."""
+async def free_name(store: Store, seen: KeyValue) -> None:
+    """Delete a name whose lease has ended, if it is still as it was seen.
+
+    The next one who has it creates the key anew: its create revision is the fencing token.
+    """
+    key = KeyRange(seen.key)
+    as_seen = Compare(key, CompareTarget.MOD_REVISION, CompareOperator.EQUAL, seen.mod_revision)
+    await store.txn(Txn(compares=(as_seen,), success=(Delete(key),)))
+
+
+def claim(name: str, lease_id: str, store_lease: LeaseId) -> Beside:
+    """Take a name that nobody has along with the creation of its lease; "" is no name."""
     if not name:
         return Beside(lease=store_lease)
     key = name_key(name)
-    version = _ABSENT if seen is None else seen.mod_revision
-    as_seen = Compare(
-        KeyRange(key), CompareTarget.MOD_REVISION, CompareOperator.EQUAL, int(version)
-    )
+    is_free = Compare(KeyRange(key), CompareTarget.CREATE_REVISION, CompareOperator.EQUAL, _ABSENT)
     put = Put(key, lease_id.encode(), store_lease)
-    return Beside(lease=store_lease, compares=(as_seen,), writes=(put,))
+    return Beside(lease=store_lease, compares=(is_free,), writes=(put,))
 
 
 def move(name: str, lease_id: str, store_lease: LeaseId) -> Beside:

@@ -32,7 +32,7 @@ from decube.registry.kind import Kind
 from decube.registry.listing import ListQuery
 from decube.registry.registry import ATTEMPTS_MAX, Registry
 from decube.registry.unreadable import UnreadableRows
-from decube.services.leases.names import read_name
+from decube.services.leases.names import free_name, read_name
 from decube.services.leases.tenure import NAMESPACE, Moved, Tenures
 
 if TYPE_CHECKING:
@@ -181,10 +181,11 @@ class LeaseService:
         name = wanted.spec.name
         seen = await read_name(self._store, name) if name else None
         if seen is not None:
-            # If the lease that had the name has ended, what is left of it is replaced.
-            with contextlib.suppress(NotFound):
+            try:
                 return Created(await self._take_again(seen, wanted), resumed=True)
-        return Created(await self._tenures.begin(wanted, seen), resumed=False)
+            except NotFound:
+                await free_name(self._store, seen)
+        return Created(await self._tenures.begin(wanted), resumed=False)
 
     async def _take_again(self, seen: KeyValue, wanted: Lease) -> LeaseView:
         """Renew the lease that has the name, for its holder; to others it is refused."""

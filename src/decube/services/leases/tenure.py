@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from decube.registry.beside import Beside
     from decube.registry.registry import Registry
     from decube.store.protocol import Store
-    from decube.store.types import KeyValue
 
 NAMESPACE = NAMESPACE_DEFAULT
 """Of all leases: the flat API has none for them."""
@@ -67,11 +66,8 @@ class Tenures:
         left_s = min(status.remaining_ttl_s + 1, status.granted_ttl_s)
         return _view(lease, now + timedelta(seconds=left_s))
 
-    async def begin(self, wanted: Lease, seen: KeyValue | None) -> LeaseView:
-        """Store a lease under a new store lease; `seen` is what there was of its name.
-
-        Raises `Moved` when the name is not as it was seen.
-        """
+    async def begin(self, wanted: Lease) -> LeaseView:
+        """Store a lease under a new store lease. Raises `Moved` when somebody has its name."""
         asked = self._clock.now()
         granted = await self._store.lease_grant(wanted.spec.ttl_seconds)
         lease_id = f"lease-{lease_text(granted.id)}"
@@ -80,7 +76,7 @@ class Tenures:
             # A store whose minimum is higher has raised it.
             msgspec.structs.replace(wanted.spec, ttl_seconds=granted.ttl_s),
         )
-        beside = claim(wanted.spec.name, seen, lease_id, granted.id)
+        beside = claim(wanted.spec.name, lease_id, granted.id)
         try:
             lease = await self._registry.create(draft, beside=beside)
         except (AlreadyExists, Conflict) as error:
