@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -33,10 +33,17 @@ _COUNTERS = frozenset({"commands", "commits", "log_bytes", "storage_failures"})
 
 
 def node_metrics(
-    statistics: Statistics | None, node: NodeInfoSource, data_directory: Path
+    statistics: Statistics | None,
+    node: NodeInfoSource,
+    data_directory: Path,
+    *,
+    quota_bytes: int = 0,
 ) -> CollectorRegistry:
     """Return the registry of a node: what it is, what it costs, and the store's figures if any."""
     metrics = process_metrics(statistics)
+    if statistics is not None and quota_bytes:
+        text = "Size above which the store refuses writes"
+        Gauge("decube_store_quota_bytes", text, registry=metrics).set(quota_bytes)
     metrics.register(_NodeCollector(node))
     metrics.register(HostMetrics(data_directory))
     return metrics
