@@ -216,6 +216,8 @@ def _contradictions(settings: Settings, given: Mapping[str, Given]) -> list[str]
         )
     if bool(store.cert_file) != bool(store.key_file):
         problems.append("store.cert_file and store.key_file go together: set both or none")
+    if bool(store.username) != bool(store.password):
+        problems.append("store.username and store.password go together: set both or none")
     problems += [
         f"store.endpoints: {reason}{where('store.endpoints')}"
         for endpoint in store.endpoints
@@ -240,7 +242,7 @@ def _endpoint_problem(endpoint: str) -> str | None:
         bare = bare.removeprefix(scheme)
     if "@" in bare:
         # Not shown: it may hold a password.
-        return "an endpoint holds a user, and none can be named yet: write host:port alone"
+        return "an endpoint holds a user: write host:port alone, and the user in store.username"
     if "://" in bare:
         return f'"{endpoint}" has an unknown scheme: use http:// or https://'
     try:

@@ -96,6 +96,12 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     ] = ""
     cert_file: Annotated[str, Meta(description="Client certificate (PEM) for the endpoints.")] = ""
     key_file: Annotated[str, Meta(description="Private key (PEM) of `store.cert_file`.")] = ""
+    username: Annotated[
+        str, Meta(description="User of endpoints that have authentication enabled.")
+    ] = ""
+    password: Annotated[
+        str, Meta(description="Password of `store.username`.", extra={"secret": True})
+    ] = ""
     connect_timeout: Annotated[
         Duration, Meta(description="How long start-up waits for an endpoint to answer.")
     ] = parse_duration("10s")

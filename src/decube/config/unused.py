@@ -42,6 +42,8 @@ _CONDITIONS: Final = (
             "store.ca_file",
             "store.cert_file",
             "store.key_file",
+            "store.username",
+            "store.password",
             "store.connect_timeout",
             "store.request_timeout",
             "store.leader_ttl",

@@ -59,7 +59,12 @@ async def open_embedded(settings: Settings, data_directory: Path) -> EmbeddedSto
 
 async def open_remote(settings: Settings) -> RemoteStore:
     """Connect to the endpoints, waiting for them within bounds. Raises `StartFailure`."""
-    from decube.store.remote import RemoteOptions, RemoteStore, TlsOptions  # noqa: PLC0415 - grpc
+    from decube.store.remote import (  # noqa: PLC0415 - grpc
+        Credentials,
+        RemoteOptions,
+        RemoteStore,
+        TlsOptions,
+    )
 
     named = settings.store
     tls = None
@@ -69,9 +74,15 @@ async def open_remote(settings: Settings) -> RemoteStore:
             cert_file=Path(named.cert_file) if named.cert_file else None,
             key_file=Path(named.key_file) if named.key_file else None,
         )
+    credentials = None
+    if named.username:
+        credentials = Credentials(username=named.username, password=named.password)
     store = RemoteStore(
         RemoteOptions(
-            endpoints=named.endpoints, tls=tls, request_timeout_s=named.request_timeout.seconds
+            endpoints=named.endpoints,
+            tls=tls,
+            credentials=credentials,
+            request_timeout_s=named.request_timeout.seconds,
         )
     )
     reason = "no answer"

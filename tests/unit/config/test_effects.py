@@ -20,6 +20,7 @@ BOUNDS = "integration/daemon/test_settings.py"
 SHARED = "integration/daemon/test_shared_store.py"
 OUTAGES = "integration/store_remote/test_outages.py"
 REMOTE_TLS = "integration/store_remote/test_tls.py::test_certificates_decide_who_may_connect"
+REMOTE_USER = "integration/store_remote/test_users.py::test_a_node_is_the_user_that_it_is_told"
 LIMITS_OF_REST = f"{BOUNDS}::test_bodies_connections_and_slow_clients_of_rest_have_their_bounds"
 KEPT_FILES = (
     "unit/daemon/test_store_options.py::test_how_many_checkpoints_and_segments_stay_is_as_set"
@@ -43,6 +44,8 @@ SEEN_BY = {
     "store.ca_file": REMOTE_TLS,
     "store.cert_file": REMOTE_TLS,
     "store.key_file": REMOTE_TLS,
+    "store.username": REMOTE_USER,
+    "store.password": REMOTE_USER,
     "store.connect_timeout": f"{FAILS}::test_unreachable_endpoints_are_told_within_bounds",
     "store.request_timeout": f"{OUTAGES}::test_calls_end_in_time_while_there_is_no_server",
     "store.leader_ttl": f"{SHARED}::test_when_the_leader_is_killed_the_other_leads",

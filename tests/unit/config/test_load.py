@@ -44,6 +44,8 @@ COMPANY = {
     "store.backend": {"DECUBE_STORE_ENDPOINTS": "127.0.0.1:2379"},
     "store.cert_file": {"DECUBE_STORE_KEY_FILE": "key.pem"},
     "store.key_file": {"DECUBE_STORE_CERT_FILE": "cert.pem"},
+    "store.username": {"DECUBE_STORE_PASSWORD": "secret"},
+    "store.password": {"DECUBE_STORE_USERNAME": "root"},
     "security.tls_enabled": {
         "DECUBE_SECURITY_CERT_FILE": "cert.pem",
         "DECUBE_SECURITY_KEY_FILE": "key.pem",

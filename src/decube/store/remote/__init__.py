@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decube.store.remote.options import RemoteOptions, TlsOptions
+from decube.store.remote.options import Credentials, RemoteOptions, TlsOptions
 from decube.store.remote.store import RemoteStore
 
-__all__ = ["RemoteOptions", "RemoteStore", "TlsOptions"]
+__all__ = ["Credentials", "RemoteOptions", "RemoteStore", "TlsOptions"]

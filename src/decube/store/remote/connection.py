@@ -17,6 +17,7 @@ from decube.kit.backoff import Backoff
 from decube.kit.errors import Closed, Invalid, Unavailable
 from decube.pb.etcd.rpc_pb2_grpc import KVStub, LeaseStub, MaintenanceStub, WatchStub
 from decube.store.remote.options import Endpoint
+from decube.store.remote.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,7 @@ class Member(NamedTuple):
     watch: WatchAsyncStub
     lease: LeaseAsyncStub
     maintenance: MaintenanceAsyncStub
+    session: Session | None
 
 
 class Connection:
@@ -48,7 +50,9 @@ class Connection:
     def __init__(self, options: RemoteOptions, clock: Clock) -> None:
         self._options = options
         self._clock = clock
-        self._members = tuple(_member(Endpoint.parse(text), options) for text in options.endpoints)
+        self._members = tuple(
+            _member(Endpoint.parse(text), options, clock) for text in options.endpoints
+        )
         self._current = 0
         self.closed = False
 
@@ -74,6 +78,8 @@ class Connection:
 
     def leave(self, member: Member) -> None:
         """Have the next endpoint take over, unless that happened already."""
+        if member.session is not None:
+            member.session.forget()
         if self._members[self._current] is member:
             self._current = (self._current + 1) % len(self._members)
 
@@ -100,13 +106,23 @@ class Connection:
         return False
 
 
-def _member(endpoint: Endpoint, options: RemoteOptions) -> Member:
+def _member(endpoint: Endpoint, options: RemoteOptions, clock: Clock) -> Member:
     arguments = _channel_arguments(options)
+    session, interceptors = None, None
+    if options.credentials is not None:
+        session = Session(options.credentials, options.request_timeout_s, clock)
+        interceptors = session.interceptors()
     if endpoint.tls or options.tls is not None:
         credentials = _credentials(options.tls)
-        channel = grpc.aio.secure_channel(endpoint.target, credentials, options=arguments)
+        channel = grpc.aio.secure_channel(
+            endpoint.target, credentials, options=arguments, interceptors=interceptors
+        )
     else:
-        channel = grpc.aio.insecure_channel(endpoint.target, options=arguments)
+        channel = grpc.aio.insecure_channel(
+            endpoint.target, options=arguments, interceptors=interceptors
+        )
+    if session is not None:
+        session.open(channel)
     return Member(
         endpoint,
         channel,
@@ -114,6 +130,7 @@ def _member(endpoint: Endpoint, options: RemoteOptions) -> Member:
         WatchStub(channel),
         LeaseStub(channel),
         MaintenanceStub(channel),
+        session,
     )
 
 

@@ -49,6 +49,8 @@ _BY_TEXT: Mapping[str, Callable[[str], DecubeError]] = {
     "not leader": NotLeader,
     "authentication failed, invalid user ID or password": Unauthenticated,
     "user name is empty": Unauthenticated,
+    # A stream that began with a token that etcd has forgotten by now: another gets a new one.
+    "invalid auth token": Unavailable,
 }
 
 _BY_CODE: Mapping[StatusCode, Callable[[str], DecubeError]] = {

@@ -30,6 +30,16 @@ class TlsOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise Invalid("a client certificate needs both its files", field=missing)
 
 
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """A user of an etcd that has authentication enabled. Never shown."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(username={self.username!r})"
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """Where one etcd member listens."""
 
@@ -63,6 +73,7 @@ class RemoteOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     endpoints: tuple[str, ...]
     tls: TlsOptions | None = None
+    credentials: Credentials | None = None
     request_timeout_s: float = 10.0
     connect_timeout_s: float = 2.0
     watch_resume_timeout_s: float = 60.0
