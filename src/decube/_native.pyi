@@ -197,7 +197,10 @@ class Engine:
         """Open a watch. Kinds: `watch_range_empty`, `compacted`, `too_many_watchers`."""
 
     def serve_etcd(self, options: _EtcdListenerOptions) -> EtcdListener:
-        """Serve etcd's API on a port of its own, from threads of its own."""
+        """Serve etcd's API on a port of its own, from threads of its own.
+
+        Kinds: `address_in_use` (address), `io` (address, errno), `bad_argument` (field).
+        """
 
     def open_image(self, history: bool) -> Image:
         """Open an image of what is published now, while writes go on.
@@ -234,6 +237,20 @@ class _EtcdListenerOptions(Protocol):
     def connections_max(self) -> int: ...
     @property
     def watch_progress_notify_interval_s(self) -> float: ...
+    @property
+    def tls(self) -> _ListenerTls | None: ...
+
+class _ListenerTls(Protocol):
+    """See `decube.store.embedded.ListenerTls`, which is one."""
+
+    @property
+    def cert_file(self) -> PathLike[str]: ...
+    @property
+    def key_file(self) -> PathLike[str]: ...
+    @property
+    def ca_file(self) -> PathLike[str] | None: ...
+    @property
+    def client_auth(self) -> str: ...
 
 @final
 class EtcdListener:
@@ -242,6 +259,11 @@ class EtcdListener:
     @property
     def address(self) -> str:
         """Where it listens, as host:port, with the port it really got."""
+
+    def tls_status(self) -> tuple[int, str | None, int] | None:
+        """Return when the certificate in use ends, in seconds since the epoch, why the files as
+        they are now are not in use, and how many handshakes failed; None without TLS.
+        """
 
     def stop(self, grace_s: float) -> None:
         """Take no more connections, let calls finish for that long, then cut. Blocks.
@@ -313,6 +335,8 @@ class Image:
 _ImageItem: TypeAlias = (
     # sequence, term, revision, compact revision
     tuple[Literal["head"], int, int, int, int]
+    # member, kind
+    | tuple[Literal["alarm"], int, Literal["no_space", "corrupt"]]
     # lease, TTL in seconds, wall time in seconds when it runs out
     | tuple[Literal["lease"], int, int, float]
     | tuple[Literal["put"], _KeyValue]

@@ -224,6 +224,7 @@ pub(crate) fn not_served(error: &ServeError) -> PyErr {
         ServeError::Listen { address, source } | ServeError::Start { address, source } => {
             (address, source)
         }
+        ServeError::Tls(_) => return bad_argument("tls", error.to_string()),
     };
     let attributes = vec![("address", Attribute::Text(address.to_string()))];
     io_failed(&error.to_string(), source, attributes)

@@ -32,6 +32,13 @@ impl PyEtcdListener {
 
 #[pymethods]
 impl PyEtcdListener {
+    fn tls_status(&self) -> PyResult<Option<(u64, Option<String>, u64)>> {
+        Ok(self.server.get()?.tls().map(|tls| {
+            let status = tls.status();
+            (status.not_after_s, status.refused, tls.handshake_failures())
+        }))
+    }
+
     fn stop(&self, py: Python<'_>, grace_s: f64) -> PyResult<bool> {
         let server = self.server.get()?;
         let grace = seconds("grace_s", grace_s)?;

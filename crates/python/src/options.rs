@@ -8,6 +8,7 @@ use std::time::Duration;
 use decube_engine::vfs::Disk;
 use decube_engine::{LogLocation, Options, Storage};
 use decube_etcd_api::ServeOptions;
+use decube_etcd_api::tls::{TlsFiles, UnknownClientAuth};
 use pyo3::prelude::*;
 
 use crate::errors;
@@ -71,6 +72,16 @@ pub(crate) struct ListenerOptions {
     request_bytes_max: usize,
     connections_max: usize,
     watch_progress_notify_interval_s: f64,
+    tls: Option<TlsOptions>,
+}
+
+/// The attributes of `decube.store.embedded.ListenerTls`.
+#[derive(FromPyObject)]
+struct TlsOptions {
+    cert_file: PathBuf,
+    key_file: PathBuf,
+    ca_file: Option<PathBuf>,
+    client_auth: String,
 }
 
 impl ListenerOptions {
@@ -87,7 +98,18 @@ impl ListenerOptions {
         options.connections_max = self.connections_max;
         options.watch_progress_notify_interval =
             seconds("watch_progress_notify_interval_s", self.watch_progress_notify_interval_s)?;
+        options.tls = self.tls.map(TlsOptions::into_core).transpose()?;
         Ok(options)
+    }
+}
+
+impl TlsOptions {
+    fn into_core(self) -> PyResult<TlsFiles> {
+        let client_auth = self.client_auth.parse().map_err(|unknown: UnknownClientAuth| {
+            errors::bad_argument("client_auth", unknown.to_string())
+        })?;
+        let Self { cert_file, key_file, ca_file, .. } = self;
+        Ok(TlsFiles { cert_file, key_file, ca_file, client_auth })
     }
 }
 

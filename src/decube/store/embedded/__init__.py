@@ -5,10 +5,16 @@ Nothing outside this package imports the extension module.
 
 from __future__ import annotations
 
+from decube.store.embedded.listener import EtcdListener
 from decube.store.embedded.logs import CoreLogs
 from decube.store.embedded.offline import ReplayLog, RestoredStore, restore_offline
-from decube.store.embedded.options import EmbeddedOptions, EtcdListenerOptions
-from decube.store.embedded.store import EmbeddedStore, EtcdListener
+from decube.store.embedded.options import (
+    EmbeddedOptions,
+    EtcdListenerOptions,
+    ListenerTls,
+    ListenerTlsStatus,
+)
+from decube.store.embedded.store import EmbeddedStore
 
 __all__ = [
     "CoreLogs",
@@ -16,6 +22,8 @@ __all__ = [
     "EmbeddedStore",
     "EtcdListener",
     "EtcdListenerOptions",
+    "ListenerTls",
+    "ListenerTlsStatus",
     "ReplayLog",
     "RestoredStore",
     "restore_offline",

@@ -64,6 +64,30 @@ class EmbeddedOptions(msgspec.Struct, frozen=True, kw_only=True):
         return "embedded-memory" if self.log_dir is None else "embedded-log"
 
 
+class ListenerTls(msgspec.Struct, frozen=True, kw_only=True):
+    """The certificate of a listener of the core; all files in PEM, read again when they change.
+
+    `client_auth` is `none`, `request` (a client's certificate is checked if it shows one) or
+    `require`; the latter two need `ca_file`.
+    """
+
+    cert_file: Path
+    key_file: Path
+    ca_file: Path | None = None
+    client_auth: str = "none"
+
+
+class ListenerTlsStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The certificate in use ends at `not_after_s` since the epoch.
+
+    `refused` tells why the files as they are now are not in use.
+    """
+
+    not_after_s: int
+    refused: str | None
+    handshake_failures: int
+
+
 class EtcdListenerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How etcd's API is served. Port 0 takes a free one.
 
@@ -78,3 +102,4 @@ class EtcdListenerOptions(msgspec.Struct, frozen=True, kw_only=True):
     request_bytes_max: int = REQUEST_BYTES_MAX
     connections_max: int = 20_000
     watch_progress_notify_interval_s: float = 600.0
+    tls: ListenerTls | None = None

@@ -20,6 +20,7 @@ from decube.kit.errors import Closed, Exhausted, NotFound
 from decube.store.embedded.codec import decode_key_values, decode_txn, encode_txn
 from decube.store.embedded.errors import translate
 from decube.store.embedded.image import EmbeddedImage, install_image
+from decube.store.embedded.listener import EtcdListener
 from decube.store.embedded.watch import EmbeddedWatch
 from decube.store.types import (
     NO_LEASE,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from decube.store.protocol import StoreImage
     from decube.store.types import RangeRequest, Txn, TxnResult, WatchBatch, WatchRequest
 
-STOP_GRACE_S = 5.0
 RANGE_THREADS = 2
 RANGES_WAITING_MAX = 1_000
 PAGE_RECORDS = 1_000
@@ -232,7 +232,8 @@ class EmbeddedStore:
     async def serve_etcd(self, options: EtcdListenerOptions) -> EtcdListener:
         """Serve etcd's API on this store, from threads of the Rust core.
 
-        Raises `Unavailable` (`reason` `address_in_use`) and `Denied` when it cannot listen there.
+        Raises `Unavailable` (`reason` `address_in_use`) and `Denied` when it cannot listen there,
+        and `Invalid` when its certificates cannot be used.
         """
         try:
             listener = await asyncio.to_thread(self._engine.serve_etcd, options)
@@ -308,15 +309,3 @@ class EmbeddedStore:
     def _require_open(self) -> None:
         if self._closing is not None:
             raise Closed("the store is closed")
-
-
-class EtcdListener:
-    """The etcd port of an embedded store. To be stopped before the store is closed."""
-
-    def __init__(self, native: _native.EtcdListener) -> None:
-        self._native = native
-        self.address = native.address
-
-    async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
-        """Take no more connections, let calls finish for `grace_s`, then cut. Twice is fine."""
-        await asyncio.to_thread(self._native.stop, grace_s)
