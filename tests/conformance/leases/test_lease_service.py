@@ -182,6 +182,26 @@ async def test_of_many_at_once_one_gets_the_name(
     assert mine == {store_lease(won.lease)}  # the others gave theirs back
 
 
+async def test_a_call_that_is_given_up_leaves_nothing_behind(
+    leases: LeaseService, scene: Scene, name: str
+) -> None:
+    before = set(await scene.store.leases())
+    calls = [
+        asyncio.create_task(leases.create(draft(f"h{number}", TTL_S_MIN, name=f"{name}-{number}")))
+        for number in range(8)
+    ]
+    async with asyncio.timeout(WAIT_S_MAX):
+        while not set(await scene.store.leases()) - before:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        while set(await scene.store.leases()) - before:  # noqa: ASYNC110 - they run out
+            await asyncio.sleep(0.05)
+    freed, _ = await leases.create(draft(name=f"{name}-0"))
+    assert await leases.delete(freed.id)
+
+
 async def test_a_holder_that_asks_again_gets_its_lease_again(
     leases: LeaseService, name: str
 ) -> None:

@@ -56,6 +56,12 @@ def test_the_command_runs_with_the_lease_which_is_free_afterwards(cli: Cli) -> N
     assert int(later[1]) > int(token)
 
 
+def test_what_follows_the_dashes_is_the_commands(cli: Cli) -> None:
+    typed = ("leases", "run", "--name", "dashes", "--", "printf", "%s.", "--help", "--ttl", "--")
+    done = cli(*typed)
+    assert (done.returncode, done.stdout) == (0, "--help.--ttl.--."), done.stderr
+
+
 def test_the_lease_is_renewed_while_the_command_runs(cli: Cli) -> None:
     # For twice its TTL, while somebody else tries to get it.
     with cli.start(*run("renewed", "echo up; sleep 4", "--ttl", "2s")) as held:
@@ -112,12 +118,14 @@ async def test_a_command_that_cannot_renew_is_stopped_while_its_lease_still_live
             stderr=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
-        lease = (await process.stdout.readline()).split()[0].decode()
-        proxy.hold()
-        assert await process.stdout.readline() == b"asked\n"
-        async with httpx2.AsyncClient(base_url=f"http://{running.rest_address}") as client:
-            assert (await client.get(f"/api/v1/leases/{lease}")).status_code == 200
-        _, told = await process.communicate()
+        try:
+            lease = (await process.stdout.readline()).split()[0].decode()
+            proxy.hold()
+            assert await process.stdout.readline() == b"asked\n"
+            async with httpx2.AsyncClient(base_url=f"http://{running.rest_address}") as client:
+                assert (await client.get(f"/api/v1/leases/{lease}")).status_code == 200
+        finally:
+            _, told = await process.communicate()
     assert process.returncode == 124
     assert b"it could not be renewed in time: cannot reach" in told
 
