@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from decube.config.listener_tls import listeners_off, tls_of
+from decube.daemon.facts import url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ def tell_ready(info: NodeInfo, data_directory: Path, store: str) -> None:
         )
         return
     rows = [
-        ("REST", f"{_url(info.address)}   (try it: /docs)" if info.address else "off"),
+        ("REST", f"{url(info.address)}   (try it: /docs)" if info.address else "off"),
         ("gRPC", info.grpc_address or "off"),
         ("etcd", info.etcd_address or "off"),
         ("data", f"{data_directory}   ({store})"),
@@ -105,9 +106,5 @@ def _verifies_clients(settings: Settings, name: ListenerName) -> bool:
 
 def _first_command(info: NodeInfo) -> str:
     if info.address:
-        return f"curl {_url(info.address)}/health"
+        return f"curl {url(info.address)}/health"
     return f"etcdctl --endpoints={info.etcd_address} endpoint status"
-
-
-def _url(address: str) -> str:
-    return address if "://" in address else f"http://{address}"

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from decube.config.settings import Settings
+    from decube.daemon.backend import Backend
     from decube.daemon.certificates import Certificates
     from decube.daemon.facts import NodeFacts
-    from decube.daemon.store_troubles import Troubles
     from decube.services.snapshots import SnapshotService
     from decube.store.protocol import Store
 
@@ -28,7 +28,7 @@ class Surroundings(NamedTuple):
     metrics: CollectorRegistry
     certificates: Certificates
     snapshots: SnapshotService
-    troubles: Troubles | None = None
+    backend: Backend
 
 
 def start_background(
@@ -43,6 +43,9 @@ def start_background(
         return [*started, _start_leadership(surroundings, tasks)]
     # A shared etcd compacts itself as its own flags say.
     started += _start_compaction(surroundings, tasks)
+    replication = surroundings.backend.replication
+    if replication is not None:
+        started.append(tasks.create_task(replication.run(), name="replication"))
     return [*started, *_start_troubles(surroundings, tasks)]
 
 
@@ -54,11 +57,12 @@ def _start_watchdog(tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
 def _start_troubles(
     surroundings: Surroundings, tasks: asyncio.TaskGroup
 ) -> list[asyncio.Task[None]]:
-    if surroundings.troubles is None:
+    troubles = surroundings.backend.troubles
+    if troubles is None:
         return []
     from decube.daemon.store_troubles import tell_troubles  # noqa: PLC0415 - embedded stores
 
-    return [tasks.create_task(tell_troubles(surroundings.troubles), name="troubles")]
+    return [tasks.create_task(tell_troubles(troubles), name="troubles")]
 
 
 def _start_catalogue(surroundings: Surroundings, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:
@@ -110,9 +114,10 @@ def _start_compaction(
 ) -> list[asyncio.Task[None]]:
     from decube.services.compaction import HistoryCompaction  # noqa: PLC0415 - embedded stores
 
-    settings, _, store, metrics, *_ = surroundings
+    settings, backend = surroundings.settings, surroundings.backend
     retention_s = settings.etcd.auto_compaction_retention.seconds
     if not retention_s:
         return []
-    compaction = HistoryCompaction(store, retention_s, metrics=metrics)
+    # Each node's own: a standby's refuses, and gets its primary's compactions from the log.
+    compaction = HistoryCompaction(backend.own, retention_s, metrics=surroundings.metrics)
     return [tasks.create_task(compaction.run(), name="compaction")]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 from decube.daemon.addresses import advertised
 from decube.kit.version import product_version
 from decube.services.node import NodeInfo
+from decube.services.replication import NO_PART
 
 if TYPE_CHECKING:
     from decube.config.settings import Settings
     from decube.kit.addresses import Address
+    from decube.services.replication import ReplicationState
 
 
 class LeadershipSource(Protocol):
@@ -48,13 +50,23 @@ class NobodyYet:
     leader_address = ""
 
 
+class ReplicationSource(Protocol):
+    """Who knows the node's part in replication."""
+
+    def state(self) -> ReplicationState:
+        """Tell who is who, now."""
+        ...
+
+
 class NodeFacts:
     """The `NodeInfoSource` of the APIs."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         shared = settings.store.backend == "etcd"
         self.leadership: LeadershipSource = NobodyYet() if shared else SoleLeader(self)
+        self.replication: ReplicationSource | None = None
+        self.peer_address = ""
         self.rest_address = ""
         self.grpc_address = ""
         # On the backend `etcd` that is where its API is.
@@ -62,17 +74,27 @@ class NodeFacts:
 
     def told(self, bound: Address) -> str:
         """Return the address by which others reach a bound one; that of TLS begins with https."""
-        address = str(advertised(bound, self._settings.node.advertise_host))
-        return f"https://{address}" if self._settings.security.tls_enabled else address
+        address = str(advertised(bound, self.settings.node.advertise_host))
+        return f"https://{address}" if self.settings.security.tls_enabled else address
 
     def node_info(self) -> NodeInfo:
         """Tell the present facts."""
+        state = self.replication.state() if self.replication is not None else NO_PART
         return NodeInfo(
-            node_id=self._settings.node.id,
+            node_id=self.settings.node.id,
             version=product_version(),
             is_leader=self.leadership.is_leader,
             leader_addr=self.leadership.leader_address,
             address=self.rest_address,
             etcd_address=self.etcd_address,
             grpc_address=self.grpc_address,
+            peer_address=self.peer_address,
+            role=state.role,
+            term=state.term,
+            lag_seconds=state.lag_seconds,
         )
+
+
+def url(address: str) -> str:
+    """Return an address as it is told, with a scheme in any case."""
+    return address if "://" in address else f"http://{address}"

@@ -10,8 +10,9 @@ import asyncio
 import errno
 from typing import TYPE_CHECKING, TypeVar
 
+from decube.config.listener_tls import tls_of
 from decube.daemon.addresses import cannot_listen, check_free, resolved
-from decube.daemon.exits import ExitCode, StartFailure
+from decube.daemon.facts import url
 from decube.kit.addresses import parse_address
 from decube.kit.errors import Unavailable
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from decube.config.settings import Settings
     from decube.daemon.certificates import Certificates
     from decube.daemon.facts import NodeFacts
+    from decube.daemon.replication import NodeReplication
     from decube.kit.addresses import Address
     from decube.store.embedded import EmbeddedStore
 
@@ -43,37 +45,50 @@ class Listeners:
         self._certificates = certificates
         self._drains: dict[str, Drain] = {}
 
+    async def open_peers(self, store: EmbeddedStore) -> NodeReplication:
+        """Take the node's role and listen for its peers, from Rust. Raises `StartFailure`."""
+        from decube.daemon.replication import (  # noqa: PLC0415 - with a role only
+            NodeReplication,
+            replication_options,
+        )
+
+        wanted = self._settings.replication
+        what = ("replication", "replication.listen_address", wanted.listen_address)
+        exact = await self._free_address(what)
+        core = await _opened(what, store.replicate(replication_options(self._settings, exact)))
+        self._drains["replication"] = core.stop
+        self._facts.peer_address = self._facts.told(parse_address(core.address))
+        return NodeReplication(core, store, self._settings, self._facts)
+
     async def open_etcd(self, store: EmbeddedStore) -> None:
         """Serve etcd's API on the store, from Rust. Raises `StartFailure`."""
-        from decube.store.embedded import EtcdListenerOptions  # noqa: PLC0415 - not on `etcd`
+        from decube.store.embedded import (  # noqa: PLC0415 - not on `etcd`
+            EtcdListenerOptions,
+            ListenerTls,
+        )
 
-        if self._certificates.of("etcd") is not None:
-            raise StartFailure(
-                "the etcd API does not speak TLS yet, and plain text is not served in its place",
-                ExitCode.CANNOT_LISTEN,
-                hint="set security.tls_enabled to false",
-            )
-        etcd, address = self._settings.etcd, self._settings.node.listen_address
-        what = ("etcd", "node.listen_address", address)
-        exact = await self._listen(*what, resolved(address))
-        # The core says in one error that it cannot listen; the system's own reason is clearer.
-        await self._listen(*what, check_free(exact))
+        tls = tls_of(self._settings, "etcd")
+        etcd = self._settings.etcd
+        what = ("etcd", "node.listen_address", self._settings.node.listen_address)
+        exact = await self._free_address(what)
         options = EtcdListenerOptions(
             address=str(exact),
             # With port 0 there is nothing to tell yet; the core then tells where it listens.
-            advertise_client_urls=(f"http://{self._facts.told(exact)}",) if exact.port else (),
+            advertise_client_urls=(url(self._facts.told(exact)),) if exact.port else (),
             member_name=etcd.name,
             request_bytes_max=etcd.max_request_bytes,
             connections_max=etcd.max_connections,
             watch_progress_notify_interval_s=etcd.watch_progress_notify_interval.seconds,
+            # Checked already with the others'; the core reads the files itself, and again.
+            tls=tls
+            and ListenerTls(
+                cert_file=tls.certificate.path,
+                key_file=tls.private_key.path,
+                ca_file=tls.authorities.path if tls.authorities else None,
+                client_auth=tls.client_auth,
+            ),
         )
-        try:
-            listener = await store.serve_etcd(options)
-        except Unavailable as error:
-            if error.details.get("reason") != "address_in_use":
-                raise
-            taken = OSError(errno.EADDRINUSE, error.message)  # between our look and its bind
-            raise cannot_listen(*what, taken) from error
+        listener = await _opened(what, store.serve_etcd(options))
         self._facts.etcd_address = self._facts.told(parse_address(listener.address))
         self._drains["etcd"] = listener.stop
 
@@ -134,6 +149,16 @@ class Listeners:
             for name, drain in drains.items():
                 tasks.create_task(drain(timeout_s), name=f"drain-{name}")
 
+    async def _free_address(self, what: tuple[str, str, Address]) -> Address:
+        """Resolve an address for the core, and look whether it can be had.
+
+        The core says in one error that it cannot listen; the system's own reason is clearer.
+        """
+        _, _, address = what
+        exact = await self._listen(*what, resolved(address))
+        await self._listen(*what, check_free(exact))
+        return exact
+
     async def _listen(
         self, what: str, key: str, address: Address, starting: Awaitable[Bound]
     ) -> Bound:
@@ -141,3 +166,13 @@ class Listeners:
             return await starting
         except OSError as error:
             raise cannot_listen(what, key, address, error) from error
+
+
+async def _opened(what: tuple[str, str, Address], opening: Awaitable[Bound]) -> Bound:
+    """Wait for a listener of the core; another process may take the address after our look."""
+    try:
+        return await opening
+    except Unavailable as error:
+        if error.details.get("reason") != "address_in_use":
+            raise
+        raise cannot_listen(*what, OSError(errno.EADDRINUSE, error.message)) from error

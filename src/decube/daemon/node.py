@@ -14,14 +14,14 @@ import gc
 import importlib
 import os
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from decube.daemon.backend import open_backend
 from decube.daemon.background import Surroundings, start_background
 from decube.daemon.certificates import read_certificates
 from decube.daemon.facts import NodeFacts
 from decube.daemon.listeners import Listeners
 from decube.daemon.service_manager import notify
-from decube.daemon.store import open_embedded, open_remote
 from decube.kit.clock import SystemClock
 from decube.kit.imports import absent
 
@@ -33,26 +33,13 @@ if TYPE_CHECKING:
     from decube.api.services import Services
     from decube.config.load import Loaded
     from decube.config.settings import Settings
-    from decube.daemon.core_logs import CoreLogRelay
+    from decube.daemon.backend import Backend
     from decube.daemon.data_directory import DataDirectory
-    from decube.daemon.metrics import Statistics
-    from decube.daemon.store_troubles import Troubles
     from decube.services.snapshots import SnapshotService
-    from decube.services.snapshots.ports import Restore
     from decube.store.protocol import Store
 
 _SMALL_STORE_S = 0.25
 _DAY_S = 24 * 60 * 60
-
-
-class Backend(NamedTuple):
-    """The store; if it is in this process, also its figures, its core's logs, and its restore."""
-
-    store: Store
-    statistics: Statistics | None = None
-    logs: CoreLogRelay | None = None
-    restore: Restore | None = None
-    troubles: Troubles | None = None
 
 
 async def run_node(
@@ -71,18 +58,20 @@ async def run_node(
         opened = asyncio.Event()
         importing = asyncio.create_task(_import_rest_after(opened), name="import-rest")
         resources.callback(importing.cancel)
-        backend = await _open_store(settings, directory, listeners, resources)
+        backend = await open_backend(directory, listeners, facts, resources)
         opened.set()
         await importing
         _configure_logs(settings, backend)
         async with asyncio.TaskGroup() as tasks:
-            metrics = _metrics(backend, facts, directory.path)
+            metrics = _metrics(settings, backend, facts, directory.path)
             store = _metered(backend.store, metrics)
             snapshots = _snapshots(settings, directory.path, backend, store, metrics)
             resources.push_async_callback(snapshots.close)
-            await _open_apis(settings, listeners, _services(store, metrics, snapshots), metrics)
+            await _open_apis(
+                settings, listeners, _services(store, metrics, snapshots, backend), metrics
+            )
             surroundings = Surroundings(
-                settings, facts, store, metrics, certificates, snapshots, backend.troubles
+                settings, facts, store, metrics, certificates, snapshots, backend
             )
             background = start_background(surroundings, tasks)
             await _tell(loaded, directory, facts, store)
@@ -96,32 +85,18 @@ async def run_node(
             await asyncio.gather(snapshots.close(), listeners.drain())
 
 
-async def _open_store(
-    settings: Settings, directory: DataDirectory, listeners: Listeners, resources: AsyncExitStack
-) -> Backend:
-    """Open the store, and the etcd port on it if it is ours."""
-    if settings.store.backend == "etcd":
-        remote = await open_remote(settings)
-        resources.push_async_callback(remote.close)
-        resources.push_async_callback(listeners.drain)
-        return Backend(remote)
-    from decube.daemon.core_logs import CoreLogRelay  # noqa: PLC0415 - not on the etcd backend
-
-    logs = CoreLogRelay(settings.logging.level)
-    resources.callback(logs.close)
-    embedded = await open_embedded(settings, directory.path)
-    resources.push_async_callback(embedded.close)
-    resources.push_async_callback(listeners.drain)
-    await listeners.open_etcd(embedded)
-    return Backend(
-        embedded, embedded.statistics, logs, embedded.restore, troubles=embedded.troubles
-    )
-
-
-def _metrics(backend: Backend, facts: NodeFacts, data_directory: Path) -> CollectorRegistry:
+def _metrics(
+    settings: Settings, backend: Backend, facts: NodeFacts, data_directory: Path
+) -> CollectorRegistry:
     from decube.daemon.metrics import node_metrics  # noqa: PLC0415 - imported by the thread
 
-    return node_metrics(backend.statistics, facts, data_directory)
+    quota_bytes = settings.etcd.quota_backend_bytes
+    metrics = node_metrics(backend.statistics, facts, data_directory, quota_bytes=quota_bytes)
+    if backend.replication is not None:
+        from decube.daemon.replication_metrics import ReplicationMetrics  # noqa: PLC0415 - a role
+
+        metrics.register(ReplicationMetrics(backend.replication))
+    return metrics
 
 
 def _metered(store: Store, metrics: CollectorRegistry) -> Store:
@@ -142,10 +117,12 @@ def _snapshots(
     return snapshots_over(store, backend.restore, settings, data_directory, metrics)
 
 
-def _services(store: Store, metrics: CollectorRegistry, snapshots: SnapshotService) -> Services:
+def _services(
+    store: Store, metrics: CollectorRegistry, snapshots: SnapshotService, backend: Backend
+) -> Services:
     from decube.daemon.services import services_over  # noqa: PLC0415 - imported by the thread
 
-    return services_over(store, metrics, snapshots)
+    return services_over(store, metrics, snapshots, backend.replication)
 
 
 async def _open_apis(

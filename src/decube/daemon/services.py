@@ -13,16 +13,22 @@ from decube.services.replication import ReplicationService
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from decube.services.replication import Replicator
     from decube.services.snapshots import SnapshotService
     from decube.store.protocol import Store
 
 
-def services_over(store: Store, metrics: CollectorRegistry, snapshots: SnapshotService) -> Services:
+def services_over(
+    store: Store,
+    metrics: CollectorRegistry,
+    snapshots: SnapshotService,
+    replicator: Replicator | None = None,
+) -> Services:
     """Return one of each; `snapshots` are made from more than the store."""
     unreadable = UnreadableRows(metrics)
     return Services(
         pods=PodService(store, unreadable),
         leases=LeaseService(store, unreadable),
         snapshots=snapshots,
-        replication=ReplicationService(store, None),
+        replication=ReplicationService(store, replicator),
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A node as `GET /node/info` tells it. Addresses are `host:port`, with `https://` before it where
-    the listener speaks TLS; "" is a closed listener.
+    """A node as `GET /node/info` tells it.
 
-    `role` is the node's part in replication: `none`, `primary` or `standby`.
+    Addresses are `host:port`, with `https://` before it where the listener speaks TLS; "" is a
+    closed listener. `role` is the node's part in replication, with `term` and `lag_seconds` 0 for
+    `none`; a primary has no lag.
     """
 
     node_id: str
@@ -22,7 +23,9 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     etcd_address: str = ""
     grpc_address: str = ""
     peer_address: str = ""
-    role: str = "none"
+    role: Literal["none", "primary", "standby"] = "none"
+    term: int = 0
+    lag_seconds: float = 0.0
 
 
 class NodeInfoSource(Protocol):

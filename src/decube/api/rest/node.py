@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from litestar import get
 from litestar.types import ASGIApp, Scope
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -46,8 +47,13 @@ class NodeRoutes:
     async def health(self, scope: Scope) -> ASGIApp:
         """Answer at all."""
         read_query(scope, ())
-        is_leader = self._node.node_info().is_leader
-        return json_answer(_OK, Health("healthy", rfc3339(self._clock.now()), is_leader))
+        node = self._node.node_info()
+        health = Health("healthy", rfc3339(self._clock.now()), node.is_leader)
+        if node.role != "none":
+            health = msgspec.structs.replace(
+                health, role=node.role, term=node.term, lag_seconds=node.lag_seconds
+            )
+        return json_answer(_OK, health)
 
     async def node_info(self, scope: Scope) -> ASGIApp:
         """Tell what the node is and where it listens."""

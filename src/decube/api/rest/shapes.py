@@ -109,8 +109,11 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The process answers."""
+    """The process answers. A node with a part in replication tells it, as `NodeInfo` does."""
 
     status: Literal["healthy"]
     timestamp: str
     is_leader: bool
+    role: Literal["primary", "standby"] | UnsetType = UNSET
+    term: int | UnsetType = UNSET
+    lag_seconds: float | UnsetType = UNSET

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from decube.kit.errors import Conflict
-from decube.services.replication.state import ReplicationState
+from decube.services.replication.state import NO_PART, ReplicationState
 
 if TYPE_CHECKING:
     from decube.store.protocol import Store
@@ -37,9 +39,8 @@ class ReplicationService:
     async def state(self) -> ReplicationState:
         """Tell who is who. A node without a role replicates nothing and has no peers."""
         if self._replicator is None:
-            return ReplicationState(
-                role="none", term=0, revision=(await self._store.status()).revision
-            )
+            revision = (await self._store.status()).revision
+            return msgspec.structs.replace(NO_PART, revision=revision)
         return self._replicator.state()
 
     async def promote(self) -> ReplicationState:

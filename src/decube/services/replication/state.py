@@ -45,3 +45,7 @@ class ReplicationState(msgspec.Struct, frozen=True, kw_only=True):
     peers: tuple[Peer, ...] = ()
     lag_seconds: float = 0.0
     tails: tuple[str, ...] = ()
+
+
+NO_PART = ReplicationState(role="none", term=0, revision=0)
+"""Of a node that replicates nothing; the revision is the store's to tell."""

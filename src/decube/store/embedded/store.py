@@ -21,6 +21,7 @@ from decube.store.embedded.codec import decode_key_values, decode_txn, encode_tx
 from decube.store.embedded.errors import translate
 from decube.store.embedded.image import EmbeddedImage, install_image
 from decube.store.embedded.listener import EtcdListener
+from decube.store.embedded.replication import Replication
 from decube.store.embedded.watch import EmbeddedWatch
 from decube.store.types import (
     NO_LEASE,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 
     from decube.store.embedded.options import EmbeddedOptions, EtcdListenerOptions
+    from decube.store.embedded.replication import ReplicationOptions
     from decube.store.protocol import StoreImage
     from decube.store.types import RangeRequest, Txn, TxnResult, WatchBatch, WatchRequest
 
@@ -228,6 +230,10 @@ class EmbeddedStore:
             return self._engine.troubles()
         except _native.StoreError as error:
             raise translate(error) from None
+
+    async def replicate(self, options: ReplicationOptions) -> Replication:
+        """Take a part in replication, before the etcd port is served; see `Replication.start`."""
+        return await Replication.start(self._engine, options)
 
     async def serve_etcd(self, options: EtcdListenerOptions) -> EtcdListener:
         """Serve etcd's API on this store, from threads of the Rust core.

@@ -1,0 +1,157 @@
+"""The node as one of several: keeps what it tells, and where it forwards, true to its role.
+
+The Rust core replicates by itself. Here its state is looked at several times a second, and after
+each command of the operator: the store forwards to the primary that there is now.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decube.config.listener_tls import tls_of
+from decube.kit.clock import SystemClock
+from decube.services.replication import Peer, ReplicationState
+from decube.store.embedded.replication import PeerTls, ReplicationOptions
+from decube.store.forwarding import ForwardingStore
+
+if TYPE_CHECKING:
+    from decube.config.settings import Settings
+    from decube.daemon.facts import NodeFacts
+    from decube.kit.addresses import Address
+    from decube.kit.clock import Clock
+    from decube.store.embedded import EmbeddedStore
+    from decube.store.embedded.replication import PeerState, Replication
+    from decube.store.remote import RemoteStore
+
+LOOK_INTERVAL_S = 0.2
+
+
+class NodeReplication:
+    """The `Replicator` of the services, and the `LeadershipSource` of the node's facts."""
+
+    def __init__(
+        self, core: Replication, own: EmbeddedStore, settings: Settings, facts: NodeFacts
+    ) -> None:
+        self._core = core
+        self._facts = facts
+        self._clock: Clock = SystemClock()
+        self.store = ForwardingStore(own, lambda address: _store_of_primary(address, settings))
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this node is the primary."""
+        return self._core.state().role == "primary"
+
+    @property
+    def leader_address(self) -> str:
+        """The primary's REST address, "" while it is not known."""
+        state = self.state()
+        if state.role == "primary":
+            return self._facts.rest_address
+        return state.primary.rest_address if state.primary else ""
+
+    def state(self) -> ReplicationState:
+        """Tell who is who; see `Replicator.state`."""
+        member = self._core.state()
+        peers = tuple(_told(peer) for peer in member.peers)
+        return ReplicationState(
+            role=member.role,
+            term=member.term,
+            revision=member.revision,
+            lag_seconds=member.lag_s,
+            primary=next((p for p in peers if p.address == member.primary_address), None),
+            peers=peers,
+            tails=member.tails,
+        )
+
+    async def promote(self) -> None:
+        """Become the primary; see `Replicator.promote`."""
+        await self._core.promote()
+        await self.follow_role()
+
+    async def demote(self) -> None:
+        """Become a standby; see `Replicator.demote`."""
+        await self._core.demote()
+        await self.follow_role()
+
+    async def follow_role(self) -> None:
+        """Have the store forward as the role of this moment wants it."""
+        state = self.state()
+        if state.role == "primary":
+            await self.store.lead()
+        else:
+            await self.store.follow(state.primary.etcd_address if state.primary else "")
+
+    async def run(self) -> None:
+        """Follow the role until cancelled."""
+        self._core.announce(
+            rest=self._facts.rest_address,
+            grpc=self._facts.grpc_address,
+            etcd=self._facts.etcd_address,
+        )
+        while True:
+            await self.follow_role()
+            await self._clock.sleep(LOOK_INTERVAL_S)
+
+
+def replication_options(settings: Settings, listen: Address) -> ReplicationOptions:
+    """Translate the settings for the core."""
+    wanted, tls = settings.replication, tls_of(settings, "peer")
+    return ReplicationOptions(
+        role="primary" if wanted.role == "primary" else "standby",
+        node_id=settings.node.id,
+        listen_address=str(listen),
+        peer_addresses=tuple(str(address) for address in settings.node.peer_addresses),
+        token=wanted.token,
+        tls=None
+        if tls is None
+        else PeerTls(
+            cert_file=tls.certificate.path,
+            key_file=tls.private_key.path,
+            ca_file=tls.authorities.path if tls.authorities else None,
+            client_auth=tls.client_auth,
+        ),
+        peer_timeout_s=wanted.peer_timeout.seconds,
+        retry_interval_s=wanted.retry_interval.seconds,
+        retries_max=wanted.max_retries,
+    )
+
+
+def _store_of_primary(address: str, settings: Settings) -> RemoteStore:
+    from decube.store.remote import RemoteOptions, RemoteStore, TlsOptions  # noqa: PLC0415 - grpc
+
+    own = tls_of(settings, "etcd")
+    tls = None
+    if own is not None:
+        # The nodes have certificates of one authority, and show theirs to each other.
+        trusted = settings.security.listeners.etcd.ca_file or settings.security.ca_file
+        tls = TlsOptions(
+            ca_file=Path(trusted) if trusted else None,
+            cert_file=own.certificate.path,
+            key_file=own.private_key.path,
+        )
+    return RemoteStore(
+        RemoteOptions(
+            endpoints=(address,),
+            tls=tls,
+            request_timeout_s=settings.store.request_timeout.seconds,
+        )
+    )
+
+
+def _told(peer: PeerState) -> Peer:
+    return Peer(
+        address=peer.address,
+        node_id=peer.node_id,
+        role=peer.role,
+        connected=peer.connected,
+        last_heartbeat=int(peer.last_heartbeat_s),
+        term=peer.term,
+        revision=peer.revision,
+        lag_seconds=peer.lag_s,
+        rest_address=peer.rest_address,
+        grpc_address=peer.grpc_address,
+        etcd_address=peer.etcd_address,
+        error=peer.error,
+    )
