@@ -1,4 +1,4 @@
-"""How many objects there are of each resource, as a metric.
+"""How many objects there are of each resource, as a metric; on a standby, as it has them.
 
 Counted in the store now and then, because a scrape must not wait for a count, and never for more
 than a small share of the time: counting a million keys takes a while.
@@ -64,5 +64,6 @@ class CatalogueCounts:
 
     async def _count(self) -> None:
         for resource, keys in self._resources.items():
-            counted = await self._store.range(RangeRequest(range=keys, count_only=True))
+            request = RangeRequest(range=keys, count_only=True, serializable=True)
+            counted = await self._store.range(request)
             self._entries.labels(resource).set(counted.count)
