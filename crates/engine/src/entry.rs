@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::record::Record;
-use crate::types::{LeaseId, Revision};
+use crate::types::{Alarm, LeaseId, Revision};
 
 /// One change of the state, as logged, recovered and (later) replicated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Entry {
     LeaseEnd { id: LeaseId, revision: Revision },
     /// History up to here was forgotten.
     Compact { revision: Revision },
+    /// An alarm was raised, or ended.
+    Alarm { alarm: Alarm, raised: bool },
 }
 
 /// An entry with what the log itself adds to it.
@@ -44,6 +46,8 @@ pub struct Frame {
 pub enum ImageItem {
     /// Comes first, once.
     Head(ImageHead),
+    /// An alarm that was raised. They come before leases, in order.
+    Alarm(Alarm),
     /// A lease that was live.
     Lease { id: LeaseId, ttl_s: i64, expires_at: Duration },
     /// A kept version of a key: keys in order, and of one key the oldest first.

@@ -260,6 +260,7 @@ impl Store {
             watchers_catching_up: self.hub.catching_up() as u64,
             cluster_id,
             member_id,
+            alarms: state.alarms.published().collect(),
             queue_length: self.queue.len() as u64,
             commits: self.counters.commits.load(Ordering::Relaxed),
             commands: self.counters.commands.load(Ordering::Relaxed),

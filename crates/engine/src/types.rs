@@ -196,6 +196,24 @@ pub struct TxnRequest {
     pub failure: Vec<Operation>,
 }
 
+/// What can be wrong with a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AlarmKind {
+    /// A write was refused for the quota. While it is raised, so is everything that needs room.
+    NoSpace,
+    /// Its data differs from the others'. Nothing here raises it or acts on it.
+    Corrupt,
+}
+
+/// Something is wrong with a member, until somebody says that it is not any more. Durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alarm {
+    /// With whom.
+    pub member_id: u64,
+    /// What.
+    pub kind: AlarmKind,
+}
+
 /// Everything that goes through the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -213,6 +231,8 @@ pub enum Command {
     LeaseRevoke { id: LeaseId },
     /// Sets a lease's remaining time back to its TTL, durably.
     LeaseKeepAlive { id: LeaseId },
+    /// Raises an alarm, or ends it.
+    Alarm { alarm: Alarm, raised: bool },
 }
 
 /// The answer to a put.
@@ -289,6 +309,8 @@ pub enum Outcome {
     LeaseRevoke { revision: Revision },
     /// To a keep-alive: the TTL it has again, or 0 when there is no such lease.
     LeaseKeepAlive { id: LeaseId, ttl_s: i64, revision: Revision },
+    /// To an alarm: it, if it is raised now, or was until now.
+    Alarm { alarm: Option<Alarm>, revision: Revision },
     /// To frames of another member's log: the last sequence number that is durable here.
     Copied { sequence: u64 },
     /// To a change of the member's role: it is durable.
@@ -322,6 +344,8 @@ pub struct Status {
     pub cluster_id: u64,
     /// Identity of this member; random, never zero.
     pub member_id: u64,
+    /// The alarms that are raised, in order.
+    pub alarms: Vec<Alarm>,
     /// Commands waiting for the writer.
     pub queue_length: u64,
     /// Group commits made, and the commands, bytes and seconds in them, since the store was opened.

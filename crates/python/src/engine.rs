@@ -269,6 +269,7 @@ fn figures<'py>(py: Python<'py>, status: &Status, latched: bool) -> PyResult<Bou
         ("watchers_catching_up", status.watchers_catching_up),
         ("cluster_id", status.cluster_id),
         ("member_id", status.member_id),
+        ("alarms", status.alarms.len() as u64),
         ("queue_length", status.queue_length),
         ("commits", status.commits),
         ("commands", status.commands),

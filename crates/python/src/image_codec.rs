@@ -2,8 +2,8 @@
 
 use decube_engine::log::Identity;
 use decube_engine::{
-    Clock, ImageDecoder, ImageEncoder, ImageHead, ImageItem, ImageOrigin, LeaseId, Record,
-    Revision, SystemClock, Version,
+    Alarm, AlarmKind, Clock, ImageDecoder, ImageEncoder, ImageHead, ImageItem, ImageOrigin,
+    LeaseId, Record, Revision, SystemClock, Version,
 };
 use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt;
@@ -131,6 +131,13 @@ fn item_of(py: Python<'_>, item: ImageItem) -> PyResult<Bound<'_, PyAny>> {
         ImageItem::Head(head) => {
             ("head", head.sequence, head.term, head.revision.0, head.compact_revision.0)
                 .into_bound_py_any(py)
+        }
+        ImageItem::Alarm(Alarm { member_id, kind }) => {
+            let kind = match kind {
+                AlarmKind::NoSpace => "no_space",
+                AlarmKind::Corrupt => "corrupt",
+            };
+            ("alarm", member_id, kind).into_bound_py_any(py)
         }
         ImageItem::Lease { id, ttl_s, expires_at } => {
             ("lease", id.0, ttl_s, expires_at.as_secs_f64()).into_bound_py_any(py)

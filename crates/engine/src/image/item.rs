@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut};
 
 use crate::entry::{ImageHead, ImageItem};
-use crate::log::nanoseconds;
+use crate::log::{decode_alarm, encode_alarm, nanoseconds};
 use crate::record::Record;
 use crate::types::{LeaseId, Revision};
 
@@ -13,6 +13,7 @@ const ITEM_HEAD: u8 = 1;
 const ITEM_LEASE: u8 = 2;
 const ITEM_PUT: u8 = 3;
 const ITEM_TOMBSTONE: u8 = 4;
+const ITEM_ALARM: u8 = 5;
 
 /// Bytes of an encoded head.
 pub(crate) const HEAD_BYTES: usize = 33;
@@ -25,6 +26,10 @@ pub(crate) fn encode_item(out: &mut Vec<u8>, item: &ImageItem) {
             out.put_u64_le(head.term);
             out.put_i64_le(head.revision.0);
             out.put_i64_le(head.compact_revision.0);
+        }
+        ImageItem::Alarm(alarm) => {
+            out.put_u8(ITEM_ALARM);
+            encode_alarm(out, *alarm);
         }
         ImageItem::Lease { id, ttl_s, expires_at } => {
             out.put_u8(ITEM_LEASE);
@@ -51,6 +56,7 @@ pub(crate) fn decode_item(input: &mut &[u8]) -> Option<ImageItem> {
             revision: Revision(input.try_get_i64_le().ok()?),
             compact_revision: Revision(input.try_get_i64_le().ok()?),
         })),
+        ITEM_ALARM => decode_alarm(input).map(ImageItem::Alarm),
         ITEM_LEASE => Some(ImageItem::Lease {
             id: LeaseId(input.try_get_i64_le().ok()?),
             ttl_s: input.try_get_i64_le().ok()?,

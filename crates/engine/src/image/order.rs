@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 
 use crate::entry::{ImageHead, ImageItem};
 use crate::record::Record;
-use crate::types::LeaseId;
+use crate::types::{Alarm, LeaseId};
 
-/// Head, leases, records in key order and of one key the oldest first; nothing above the head.
+/// Head, alarms, leases, records in key order and of one key the oldest first; nothing above the head.
 #[derive(Debug, Default)]
 pub(crate) struct ItemOrder {
     head: Option<ImageHead>,
+    alarm: Option<Alarm>,
     lease: Option<LeaseId>,
     record: Option<Record>,
 }
@@ -24,6 +25,7 @@ impl ItemOrder {
             }
             (ImageItem::Head(_), Some(_)) => Err("it has a second head".into()),
             (_, None) => Err("it does not begin with its head".into()),
+            (ImageItem::Alarm(alarm), Some(_)) => self.check_alarm(*alarm),
             (ImageItem::Lease { id, .. }, Some(_)) => self.check_lease(*id),
             (ImageItem::Record(record), Some(head)) => self.check_record(record, &head),
         }
@@ -32,6 +34,13 @@ impl ItemOrder {
     /// The head, if it came.
     pub(crate) fn head(&self) -> Option<ImageHead> {
         self.head
+    }
+
+    fn check_alarm(&mut self, alarm: Alarm) -> Result<(), String> {
+        let first = self.lease.is_none() && self.record.is_none();
+        let in_order = first && self.alarm.is_none_or(|before| before < alarm);
+        self.alarm = Some(alarm);
+        if in_order { Ok(()) } else { Err(format!("{alarm:?} is not in order")) }
     }
 
     fn check_lease(&mut self, id: LeaseId) -> Result<(), String> {

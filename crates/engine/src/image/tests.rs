@@ -6,7 +6,7 @@ use super::*;
 use crate::entry::{ImageHead, ImageItem};
 use crate::log::Identity;
 use crate::record::{Record, Version};
-use crate::types::{LeaseId, Revision};
+use crate::types::{Alarm, AlarmKind, LeaseId, Revision};
 
 const ORIGIN: ImageOrigin = ImageOrigin {
     identity: Identity { cluster_id: 0x1111_2222_3333_4444, member_id: 5 },
@@ -33,11 +33,15 @@ fn lease(id: i64) -> ImageItem {
     ImageItem::Lease { id: LeaseId(id), ttl_s: 60, expires_at: Duration::from_nanos(10) }
 }
 
+fn alarm(member_id: u64) -> ImageItem {
+    ImageItem::Alarm(Alarm { member_id, kind: AlarmKind::Corrupt })
+}
+
 /// What an image begins with, and an item of each kind, as they lie in a file.
 pub(crate) fn sample() -> Vec<u8> {
     let mut bytes = preface(&ORIGIN, &head(8), 0x0102_0304);
     let gone = ImageItem::Record(Record::tombstone(b"gone", Revision(8), 2));
-    for item in [lease(9), gone, put("k", 8, b"v")] {
+    for item in [alarm(3), lease(9), gone, put("k", 8, b"v")] {
         item::encode_item(&mut bytes, &item);
     }
     bytes
@@ -76,7 +80,7 @@ fn decode(bytes: &[u8], piece_bytes: usize) -> Result<Vec<ImageItem>, ImageError
 
 /// Three blocks of items and more.
 fn items() -> Vec<ImageItem> {
-    let mut items = vec![lease(-3), lease(4)];
+    let mut items = vec![alarm(1), alarm(2), lease(-3), lease(4)];
     items.extend((0..9).map(|n| put(&format!("key-{n}"), 10 + n, &vec![7; 100_000])));
     items.push(ImageItem::Record(Record::tombstone(b"key-8", Revision(60), 0)));
     items
@@ -119,6 +123,8 @@ fn items_out_of_order_or_above_the_head_are_refused() {
         vec![put("a", 5, b""), put("a", 4, b"")],
         vec![lease(2), lease(1)],
         vec![a, lease(1)],
+        vec![lease(1), alarm(1)],
+        vec![alarm(2), alarm(1)],
         vec![lease(0)],
         vec![put("a", 101, b"")],
         vec![put("", 1, b"")],

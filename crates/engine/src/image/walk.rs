@@ -20,12 +20,13 @@ pub(crate) enum Extent {
     Live,
 }
 
-/// One pass over the leases and the keys.
+/// One pass over the alarms, the leases and the keys.
 #[derive(Debug)]
 pub(crate) struct Walk {
     head: ImageHead,
     extent: Extent,
-    leases: Vec<ImageItem>,
+    /// Alarms and leases: as they were when it began.
+    first: Vec<ImageItem>,
     /// The key to go on with.
     resume: Option<Box<[u8]>>,
     /// Of the state that it reads.
@@ -47,6 +48,7 @@ impl Walk {
     pub(crate) fn begin(store: &Store, state: &State, extent: Extent) -> Option<Self> {
         let Published { revision, compact_revision, sequence } = state.published;
         let pin = Arc::clone(&store.pins).hold(compact_revision, store.clock.monotonic())?;
+        let alarms = state.alarms.published().map(ImageItem::Alarm);
         let leases = state.leases.all_published(sequence).map(|(id, lease)| ImageItem::Lease {
             id,
             ttl_s: lease.ttl_s,
@@ -59,7 +61,7 @@ impl Walk {
         Some(Self {
             head: ImageHead { sequence, term: store.term(), revision, compact_revision },
             extent,
-            leases: leases.collect(),
+            first: alarms.chain(leases).collect(),
             resume: Some(Box::default()),
             generation: state.generation,
             pin,
@@ -72,8 +74,8 @@ impl Walk {
 
     /// The next items; `None` behind the last.
     pub(crate) fn next(&mut self, store: &Store) -> Result<Option<Vec<ImageItem>>, WalkEnd> {
-        if !self.leases.is_empty() {
-            return Ok(Some(std::mem::take(&mut self.leases)));
+        if !self.first.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.first)));
         }
         let Some(from) = self.resume.take() else { return Ok(None) };
         let state = store.state.read();

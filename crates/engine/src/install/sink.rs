@@ -42,6 +42,9 @@ impl Sink {
     pub(crate) fn take(&mut self, item: ImageItem) -> Result<(), InstallError> {
         match item {
             ImageItem::Head(head) => self.begin(head),
+            // They are of the store that the image was made of, and of that time.
+            ImageItem::Alarm(_) if matches!(self.purpose, Purpose::Restore { .. }) => Ok(()),
+            ImageItem::Alarm(_) => self.put(item),
             ImageItem::Lease { id, ttl_s, expires_at } => {
                 let expires_at = self.purpose.expires_at(expires_at, ttl_s, self.now.wall);
                 self.put(ImageItem::Lease { id, ttl_s, expires_at })

@@ -21,7 +21,7 @@ use super::header::nanoseconds;
 use super::window::Window;
 use crate::entry::Entry;
 use crate::record::Record;
-use crate::types::{LeaseId, Revision};
+use crate::types::{Alarm, AlarmKind, LeaseId, Revision};
 
 /// Bytes before the payload.
 pub(crate) const FRAME_HEADER_BYTES: usize = 52;
@@ -49,6 +49,7 @@ pub(crate) enum Kind {
     /// Carries nothing and takes no sequence number (it bears the next one): the log was closed, so
     /// everything before it is durable.
     Closed = 6,
+    Alarm = 7,
 }
 
 impl Kind {
@@ -59,6 +60,7 @@ impl Kind {
             Entry::LeaseKeepAlive { .. } => Self::LeaseKeepAlive,
             Entry::LeaseEnd { .. } => Self::LeaseEnd,
             Entry::Compact { .. } => Self::Compact,
+            Entry::Alarm { .. } => Self::Alarm,
         }
     }
 
@@ -70,6 +72,7 @@ impl Kind {
             Self::LeaseEnd,
             Self::Compact,
             Self::Closed,
+            Self::Alarm,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -259,7 +262,30 @@ fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
         }
         Entry::LeaseEnd { id, .. } => out.put_i64_le(id.0),
         Entry::Compact { revision } => out.put_i64_le(revision.0),
+        Entry::Alarm { alarm, raised } => {
+            encode_alarm(out, *alarm);
+            out.put_u8(u8::from(*raised));
+        }
     }
+}
+
+/// An alarm as it lies in a frame and in an image.
+pub(crate) fn encode_alarm(out: &mut Vec<u8>, alarm: Alarm) {
+    out.put_u64_le(alarm.member_id);
+    out.put_u8(match alarm.kind {
+        AlarmKind::NoSpace => 1,
+        AlarmKind::Corrupt => 2,
+    });
+}
+
+pub(crate) fn decode_alarm(input: &mut &[u8]) -> Option<Alarm> {
+    let member_id = input.try_get_u64_le().ok()?;
+    let kind = match input.try_get_u8().ok()? {
+        1 => AlarmKind::NoSpace,
+        2 => AlarmKind::Corrupt,
+        _ => return None,
+    };
+    Some(Alarm { member_id, kind })
 }
 
 fn encode_records(out: &mut Vec<u8>, records: &[Record]) {
@@ -290,6 +316,14 @@ pub(crate) fn decode_entry(header: &FrameHeader, mut payload: &[u8]) -> Option<E
         },
         Kind::LeaseEnd => Entry::LeaseEnd { id: LeaseId(input.try_get_i64_le().ok()?), revision },
         Kind::Compact => Entry::Compact { revision: Revision(input.try_get_i64_le().ok()?) },
+        Kind::Alarm => Entry::Alarm {
+            alarm: decode_alarm(input)?,
+            raised: match input.try_get_u8().ok()? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            },
+        },
         Kind::Closed => return None,
     };
     input.is_empty().then_some(entry)

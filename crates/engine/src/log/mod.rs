@@ -55,6 +55,7 @@ pub use self::copy::{BadFrame, CopiedFrame, FrameReader};
 pub(crate) use self::create::NewStore;
 pub use self::failure::IoFailure;
 pub use self::follow::{FollowError, FrameBatch, LogFollower, Stamp};
+pub(crate) use self::frame::{decode_alarm, encode_alarm};
 pub use self::header::FORMAT_VERSION;
 pub(crate) use self::header::{BadHeader, FileHeader, FileKind, HEADER_BYTES, nanoseconds};
 pub(crate) use self::identity::random_salt;

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::clock::ManualClock;
 use crate::record::{Record, Version};
-use crate::types::LeaseId;
+use crate::types::{Alarm, AlarmKind, LeaseId};
 use crate::vfs::{Crash, Disk, Faulty, Vfs};
 use crate::{Storage, log::header::FileKind};
 
@@ -240,6 +240,7 @@ fn the_bytes_of_format_version_1_are_as_recorded() {
         Entry::LeaseKeepAlive { id, expires_at },
         Entry::LeaseEnd { id, revision: Revision(5) },
         Entry::Compact { revision: Revision(3) },
+        Entry::Alarm { alarm: Alarm { member_id: 4, kind: AlarmKind::NoSpace }, raised: true },
     ];
     let wall = Duration::from_nanos(99);
     let stamp = Stamp { sequence: 17, term: 1, wall, revision: Revision(5) };

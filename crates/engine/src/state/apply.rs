@@ -50,6 +50,7 @@ impl State {
             }
             Entry::LeaseEnd { id, .. } => self.end_lease(*id),
             Entry::Compact { revision } => self.compact_revision = *revision,
+            Entry::Alarm { alarm, raised } => self.alarms.set(*alarm, *raised),
         }
         Ok(())
     }
@@ -80,7 +81,7 @@ impl State {
                 }
                 Err(format!("a compaction at {} cannot be", revision.0))
             }
-            Entry::LeaseGrant { .. } | Entry::LeaseKeepAlive { .. } => Ok(()),
+            Entry::LeaseGrant { .. } | Entry::LeaseKeepAlive { .. } | Entry::Alarm { .. } => Ok(()),
         }
     }
 

@@ -70,6 +70,10 @@ impl Replay for Loader {
                 self.state.compact_revision = compact_revision;
                 Ok(())
             }
+            ImageItem::Alarm(alarm) => {
+                self.state.alarms.set(alarm, true);
+                Ok(())
+            }
             ImageItem::Lease { id, ttl_s, expires_at } => self.lease(id, ttl_s, expires_at),
             ImageItem::Record(record) => {
                 self.record(&record);

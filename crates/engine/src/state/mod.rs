@@ -5,6 +5,7 @@
 //! above. So the writer may let the lock go in the middle of a batch, and a batch that could not be
 //! made durable is never seen.
 
+mod alarms;
 mod apply;
 mod compaction;
 mod entries;
@@ -23,6 +24,7 @@ pub(crate) use key_history::KeyHistory;
 pub(crate) use loader::Loader;
 pub(crate) use read::{Scan, Span};
 
+use self::alarms::Alarms;
 use self::history::History;
 use self::index::Position;
 use crate::entry::ImageHead;
@@ -56,6 +58,7 @@ pub(crate) struct State {
     pub(crate) index: Index,
     pub(crate) history: History,
     pub(crate) leases: LeaseTable,
+    pub(crate) alarms: Alarms,
     pub(crate) size: Size,
     /// The writer's view, which runs ahead of the published one within a batch.
     pub(crate) revision: Revision,
@@ -85,6 +88,7 @@ impl State {
             index: Index::default(),
             history: History::default(),
             leases: LeaseTable::default(),
+            alarms: Alarms::default(),
             size: Size::default(),
             revision: published.revision,
             compact_revision: published.compact_revision,
@@ -200,5 +204,6 @@ impl State {
             sequence: self.sequence,
         };
         self.leases.settle(&self.index);
+        self.alarms.publish();
     }
 }

@@ -21,7 +21,8 @@ pub(crate) fn validate(command: &Command, operations_max: usize) -> Result<(), E
         Command::Compact(_)
         | Command::LeaseGrant { .. }
         | Command::LeaseRevoke { .. }
-        | Command::LeaseKeepAlive { .. } => Ok(()),
+        | Command::LeaseKeepAlive { .. }
+        | Command::Alarm { .. } => Ok(()),
     }
 }
 

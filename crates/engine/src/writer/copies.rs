@@ -82,8 +82,7 @@ impl Target<'_> {
             return Err(format!("it is of term {}, the log is in term {}", stamp.term, self.term));
         }
         let entry = frame.entry();
-        if let Entry::LeaseGrant { .. } | Entry::LeaseKeepAlive { .. } | Entry::Compact { .. } =
-            entry
+        if !matches!(entry, Entry::Write { .. } | Entry::LeaseEnd { .. })
             && stamp.revision != self.state.revision
         {
             let (theirs, ours) = (stamp.revision.0, self.state.revision.0);

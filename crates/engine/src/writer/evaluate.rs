@@ -8,10 +8,12 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::lease::{Lease, TTL_S_MAX};
 use crate::log::ENTRY_BYTES_MAX;
+use crate::options::Options;
 use crate::state::{Span, State};
 use crate::txn::{Plan, RECORD_BYTES_OVERHEAD, Transaction, View, check_put, read_only};
 use crate::types::{
-    Command, DeleteRangeRequest, LeaseId, Operation, Outcome, PutRequest, Revision, TxnRequest,
+    Alarm, AlarmKind, Command, DeleteRangeRequest, LeaseId, Operation, Outcome, PutRequest,
+    Revision, TxnRequest,
 };
 
 /// What became of a command.
@@ -26,6 +28,8 @@ pub(crate) enum Evaluated {
 pub(crate) struct Evaluator {
     pub(crate) lease_ttl_s_min: i64,
     pub(crate) quota_bytes: Option<u64>,
+    /// In whose name alarms are raised.
+    member_id: u64,
     pub(crate) monotonic: Duration,
     pub(crate) wall: Duration,
     random: RandomState,
@@ -33,10 +37,11 @@ pub(crate) struct Evaluator {
 }
 
 impl Evaluator {
-    pub(crate) fn new(lease_ttl_s_min: i64, quota_bytes: Option<u64>) -> Self {
+    pub(crate) fn new(options: &Options, member_id: u64) -> Self {
         Self {
-            lease_ttl_s_min,
-            quota_bytes,
+            lease_ttl_s_min: options.lease_ttl_s_min,
+            quota_bytes: options.quota_bytes,
+            member_id,
             monotonic: Duration::ZERO,
             wall: Duration::ZERO,
             random: RandomState::new(),
@@ -58,6 +63,7 @@ impl Evaluator {
                 Command::LeaseGrant { id, ttl_s } => self.grant(state, *id, *ttl_s),
                 Command::LeaseRevoke { id } => revoke(state, *id),
                 Command::LeaseKeepAlive { id } => Ok(self.keep_alive(state, *id)),
+                Command::Alarm { alarm, raised } => Ok(set_alarm(state, *alarm, *raised)),
             },
             Work::Copy(_) | Work::Stand(_) | Work::Install(_) => return Evaluated::Later,
         };
@@ -66,25 +72,30 @@ impl Evaluator {
                 state.sequence += u64::from(entry.is_some());
                 Evaluated::Done(Ok(outcome), entry)
             }
-            Err(error) => Evaluated::Done(Err(error), None),
+            Err(error) => {
+                let raises = matches!(error, Error::NoSpace);
+                let entry = if raises { self.raise_no_space(state) } else { None };
+                state.sequence += u64::from(entry.is_some());
+                Evaluated::Done(Err(error), entry)
+            }
         }
     }
 
     fn put(&self, state: &mut State, put: &PutRequest) -> Changed {
+        self.check_room(state, put_cost(put))?;
         check_put(&View::applied(state), put)?;
-        self.check_quota(state, put_bytes(state, put))?;
         let mut transaction = Transaction::begin(state);
         let result = transaction.put(put);
         Ok((Outcome::Put(result), write(transaction)))
     }
 
     fn txn(&self, state: &mut State, txn: &TxnRequest) -> Changed {
+        self.check_room(state, txn_cost(txn))?;
         let view = View::applied(state);
         let plan = Plan::new(&view, txn)?;
         if txn.is_read_only() {
             return Ok((Outcome::Txn(read_only(&view, txn, &plan)), None));
         }
-        self.check_quota(state, plan_put_bytes(state, txn, &plan))?;
         check_log_bytes(state, plan_put_log_bytes(state, txn, &plan), |state| {
             plan_delete_bytes(state, txn, &plan)
         })?;
@@ -94,6 +105,7 @@ impl Evaluator {
     }
 
     fn grant(&mut self, state: &mut State, id: LeaseId, ttl_s: i64) -> Changed {
+        self.check_room(state, RECORD_BYTES_OVERHEAD)?;
         if ttl_s > TTL_S_MAX {
             return Err(Error::LeaseTtlTooLarge);
         }
@@ -101,7 +113,6 @@ impl Evaluator {
         if state.leases.live(id).is_some() {
             return Err(Error::LeaseExists { id });
         }
-        self.check_quota(state, RECORD_BYTES_OVERHEAD)?;
         let ttl_s = ttl_s.max(self.lease_ttl_s_min);
         let mut lease = Lease::new(ttl_s, state.sequence + 1);
         lease.renew(self.monotonic, self.wall);
@@ -144,13 +155,26 @@ impl Evaluator {
         }
     }
 
-    /// Deletes pass, so that there is a way out.
-    fn check_quota(&self, state: &State, more_bytes: usize) -> Result<(), Error> {
+    /// As in etcd this comes before anything else is looked at. What needs no room passes, so that
+    /// there is a way out.
+    fn check_room(&self, state: &State, more_bytes: usize) -> Result<(), Error> {
         let bytes = state.size.bytes.saturating_add(more_bytes) as u64;
-        if more_bytes > 0 && self.quota_bytes.is_some_and(|quota| bytes >= quota) {
+        let full = self.quota_bytes.is_some_and(|quota| bytes >= quota);
+        if more_bytes > 0 && (full || state.alarms.no_space()) {
             return Err(Error::NoSpace);
         }
         Ok(())
+    }
+
+    /// The first refusal for the quota raises an alarm. Until it is ended every further one is
+    /// refused, even if there is room again.
+    fn raise_no_space(&self, state: &mut State) -> Option<Entry> {
+        let alarm = Alarm { member_id: self.member_id, kind: AlarmKind::NoSpace };
+        if state.alarms.no_space() {
+            return None;
+        }
+        state.alarms.set(alarm, true);
+        Some(Entry::Alarm { alarm, raised: true })
     }
 }
 
@@ -189,6 +213,30 @@ fn revoke(state: &mut State, id: LeaseId) -> Changed {
     Ok((Outcome::LeaseRevoke { revision }, Some(Entry::LeaseEnd { id, revision })))
 }
 
+fn set_alarm(state: &mut State, alarm: Alarm, raised: bool) -> (Outcome, Option<Entry>) {
+    let was = state.alarms.is_raised(alarm);
+    let entry = (was != raised).then_some(Entry::Alarm { alarm, raised });
+    state.alarms.set(alarm, raised);
+    let told = (was || raised).then_some(alarm);
+    (Outcome::Alarm { alarm: told, revision: state.revision }, entry)
+}
+
+/// What a put is taken to need, whatever it finds.
+fn put_cost(put: &PutRequest) -> usize {
+    RECORD_BYTES_OVERHEAD + put.key.len() + put.value.len()
+}
+
+/// Of both branches the one that needs more, whichever is taken (as in etcd).
+fn txn_cost(txn: &TxnRequest) -> usize {
+    let cost = |operation: &Operation| match operation {
+        Operation::Put(put) => put_cost(put),
+        Operation::Txn(nested) => txn_cost(nested),
+        Operation::Range(_) | Operation::DeleteRange(_) | Operation::Empty => 0,
+    };
+    let of_branch = |operations: &[Operation]| operations.iter().map(cost).sum();
+    usize::max(of_branch(&txn.success), of_branch(&txn.failure))
+}
+
 /// An entry that the log refuses would stop the store: it is refused before it is carried out. The
 /// log's limit can be met by deletes only when the store itself is that large; their exact sum, which
 /// walks the ranges, is made only then.
@@ -224,13 +272,6 @@ fn delete_bytes(state: &State, delete: &DeleteRangeRequest) -> usize {
 fn plan_delete_bytes(state: &State, txn: &TxnRequest, plan: &Plan) -> usize {
     sum_over_plan(txn, plan, &|operation| match operation {
         Operation::DeleteRange(delete) => delete_bytes(state, delete),
-        _ => 0,
-    })
-}
-
-fn plan_put_bytes(state: &State, txn: &TxnRequest, plan: &Plan) -> usize {
-    sum_over_plan(txn, plan, &|operation| match operation {
-        Operation::Put(put) => put_bytes(state, put),
         _ => 0,
     })
 }

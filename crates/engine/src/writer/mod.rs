@@ -78,10 +78,11 @@ pub(crate) struct Effects {
 
 impl Writer {
     pub(crate) fn new(store: Arc<Store>, log: Option<Log>, options: &Options) -> Self {
+        let member_id = store.identity().member_id;
         Self {
             store,
             log,
-            evaluator: Evaluator::new(options.lease_ttl_s_min, options.quota_bytes),
+            evaluator: Evaluator::new(options, member_id),
             batch_commands_max: options.batch_commands_max.max(1),
             answers: Answers::default(),
             effects: Effects::default(),

@@ -39,6 +39,7 @@ fn outcome_of(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
         Outcome::Copied { .. } | Outcome::Stands => {
             errors::unexpected("a change of role").into_bound_py_any(py)
         }
+        Outcome::Alarm { .. } => errors::unexpected("an alarm").into_bound_py_any(py),
         Outcome::DeleteRange(_) => errors::unexpected("a delete").into_bound_py_any(py),
     }
 }
