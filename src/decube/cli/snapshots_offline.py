@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import shutil
@@ -9,17 +10,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from decube.cli.kv_target import EtcdTarget, with_store
-from decube.kit.errors import Conflict, Denied, Exhausted, Invalid, Unavailable
-from decube.services.snapshots.offline import find_snapshot, open_snapshot
+from decube.kit.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Unavailable
+from decube.services.snapshots.offline import blocking, find_snapshots, open_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from decube.cli.options import Node
     from decube.cli.progress import Report
     from decube.cli.snapshots_restore import Offline
     from decube.services.snapshots.manifest import Manifest
+    from decube.store.embedded import ReplayLog, RestoredStore
     from decube.store.protocol import Store
 
 
@@ -27,7 +29,7 @@ async def fill_endpoint(offline: Offline, report: Report, node: Node) -> dict[st
     """Fill an empty etcd from a snapshot."""
     from decube.store.remote.fill import Filling
 
-    catalogue, manifest = await find_snapshot(offline.from_place)
+    catalogue, (manifest, *_) = await find_snapshots(offline.from_place)
 
     async def fill(store: Store) -> int:
         await store.status()
@@ -49,31 +51,95 @@ async def fill_endpoint(offline: Offline, report: Report, node: Node) -> dict[st
 
 
 async def fill_directory(offline: Offline, report: Report, _node: Node) -> dict[str, Any]:
-    """Make a new data directory from a snapshot."""
-    from decube.config.settings import Settings
-    from decube.daemon.store import embedded_options
-    from decube.store.embedded import EmbeddedStore
-
+    """Make a new data directory from a snapshot, and from a log on top of it if asked."""
     directory = offline.data_dir
     if directory is None:
         raise Invalid("--data-dir is needed", field="data_dir")
     directory = directory.expanduser().absolute()
-    catalogue, manifest = await find_snapshot(offline.from_place)
+    replay = _replay(offline)
+    catalogue, candidates = await find_snapshots(offline.from_place, _is_early_enough(replay))
     _take(directory)
-    options = embedded_options(Settings(), directory)
     try:
-        async with open_snapshot(
-            catalogue, manifest, offline.identity_file, _reporter(report, manifest)
-        ) as snapshot:
-            store = await EmbeddedStore.open(options)
-            try:
-                revision = await store.restore(snapshot.image)
-            finally:
-                await store.close()
+        for manifest in candidates:
+            async with open_snapshot(
+                catalogue, manifest, offline.identity_file, _reporter(report, manifest)
+            ) as snapshot:
+                try:
+                    made = await _make(directory, snapshot.image, replay)
+                except Invalid as error:
+                    # Its image was made a moment after the snapshot was begun.
+                    if manifest is candidates[-1] or not _is_too_new(error, manifest, replay):
+                        raise
+                    continue
+                return _told(manifest, directory, made)
     except BaseException:
         _give_back(directory)
         raise
-    return {"snapshot": manifest.id, "data_dir": str(directory), "revision": revision}
+    raise NotFound("there is no snapshot to restore")
+
+
+async def _make(
+    directory: Path, image: AsyncGenerator[bytes, None], replay: ReplayLog | None
+) -> RestoredStore:
+    from decube.config.settings import Settings
+    from decube.daemon.store import embedded_options
+    from decube.store.embedded import restore_offline
+
+    options = embedded_options(Settings(), directory)
+    for folder in (options.checkpoint_dir, options.log_dir):
+        if folder is not None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with blocking(image) as pieces:
+        return await asyncio.to_thread(restore_offline, pieces, options, replay=replay)
+
+
+def _replay(offline: Offline) -> ReplayLog | None:
+    """Return what is to be replayed; the log may be named by the data directory it is in."""
+    if offline.log_dir is None:
+        return None
+    from decube.config.settings import Settings
+    from decube.daemon.store import log_directories
+    from decube.store.embedded import ReplayLog
+    from decube.store.types import Revision
+
+    log_dir = offline.log_dir.expanduser().absolute()
+    below, _ = log_directories(Settings(), log_dir)
+    return ReplayLog(
+        log_dir=below if below.is_dir() else log_dir,
+        to_revision=Revision(offline.to_revision) if offline.to_revision else None,
+        to_time_s=parse_moment(offline.to_time).timestamp() if offline.to_time else None,
+    )
+
+
+def _is_early_enough(replay: ReplayLog | None) -> Callable[[Manifest], bool]:
+    def is_early_enough(manifest: Manifest) -> bool:
+        if replay is None:
+            return True
+        if replay.to_revision is not None:
+            return int(manifest.etcd_revision) <= replay.to_revision
+        return parse_moment(manifest.created_at).timestamp() <= (replay.to_time_s or 0.0)
+
+    return is_early_enough
+
+
+def _is_too_new(error: Invalid, manifest: Manifest, replay: ReplayLog | None) -> bool:
+    """Tell whether it was the image that is behind the moment, and not the log that ends."""
+    if replay is None or replay.to_time_s is None or error.field != "to":
+        return False
+    made_s = error.details.get("time_s")
+    of_image = error.details.get("revision") == int(manifest.etcd_revision)
+    return of_image and isinstance(made_s, int) and made_s >= int(replay.to_time_s)
+
+
+def _told(manifest: Manifest, directory: Path, made: RestoredStore) -> dict[str, Any]:
+    return {
+        "snapshot": manifest.id,
+        "data_dir": str(directory),
+        "restored_revision": str(made.restored_revision),
+        "revision": str(made.revision),
+        "keys": made.keys,
+        "leases": made.leases,
+    }
 
 
 def _take(directory: Path) -> None:

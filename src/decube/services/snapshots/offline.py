@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from decube.kit.errors import NotFound
+from decube.kit.errors import Closed, NotFound
 from decube.services.snapshots.catalogue import Catalogue
 from decube.services.snapshots.encryption import Identities
 from decube.services.snapshots.location import open_location, parse_place
 from decube.services.snapshots.reading import SnapshotReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from decube.services.snapshots.manifest import Manifest
@@ -27,24 +27,23 @@ class OpenSnapshot(NamedTuple):
     image: AsyncGenerator[bytes, None]
 
 
-async def find_snapshot(
+async def find_snapshots(
     place: str, wanted: Callable[[Manifest], bool] = lambda _: True
-) -> tuple[Catalogue, Manifest]:
-    """Find the snapshot that a place names, or the newest in it that is wanted.
+) -> tuple[Catalogue, list[Manifest]]:
+    """Find the snapshot that a place names, or the wanted ones in it, newest first: at least one.
 
     Raises `NotFound`, and what the location raises.
     """
     location, snapshot_id = parse_place(place)
     catalogue = Catalogue(open_location(location, os.environ))
     if snapshot_id:
-        return catalogue, await catalogue.get(snapshot_id)
-    seen = 0
-    async for manifest in catalogue.all():
-        if wanted(manifest):
-            return catalogue, manifest
-        seen += 1
-    found = f"{seen} snapshots, but none of them is early enough" if seen else "no snapshot"
-    raise NotFound(f"there is {found} in {catalogue.location.url}")
+        return catalogue, [await catalogue.get(snapshot_id)]
+    known = [manifest async for manifest in catalogue.all()]
+    found = [manifest for manifest in known if wanted(manifest)]
+    if not found:
+        what = f"no snapshot early enough among {len(known)}" if known else "no snapshot"
+        raise NotFound(f"there is {what} in {catalogue.location.url}")
+    return catalogue, found
 
 
 @asynccontextmanager
@@ -63,3 +62,27 @@ async def open_snapshot(
     )
     async with aclosing(reader.image(on_progress=on_progress)) as image:
         yield OpenSnapshot(manifest, image)
+
+
+@contextmanager
+def blocking(pieces: AsyncGenerator[bytes, None]) -> Iterator[Iterator[bytes]]:
+    """Let a thread read what the event loop produces, and end it when nobody waits any more."""
+    loop = asyncio.get_running_loop()
+    given_up = False
+
+    def read() -> Iterator[bytes]:
+        while not given_up:
+            coming = asyncio.run_coroutine_threadsafe(_next(pieces), loop)
+            if (piece := coming.result()) is None:
+                return
+            yield piece
+        raise Closed("the restore was given up")
+
+    try:
+        yield read()
+    finally:
+        given_up = True
+
+
+async def _next(pieces: AsyncGenerator[bytes, None]) -> bytes | None:
+    return await anext(pieces, None)

@@ -1,0 +1,116 @@
+"""`decube snapshots` against a running node, and without one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.support.cli import Cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.node import NodeProcess
+
+ABSENT = "snap-20260131T120000000Z-1f2e3d4c"
+
+
+def created(cli: Cli) -> str:
+    done = cli("snapshots", "create", "-o", "name")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().removeprefix("snapshot/")
+
+
+def test_a_snapshots_life(cli: Cli) -> None:
+    done = cli("snapshots", "create", "weekly", "-m", "by=admin", "-o", "yaml")
+    assert done.returncode == 0, done.stderr
+    snapshot = yaml.safe_load(done.stdout)
+    assert (snapshot["name"], snapshot["status"]) == ("weekly", "completed")
+    assert snapshot["metadata"] == {"by": "admin"}
+    name = snapshot["id"]
+    assert json.loads(cli("snapshots", "get", f"snapshot/{name}", "-o", "json").stdout) == snapshot
+    table = cli("snapshots", "list").stdout.splitlines()
+    assert table[0].split()[:3] == ["ID", "NAME", "STATUS"]
+    assert table[1].split()[:3] == [name, "weekly", "completed"]
+    verified = cli("snapshots", "verify", name)
+    assert verified.returncode == 0
+    assert verified.stdout.splitlines()[1].split() == ["valid", "yes"]
+    assert cli("snapshots", "delete", name).stdout == f"snapshot/{name} deleted\n"
+    assert cli("snapshots", "get", name).returncode == 3
+    assert cli("snapshots", "delete", name).returncode == 3
+    assert cli("snapshots", "delete", name, "--ignore-not-found").returncode == 0
+
+
+def test_what_was_deleted_since_is_back_after_a_restore(cli: Cli) -> None:
+    cli("pods", "create", "restored")
+    name = created(cli)
+    cli("pods", "delete", "restored")
+    done = cli("snapshots", "restore", name)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"snapshot/{name} restored\n")
+    assert cli("pods", "get", "restored").returncode == 0
+
+
+def test_a_damaged_one_is_told_by_exit_code_12(cli: Cli, running: NodeProcess) -> None:
+    name = created(cli)
+    chunk = running.directory / "data" / "snapshots" / name / "chunk-0"
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
+    for command in ("verify", "restore"):
+        done = cli("snapshots", command, name)
+        assert done.returncode == 12
+        assert name in done.stderr
+
+
+def test_an_archive_goes_out_and_comes_back(cli: Cli, tmp_path: Path) -> None:
+    name = created(cli)
+    file = tmp_path / "backup.tar"
+    done = cli("snapshots", "download", name, str(file))
+    assert done.stdout == f"snapshot/{name} downloaded to {file}\n"
+    assert cli("snapshots", "download", name, str(file)).returncode == 4
+    assert cli("snapshots", "upload", str(file)).returncode == 4
+    cli("snapshots", "delete", name)
+    done = cli("snapshots", "upload", str(file))
+    assert (done.returncode, done.stdout) == (0, f"snapshot/{name} uploaded\n"), done.stderr
+    assert cli("snapshots", "verify", name).returncode == 0
+    file.write_bytes(b"no archive" * 100)
+    done = cli("snapshots", "upload", str(file))
+    assert done.returncode == 2
+    assert "is no archive of a snapshot" in done.stderr
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ((), 2, "name the snapshot to restore"),
+        ((ABSENT,), 3, f"there is no snapshot {ABSENT}"),
+        (("--data-dir", "new"), 2, "--from LOCATION is needed"),
+        (("--from", "old"), 2, "either --data-dir or --to-endpoint"),
+        ((ABSENT, "--from", "old", "--data-dir", "new"), 2, f"--from old/{ABSENT}"),
+        (("--from", "old", "--data-dir", "new", "--to-revision", "7"), 2, "--log-dir goes with"),
+        (("--from", "old", "--data-dir", "new"), 3, "there is no snapshot in"),
+        ((f"--from=old/{ABSENT}", "--data-dir", "new"), 3, f"there is no snapshot {ABSENT}"),
+        (("--from", "ftp://x", "--data-dir", "new"), 2, "neither a folder nor s3://"),
+        (
+            ("--from", "old", "--data-dir", "n", "--log-dir", "l", "--to-time", "today"),
+            2,
+            "is not a moment",
+        ),
+    ],
+)
+def test_what_cannot_be_restored_is_told(
+    cli: Cli, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    done = cli("snapshots", "restore", *arguments)
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+
+
+def test_a_location_whose_library_is_not_there_tells_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "obstore.py").write_text("raise ImportError")
+    cli = Cli({"PYTHONPATH": str(tmp_path)})
+    done = cli("snapshots", "restore", "--from", "s3://backups", "--data-dir", str(tmp_path / "n"))
+    assert done.returncode == 2
+    assert "pip install 'decube[s3]'" in done.stderr
