@@ -20,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are told on stderr."""
+    # Each handshake that fails is a line of gRPC's own on stderr otherwise, in no schema of ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         code = _dispatch(_usual(arguments))
         sys.stdout.flush()

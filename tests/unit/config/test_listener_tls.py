@@ -134,4 +134,4 @@ def test_keys_that_do_nothing_are_named_with_the_reason() -> None:
     ]
     peer = loaded(listeners__peer__client_auth="none")
     assert [key.path for key in peer.without_effect()] == ["security.listeners.peer.client_auth"]
-    assert not loaded(reload_interval="1s").without_effect()
+    assert not loaded(reload_interval="1s", handshake_timeout="1s").without_effect()
