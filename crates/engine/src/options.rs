@@ -54,6 +54,8 @@ pub struct Options {
     pub covered_segments_max: Option<usize>,
     /// Commands that may wait for the writer; above it they are refused as too many requests.
     pub queue_length_max: usize,
+    /// Bytes of them; the writer works on as much beside.
+    pub queue_bytes_max: usize,
     /// Commands in one group commit.
     pub batch_commands_max: usize,
     /// Compares, success operations and failure operations of a transaction, each.
@@ -85,6 +87,7 @@ impl Options {
             log_retention_bytes: 1 << 30,
             covered_segments_max: None,
             queue_length_max: 50_000,
+            queue_bytes_max: 256 << 20,
             batch_commands_max: 4_096,
             txn_operations_max: 128,
             lease_ttl_s_min: 2,

@@ -79,7 +79,7 @@ impl Store {
             closed: AtomicBool::new(false),
             state: RwLock::new(state),
             pin: RwLock::new(()),
-            queue: Queue::new(options.queue_length_max),
+            queue: Queue::new(options.queue_length_max, options.queue_bytes_max),
             pins: Arc::default(),
             expiry: Expiry::default(),
             compactor: Compactor::default(),

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use decube_engine::vfs::{Errno, Fault, Faulty};
 use decube_engine::{
-    Answer, Command, Engine, Error, LogLocation, Mailbox, Operation, Options, RangeRequest, Record,
-    Revision, Storage,
+    Answer, Command, Engine, Error, LeaseId, LogLocation, Mailbox, Operation, Options,
+    RangeRequest, Record, Revision, Storage,
 };
 use support::{Collector, engine, get, put, put_request, range_to, txn};
 
@@ -114,6 +114,37 @@ fn commands_that_wait_are_committed_together_and_a_full_queue_refuses() {
     engine.close();
     let expected: Vec<Vec<u64>> = vec![vec![0], (1..=10).collect()];
     assert_eq!(collector.tickets(), expected);
+}
+
+#[test]
+fn a_queue_is_full_by_the_bytes_in_it_too_but_an_empty_one_takes_any_command() {
+    let mut options = Options::new(Storage::Memory);
+    options.queue_bytes_max = 10_000;
+    let engine = Engine::open(options).unwrap();
+    let collector = Arc::new(Collector::default());
+    let mailbox = Arc::clone(&collector) as Arc<dyn Mailbox>;
+    let large = || Operation::Put(put_request("a", &"v".repeat(4_000)));
+    let submit = |puts: Vec<Operation>| {
+        let nested = Operation::Txn(txn(&[], puts));
+        engine.submit(Command::Txn(txn(&[], vec![nested])), &mailbox, 0)
+    };
+    let value = "v".repeat(20_000);
+    engine.execute(Command::Put(put_request("larger", &value))).unwrap();
+    let revision = engine.revision();
+    collector.hold();
+    submit(vec![large()]).unwrap();
+    while engine.revision() <= revision {
+        std::thread::yield_now(); // The writer has published and hangs in the delivery.
+    }
+    submit(vec![large()]).unwrap();
+    submit(vec![large()]).unwrap();
+    assert!(matches!(submit(vec![large()]), Err(Error::TooManyRequests)));
+    engine.submit(Command::LeaseRevoke { id: LeaseId(9) }, &mailbox, 0).unwrap();
+    collector.release();
+    while collector.tickets().len() < 2 {
+        std::thread::yield_now();
+    }
+    submit(vec![large()]).unwrap();
 }
 
 #[test]

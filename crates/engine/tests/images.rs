@@ -3,14 +3,16 @@
 
 mod support;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use decube_engine::vfs::Faulty;
 use decube_engine::{
-    Command, Engine, Error, Image, ImageDecoder, ImageHead, ImageItem, LeaseId, ManualClock,
-    Options, Record, Revision, Storage,
+    Command, Engine, Error, Image, ImageDecoder, ImageHead, ImageItem, LeaseId, LogLocation,
+    ManualClock, Operation, Options, Record, Revision, Storage,
 };
-use support::{delete, engine, get, put, put_request};
+use support::{delete, engine, get, put, put_request, range_to, txn};
 
 /// The rest of an image, decoded.
 struct Contents {
@@ -32,7 +34,7 @@ fn read(image: &mut Image) -> Contents {
                 match item {
                     ImageItem::Lease { id, .. } => leases.push(id),
                     ImageItem::Record(record) => records.push(record),
-                    ImageItem::Head(_) => {}
+                    ImageItem::Head(_) | ImageItem::Alarm(_) => {}
                 }
                 Ok(())
             })
@@ -116,6 +118,48 @@ fn an_image_with_history_has_what_a_compaction_keeps_and_a_live_one_what_is_live
     let live = read(&mut engine.image(false).unwrap());
     assert_eq!(short(&live.records), [("a".to_owned(), 6, false)]);
     assert_eq!((live.head.revision, live.head.compact_revision), (Revision(8), Revision(8)));
+}
+
+fn on(disk: &Faulty) -> Engine {
+    let dir = PathBuf::from("/store");
+    let vfs = Arc::new(disk.clone());
+    let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs };
+    let mut options = Options::new(Storage::Log(location));
+    options.segment_bytes = 1 << 16;
+    Engine::open(options).unwrap()
+}
+
+/// Some keys, one of them changed twice in one transaction.
+fn write_a_past(engine: &Engine) {
+    let nested = |operation| Operation::Txn(txn(&[], vec![operation]));
+    let put_and_delete = vec![
+        nested(Operation::Put(put_request("a", "twice"))),
+        nested(Operation::DeleteRange(range_to("a", "b").into_delete())),
+    ];
+    put(engine, "a", "");
+    put(engine, "b", "");
+    engine.execute(Command::Txn(txn(&[], put_and_delete))).unwrap();
+    put(engine, "b", "");
+    put(engine, "c", "");
+    delete(engine, "c");
+}
+
+#[test]
+fn an_image_is_the_same_before_and_after_a_compaction_that_it_knows_of_has_dropped_anything() {
+    for compacted in 2..=7 {
+        let disk = Faulty::new(1);
+        let engine = on(&disk);
+        write_a_past(&engine);
+        let pin = engine.image(true).unwrap();
+        compact(&engine, compacted);
+        let before = read(&mut engine.image(true).unwrap());
+        drop(pin);
+        engine.close();
+        // Replaying the log drops at once.
+        let engine = on(&disk);
+        let after = read(&mut engine.image(true).unwrap());
+        assert_eq!(before.records, after.records, "compacted at {compacted}");
+    }
 }
 
 #[test]

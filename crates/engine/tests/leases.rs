@@ -224,3 +224,33 @@ fn a_restart_keeps_the_remaining_time_by_the_wall_clock_and_never_extends_it() {
     set_back.advance(Duration::from_secs(100));
     wait_until_gone(&engine, 1);
 }
+
+#[test]
+fn the_end_of_a_lease_takes_the_same_room_in_the_log_however_many_keys_it_has() {
+    let disk = Faulty::new(1);
+    let dir = PathBuf::from("/store");
+    let open = |disk: &Faulty| {
+        let vfs = Arc::new(disk.clone());
+        let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir.clone(), vfs };
+        let mut options = Options::new(Storage::Log(location));
+        options.segment_bytes = 1 << 16;
+        Engine::open(options).expect("nothing is damaged")
+    };
+    let engine = open(&disk);
+    let id = LeaseId(7);
+    engine.execute(Command::LeaseGrant { id, ttl_s: 100 }).expect("a lease");
+    for key in 0..300 {
+        let mut leased = put_request(&format!("a rather long name of key {key}"), "");
+        leased.lease = id;
+        engine.execute(Command::Put(leased)).expect("a put");
+    }
+    let before = engine.status();
+    engine.execute(Command::LeaseRevoke { id }).expect("the end of the lease");
+    let after = engine.status();
+    assert!(after.log_bytes - before.log_bytes < 100);
+    assert_eq!((after.keys, after.revision.0), (0, before.revision.0 + 1));
+    let hash = engine.hash_kv(Revision(0)).expect("a hash");
+    engine.close();
+    let engine = open(&disk);
+    assert_eq!(engine.hash_kv(Revision(0)).expect("a hash"), hash);
+}

@@ -9,6 +9,7 @@ mod copies;
 mod evaluate;
 mod install;
 mod queue;
+mod weight;
 
 pub(crate) use copies::Copies;
 pub(crate) use queue::{Job, Queue, Work};

@@ -40,6 +40,7 @@ pub(crate) struct Job {
 /// sleeps.
 pub(crate) struct Queue {
     length_max: usize,
+    bytes_max: usize,
     inner: Mutex<Inner>,
     wake: Condvar,
 }
@@ -47,25 +48,31 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Inner {
     jobs: VecDeque<Job>,
+    /// Of all of them.
+    bytes: usize,
     taker_sleeps: bool,
     refusal: Option<Error>,
 }
 
 impl Queue {
-    pub(crate) fn new(length_max: usize) -> Self {
-        Self { length_max, inner: Mutex::default(), wake: Condvar::new() }
+    pub(crate) fn new(length_max: usize, bytes_max: usize) -> Self {
+        Self { length_max, bytes_max, inner: Mutex::default(), wake: Condvar::new() }
     }
 
-    /// Refuses when the queue is full or no longer open. The store's own jobs always fit: their
-    /// number is bounded by those who make them.
+    /// Refuses when the queue is full or no longer open; an empty one takes a command of any size.
+    /// The store's own jobs always fit: their number is bounded by those who make them.
     pub(crate) fn put(&self, job: Job) -> Result<(), Error> {
+        let bytes = job.work.bytes();
         let mut inner = self.inner.lock();
         if let Some(refusal) = &inner.refusal {
             return Err(refusal.clone());
         }
-        if inner.jobs.len() >= self.length_max && job.reply.is_some() {
+        let too_long = inner.jobs.len() >= self.length_max;
+        let too_large = inner.bytes + bytes > self.bytes_max && inner.bytes > 0;
+        if (too_long || too_large) && job.reply.is_some() {
             return Err(Error::TooManyRequests);
         }
+        inner.bytes += bytes;
         inner.jobs.push_back(job);
         let wake = std::mem::take(&mut inner.taker_sleeps);
         drop(inner);
@@ -86,8 +93,10 @@ impl Queue {
         inner.taker_sleeps = false;
         if inner.jobs.len() <= jobs_max {
             std::mem::swap(&mut inner.jobs, taken);
+            inner.bytes = 0;
         } else {
             taken.extend(inner.jobs.drain(..jobs_max));
+            inner.bytes -= taken.iter().map(|job| job.work.bytes()).sum::<usize>();
         }
     }
 

@@ -57,6 +57,7 @@ impl Reference {
             Command::LeaseGrant { id, ttl_s } => self.grant(id.0, *ttl_s),
             Command::LeaseRevoke { id } => self.revoke(id.0),
             Command::LeaseKeepAlive { id } => Ok(self.keep_alive(id.0)),
+            Command::Alarm { .. } => unreachable!("the model has no alarms"),
         };
         result.unwrap_or_else(|refused| format!("refused {refused}"))
     }

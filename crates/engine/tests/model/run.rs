@@ -308,6 +308,7 @@ fn outcome_text(outcome: &Outcome) -> String {
             format!("keep {} {ttl_s} @{}", id.0, revision.0)
         }
         Outcome::Copied { .. } | Outcome::Stands => unreachable!("the model has no peers"),
+        Outcome::Alarm { .. } => unreachable!("the model has no alarms"),
     }
 }
 
