@@ -28,6 +28,25 @@ if TYPE_CHECKING:
 
 _PREFIX = "decube_store_"
 
+_MEANINGS = {
+    "commands": "Commands committed, of all clients",
+    "commits": "Group commits: each is one write and one fdatasync",
+    "compact_revision": "History up to here is forgotten; -1 before any compaction",
+    "db_size_bytes": "Bytes of the live keys and the history that is kept",
+    "db_size_in_use_bytes": "Of those, the bytes of the live keys",
+    "keys": "Live keys",
+    "latched": "1 when the store takes no more writes until the node is restarted",
+    "leases": "Live leases",
+    "log_bytes": "Bytes written to the log",
+    "log_sequence": "The log's last durable sequence number",
+    "queue_length": "Commands that wait for the writer",
+    "revision": "The latest durable revision",
+    "storage_failures": "Checkpoints and upkeep of the log that failed",
+    "term": "The term of replication",
+    "watchers": "Open watchers, of all clients",
+    "watchers_catching_up": "Of those, the ones that read history",
+}
+
 # Since the store was opened; all other figures may fall.
 _COUNTERS = frozenset({"commands", "commits", "log_bytes", "storage_failures"})
 
@@ -99,6 +118,6 @@ class _StoreCollector(Collector):
         for name, value in sorted(figures.items()):
             # Identities are labels of a cluster, not figures; as floats they would be wrong, too.
             if not name.endswith("_id"):
-                text = f"The store's {name.replace('_', ' ')}."
+                text = _MEANINGS.get(name, f"The store's {name.replace('_', ' ')}")
                 family = CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily
                 yield family(_PREFIX + name, text, value=value)

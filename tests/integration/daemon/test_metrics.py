@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.node import NodeProcess
 
 WAIT_S_MAX = 20.0
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 NAMES = (
     "decube_http_requests_total",
     "decube_http_request_duration_seconds_bucket",
@@ -78,6 +80,16 @@ def test_a_node_tells_all_of_its_metrics(node: NodeProcess) -> None:
     assert not any("absent" in series or "no/such" in series for series in told), (
         "what clients send is no label"
     )
+
+
+def test_every_metric_of_a_node_is_on_the_page(node: NodeProcess) -> None:
+    node.ensure_started()
+    # Only what was called has series, and with them labels.
+    assert httpx2.get(f"http://{node.rest_address}/health").status_code == 200
+    text = httpx2.get(f"http://{node.rest_address}/metrics").text
+    page = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", PAGE.read_text(), re.MULTILINE))
+    for name, kind in re.findall(r"^# TYPE (decube_\w+) (\w+)$", text, re.MULTILINE):
+        assert page.get(name) == kind, f"{name}, a {kind}, is not on {PAGE.name}"
 
 
 def test_a_store_that_stopped_writing_is_told_by_metrics_and_log(node: NodeProcess) -> None:
