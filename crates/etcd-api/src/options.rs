@@ -14,6 +14,10 @@ pub struct ServeOptions {
     pub address: SocketAddr,
     /// The certificate to serve with; `None`: without TLS.
     pub tls: Option<TlsFiles>,
+    /// How often its files are looked at.
+    pub tls_reload_interval: Duration,
+    /// From the first byte to the end of the handshake.
+    pub tls_handshake_timeout: Duration,
     /// What members tell clients to connect to; empty: the address listened on.
     pub advertise_client_urls: Vec<String>,
     /// What members tell each other; told, not used.
@@ -52,6 +56,8 @@ impl ServeOptions {
         Self {
             address,
             tls: None,
+            tls_reload_interval: Duration::from_secs(3),
+            tls_handshake_timeout: Duration::from_secs(10),
             advertise_client_urls: Vec::new(),
             advertise_peer_urls: Vec::new(),
             member_name: "default".to_owned(),

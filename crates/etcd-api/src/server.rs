@@ -64,8 +64,10 @@ struct Threads {
 impl EtcdServer {
     /// Binds the address and serves the engine on it.
     pub fn start(engine: &Engine, mut options: ServeOptions) -> Result<Self, ServeError> {
+        let handshake_timeout = options.tls_handshake_timeout;
+        let limits = ServerLimits { handshake_timeout, ..ServerLimits::default() };
         let tls = options.tls.clone();
-        let tls = tls.map(|files| ServerTls::open(files, ServerLimits::default())).transpose()?;
+        let tls = tls.map(|files| ServerTls::open(files, limits)).transpose()?;
         let listener = listen(options.address)?;
         let local_address = listener
             .local_addr()
@@ -116,6 +118,7 @@ impl EtcdServer {
         let acceptor = Acceptor {
             workers: senders,
             permits: Arc::new(Semaphore::new(options.connections_max)),
+            tls_reload_interval: options.tls_reload_interval,
             shared,
         };
         handles.push(acceptor.start(listener, alive)?);
@@ -179,9 +182,9 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 }
 
 /// Lets TLS follow its files; never ends.
-async fn follow_files(tls: Option<ServerTls>) {
+async fn follow_files(tls: Option<ServerTls>, interval: Duration) {
     match tls {
-        Some(tls) => tls.follow_files().await,
+        Some(tls) => tls.follow_files(interval).await,
         None => future::pending().await,
     }
 }
@@ -190,6 +193,7 @@ async fn follow_files(tls: Option<ServerTls>) {
 struct Acceptor {
     workers: Vec<mpsc::Sender<Accepted>>,
     permits: Arc<Semaphore>,
+    tls_reload_interval: Duration,
     shared: Shared,
 }
 
@@ -213,7 +217,7 @@ impl Acceptor {
         let Shared { draining, tls, .. } = self.shared.clone();
         tokio::select! {
             () = self.accept(listener) => {}
-            () = follow_files(tls) => {}
+            () = follow_files(tls, self.tls_reload_interval) => {}
             () = draining.cancelled() => {}
         }
         // Ends the streams of those who watch the server's health.

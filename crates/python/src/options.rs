@@ -82,6 +82,8 @@ struct TlsOptions {
     key_file: PathBuf,
     ca_file: Option<PathBuf>,
     client_auth: String,
+    reload_interval_s: f64,
+    handshake_timeout_s: f64,
 }
 
 impl ListenerOptions {
@@ -98,13 +100,18 @@ impl ListenerOptions {
         options.connections_max = self.connections_max;
         options.watch_progress_notify_interval =
             seconds("watch_progress_notify_interval_s", self.watch_progress_notify_interval_s)?;
-        options.tls = self.tls.map(TlsOptions::into_core).transpose()?;
+        if let Some(tls) = self.tls {
+            options.tls_reload_interval = seconds("reload_interval_s", tls.reload_interval_s)?;
+            options.tls_handshake_timeout =
+                seconds("handshake_timeout_s", tls.handshake_timeout_s)?;
+            options.tls = Some(tls.into_files()?);
+        }
         Ok(options)
     }
 }
 
 impl TlsOptions {
-    fn into_core(self) -> PyResult<TlsFiles> {
+    fn into_files(self) -> PyResult<TlsFiles> {
         let client_auth = self.client_auth.parse().map_err(|unknown: UnknownClientAuth| {
             errors::bad_argument("client_auth", unknown.to_string())
         })?;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -44,9 +45,9 @@ impl ClientTls {
         self.0.reload()
     }
 
-    /// Looks at the files every few seconds, for as long as it is polled.
-    pub async fn follow_files(&self) {
-        Arc::clone(&self.0).follow_files().await;
+    /// Looks at the files once an interval, for as long as it is polled.
+    pub async fn follow_files(&self, interval: Duration) {
+        Arc::clone(&self.0).follow_files(interval).await;
     }
 }
 

@@ -10,9 +10,6 @@ use crate::expiry::not_after_s;
 use crate::files::{self, Contents};
 use crate::options::{TlsError, TlsFiles};
 
-/// How often the files are looked at.
-const INTERVAL: Duration = Duration::from_secs(3);
-
 /// What is in use, and what is wrong with what is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsStatus {
@@ -104,10 +101,10 @@ impl<T> Reloaded<T> {
 }
 
 impl<T: Send + Sync + 'static> Reloaded<T> {
-    /// Looks at the files every few seconds; ends with the task that runs it.
-    pub(crate) async fn follow_files(self: Arc<Self>) {
+    /// Looks at the files again and again; ends with the task that runs it.
+    pub(crate) async fn follow_files(self: Arc<Self>, interval: Duration) {
         loop {
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(interval).await;
             let reloaded = Arc::clone(&self);
             // What it has to say it logs.
             let _ = tokio::task::spawn_blocking(move || reloaded.reload().is_ok()).await;

@@ -87,9 +87,9 @@ impl ServerTls {
         self.0.reloaded.reload()
     }
 
-    /// Looks at the files every few seconds, for as long as it is polled.
-    pub async fn follow_files(&self) {
-        Arc::clone(&self.0.reloaded).follow_files().await;
+    /// Looks at the files once an interval, for as long as it is polled.
+    pub async fn follow_files(&self, interval: Duration) {
+        Arc::clone(&self.0.reloaded).follow_files(interval).await;
     }
 }
 

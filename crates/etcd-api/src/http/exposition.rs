@@ -158,13 +158,11 @@ fn network(page: &mut Page, counters: &[Arc<Counters>]) {
 
 fn certificate(page: &mut Page, tls: &ServerTls) {
     use Kind::{Counter, Gauge};
+    const NOT_AFTER: &str = "decube_tls_certificate_not_after_timestamp_seconds";
+    let help = "When the certificate of a listener expires, or another of its chain before.";
     let status = tls.status();
-    page.metric(
-        "decube_tls_certificate_expiry_timestamp_seconds",
-        Gauge,
-        "When the certificate in use, or one that leads to its authority, ends.",
-        status.not_after_s,
-    );
+    page.family(NOT_AFTER, Gauge, help);
+    page.sample(NOT_AFTER, &[("listener", "etcd")], status.not_after_s);
     page.metric(
         "decube_tls_certificate_refused",
         Gauge,

@@ -61,7 +61,10 @@ impl Service<Uri> for Connector {
 /// A server with a certificate of the authority, and a client that trusts it.
 fn serve_tls(authority: &Authority) -> (Served, TlsFiles) {
     let files = authority.issue("server", &LOCALHOST);
-    let mut served = serve_with(|options| options.tls = Some(files.clone()));
+    let mut served = serve_with(|options| {
+        options.tls = Some(files.clone());
+        options.tls_reload_interval = Duration::from_millis(50);
+    });
     served.channel = Connector::new(authority, served.server.local_address()).channel();
     (served, files)
 }
@@ -98,7 +101,7 @@ async fn pages_and_a_farewell_go_through_tls() {
     let page = talk(b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await;
     let page = String::from_utf8(page).expect("text");
     // 1 January 2300.
-    let line = "decube_tls_certificate_expiry_timestamp_seconds 10413792000";
+    let line = r#"decube_tls_certificate_not_after_timestamp_seconds{listener="etcd"} 10413792000"#;
     assert!(page.lines().any(|found| found == line), "{page}");
     let greeting: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     let pings = b"\0\0\x08\x06\0\0\0\0\0abcdefgh".repeat(4);

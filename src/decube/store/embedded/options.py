@@ -65,7 +65,7 @@ class EmbeddedOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListenerTls(msgspec.Struct, frozen=True, kw_only=True):
-    """The certificate of a listener of the core; all files in PEM, read again when they change.
+    """The certificate of a listener of the core; all files in PEM, looked at once an interval.
 
     `client_auth` is `none`, `request` (a client's certificate is checked if it shows one) or
     `require`; the latter two need `ca_file`.
@@ -75,6 +75,8 @@ class ListenerTls(msgspec.Struct, frozen=True, kw_only=True):
     key_file: Path
     ca_file: Path | None = None
     client_auth: str = "none"
+    reload_interval_s: float = 3.0
+    handshake_timeout_s: float = 10.0
 
 
 class ListenerTlsStatus(msgspec.Struct, frozen=True, kw_only=True):
