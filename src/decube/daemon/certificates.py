@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from decube.api.identity import Identity
     from decube.config.listener_tls import ListenerName, ListenerTls
     from decube.config.settings import Settings
+    from decube.store.embedded import ListenerTls as CoreTls
 
 
 class Certificates:
@@ -53,11 +54,33 @@ def read_certificates(settings: Settings, now: datetime) -> Certificates:
             if tls not in shared:
                 shared[tls] = Identity(tls, now)
         except Invalid as error:
-            raise StartFailure(
-                error.message,
-                ExitCode.CERTIFICATE_UNUSABLE,
-                hint="put the file right, or set another; `decube certs inspect FILE` tells what "
-                "is in one, `decube certs issue` makes a pair",
-            ) from error
+            raise unusable(error) from error
         identities[name] = shared[tls]
     return Certificates(identities)
+
+
+def core_tls(settings: Settings, name: ListenerName) -> CoreTls | None:
+    """Return what a listener of the core shows; it reads the files itself, and again."""
+    tls = tls_of(settings, name)
+    if tls is None:
+        return None
+    from decube.store.embedded import ListenerTls as CoreTls  # noqa: PLC0415 - not on `etcd`
+
+    return CoreTls(
+        cert_file=tls.certificate.path,
+        key_file=tls.private_key.path,
+        ca_file=tls.authorities.path if tls.authorities else None,
+        client_auth=tls.client_auth,
+        reload_interval_s=settings.security.reload_interval.seconds,
+        handshake_timeout_s=settings.security.handshake_timeout.seconds,
+    )
+
+
+def unusable(error: Invalid) -> StartFailure:
+    """Return what a refused certificate means to who starts the node."""
+    return StartFailure(
+        error.message,
+        ExitCode.CERTIFICATE_UNUSABLE,
+        hint="put the file right, or set another; `decube certs inspect FILE` tells what is in "
+        "one, `decube certs issue` makes a pair",
+    )

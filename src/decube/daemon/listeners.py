@@ -10,11 +10,11 @@ import asyncio
 import errno
 from typing import TYPE_CHECKING, TypeVar
 
-from decube.config.listener_tls import tls_of
 from decube.daemon.addresses import cannot_listen, check_free, resolved
+from decube.daemon.certificates import core_tls, unusable
 from decube.daemon.facts import url
 from decube.kit.addresses import parse_address
-from decube.kit.errors import Unavailable
+from decube.kit.errors import Invalid, Unavailable, require
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -62,12 +62,8 @@ class Listeners:
 
     async def open_etcd(self, store: EmbeddedStore) -> None:
         """Serve etcd's API on the store, from Rust. Raises `StartFailure`."""
-        from decube.store.embedded import (  # noqa: PLC0415 - not on `etcd`
-            EtcdListenerOptions,
-            ListenerTls,
-        )
+        from decube.store.embedded import EtcdListenerOptions  # noqa: PLC0415 - not on `etcd`
 
-        tls = tls_of(self._settings, "etcd")
         etcd = self._settings.etcd
         what = ("etcd", "node.listen_address", self._settings.node.listen_address)
         exact = await self._free_address(what)
@@ -79,16 +75,16 @@ class Listeners:
             request_bytes_max=etcd.max_request_bytes,
             connections_max=etcd.max_connections,
             watch_progress_notify_interval_s=etcd.watch_progress_notify_interval.seconds,
-            # Checked already with the others'; the core reads the files itself, and again.
-            tls=tls
-            and ListenerTls(
-                cert_file=tls.certificate.path,
-                key_file=tls.private_key.path,
-                ca_file=tls.authorities.path if tls.authorities else None,
-                client_auth=tls.client_auth,
-            ),
+            tls=core_tls(self._settings, "etcd"),
         )
-        listener = await _opened(what, store.serve_etcd(options))
+        try:
+            listener = await _opened(what, store.serve_etcd(options))
+        except Invalid as error:
+            if error.field != "tls":
+                raise
+            raise unusable(error) from error
+        secured = options.tls is None or listener.tls_status() is not None
+        require(secured, "plain text is not served where TLS was asked for")
         self._facts.etcd_address = self._facts.told(parse_address(listener.address))
         self._drains["etcd"] = listener.stop
 

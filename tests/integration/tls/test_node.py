@@ -6,11 +6,13 @@ import json
 import socket
 import ssl
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.certificates import Pair, TestAuthority, replace_pair
 from tests.support.cli import Cli
+from tests.support.peers import peer
 from tests.support.tls_node import TlsNode
 
 if TYPE_CHECKING:
@@ -55,6 +57,14 @@ def shown_by(node: TlsNode, address: str) -> str:
         shown = connection.getpeercert()
     assert shown is not None
     return str(dict(pair[0] for pair in shown["subject"])["commonName"])
+
+
+def wait_until_shown(node: TlsNode, address: str, name: str) -> None:
+    """Wait for a listener that looks at the files by itself."""
+    deadline = time.monotonic() + WAIT_S_MAX
+    while (shown := shown_by(node, address)) != name:
+        assert time.monotonic() < deadline, f"{address} still shows {shown}"
+        time.sleep(0.05)  # noqa: TID251 - between two looks at another process
 
 
 def test_a_node_tells_https_and_every_command_works(start: Callable[..., TlsNode]) -> None:
@@ -141,6 +151,7 @@ def test_a_renewed_pair_is_shown_while_a_watch_goes_on(
         node.wait_until_written(node.log, "certificate reloaded")
         assert shown_by(node, node.rest_address) == "renewed"
         assert shown_by(node, node.grpc_address) == "renewed"
+        wait_until_shown(node, node.etcd_address, "renewed")
         assert node.cli()("pods", "create", "after").returncode == 0
         assert watch.stdout.readline() == "pod/after\n"
     node.pair.key_file.write_text("not a key")
@@ -193,3 +204,44 @@ def test_files_that_do_not_serve_are_refused_at_the_start(
     assert "security.key_file" in refused(Pair(good.cert_file, other.key_file))
     assert "CN=expired expired at" in refused(authority.expired())
     assert "security.ca_file" in refused(good, DECUBE_SECURITY_CA_FILE=str(good.key_file))
+
+
+def test_etcdctl_and_the_etcd_port_agree_on_who_is_trusted(
+    start: Callable[..., TlsNode], authority: TestAuthority, tmp_path: Path
+) -> None:
+    node = start(DECUBE_SECURITY_CA_FILE=str(authority.ca_file))
+    stranger = TestAuthority(tmp_path, "stranger")
+
+    def gets(ca_file: Path, client: Pair | None, host: str = "127.0.0.1") -> bool:
+        shown = [] if client is None else ["--cert", client.cert_file, "--key", client.key_file]
+        endpoint = f"--endpoints=https://{host}:{node.ports['etcd']}"
+        command = [peer("etcdctl"), endpoint, "--cacert", ca_file, "--dial-timeout=2s"]
+        done = subprocess.run(
+            [*command, "--command-timeout=3s", *shown, "get", "a"], capture_output=True, check=False
+        )
+        return done.returncode == 0
+
+    alice = authority.issue("alice")
+    assert gets(authority.ca_file, alice)
+    assert gets(authority.ca_file, alice, "localhost")
+    assert not gets(authority.ca_file, None)
+    assert not gets(authority.ca_file, stranger.issue("mallory"))
+    assert not gets(authority.ca_file, authority.expired())
+    assert not gets(stranger.ca_file, alice)
+    assert not gets(authority.ca_file, alice, "127.0.0.2")
+
+
+def test_one_listener_may_differ_from_the_others(
+    start: Callable[..., TlsNode], authority: TestAuthority
+) -> None:
+    own = authority.issue("own")
+    node = start(
+        DECUBE_SECURITY_CA_FILE=str(authority.ca_file),
+        DECUBE_SECURITY_LISTENERS_REST_CLIENT_AUTH="none",
+        DECUBE_SECURITY_LISTENERS_REST_CERT_FILE=str(own.cert_file),
+        DECUBE_SECURITY_LISTENERS_REST_KEY_FILE=str(own.key_file),
+    )
+    assert shown_by(node, node.rest_address) == "own"
+    assert node.cli()("status").returncode == 0
+    assert node.cli()("kv", "get", "a", "--timeout", "1s").returncode == 7
+    assert node.cli(authority.issue("alice"))("kv", "put", "a", "1").returncode == 0
