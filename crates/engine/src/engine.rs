@@ -64,7 +64,10 @@ impl Engine {
         if let Some(upkeep) = upkeep {
             running.start("decube-storage", move |store| store.checkpointer.run(store, &upkeep))?;
         }
-        Ok(Self { running: Arc::new(running) })
+        let engine = Self { running: Arc::new(running) };
+        let promoted = engine.finish_promotion();
+        promoted.map_err(|source| OpenError::Promotion { source: Box::new(source) })?;
+        Ok(engine)
     }
 
     /// Queues a command; the mailbox gets the answer under `ticket` once it is durable. Refuses at
@@ -112,8 +115,12 @@ impl Engine {
         Ok(Some(file?))
     }
 
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        self.running.journal.as_ref()
+    }
+
     pub(crate) fn has_log(&self) -> bool {
-        self.running.journal.is_some()
+        self.journal().is_some()
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::install::InstallError;
 use crate::types::{LeaseId, Revision};
 
 /// Why a request failed. Nothing was changed, except with [`Error::Latched`] and
@@ -96,6 +97,9 @@ pub enum OpenError {
     /// The operating system refused.
     #[error("{operation} {}", path.display())]
     Io { operation: &'static str, path: PathBuf, source: io::Error },
+    /// A promotion that a crash cut short cannot be ended.
+    #[error("this member was being made the primary, and that cannot be ended; open it again")]
+    Promotion { source: Box<InstallError> },
     /// The operating system starts no more threads.
     #[error("cannot start the thread {name}; raise the limit on processes or stop others")]
     Thread { name: &'static str, source: io::Error },

@@ -1,10 +1,12 @@
 //! The store as a member of a cluster: what it is to its peers, and the primary's frames in its log.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::log::CopiedFrame;
+use crate::install::InstallError;
+use crate::log::{CopiedFrame, FollowError, IoFailure, SideFile};
 use crate::mailbox::Mailbox;
 use crate::role::{Role, Standing, TermStart};
 use crate::writer::{Copies, Job, Work};
@@ -51,5 +53,63 @@ impl Engine {
         let standing = Standing { role: Role::Standby, ..self.standing() };
         self.store().close_gate();
         self.ask(Work::Stand(standing)).map(drop)
+    }
+
+    /// Makes this member the primary, in a term above all that it knows of. Its revision jumps far
+    /// ahead, all watches are told that what they wanted is compacted, and every lease has its full
+    /// time again. Waits for an image of the store to be written. A primary stays one.
+    pub fn promote(&self) -> Result<(), InstallError> {
+        if !self.has_log() {
+            return Err(Error::NoLog.into());
+        }
+        let before = self.standing();
+        if before.role == Role::Primary {
+            return self.finish_promotion();
+        }
+        if before.role == Role::Standalone {
+            self.ask(Work::Stand(Standing { role: Role::Primary, ..before }))?;
+            return Ok(());
+        }
+        let member_id = self.store().identity().member_id;
+        let mut after_sequence = None;
+        // Once it holds that this is a primary no more frames come, so the second time it is exact.
+        while after_sequence != Some(self.status().log_sequence) {
+            let last = self.status().log_sequence;
+            let promoted = before.promoted(member_id, self.log_term(), last);
+            self.ask(Work::Stand(promoted))?;
+            after_sequence = Some(last);
+        }
+        let finished = self.finish_promotion();
+        if finished.is_err() {
+            // Nobody was told of the term: it is as if it had not been tried.
+            self.ask(Work::Stand(before))?;
+        }
+        finished
+    }
+
+    /// Ends what [`Engine::promote`] began and a crash cut short.
+    pub(crate) fn finish_promotion(&self) -> Result<(), InstallError> {
+        let standing = self.standing();
+        if standing.role == Role::Primary && standing.term() > self.log_term() {
+            self.renumber(standing.term())?;
+        }
+        Ok(())
+    }
+
+    /// The term that the log is in. A member may know of a higher one.
+    #[must_use]
+    pub fn log_term(&self) -> u64 {
+        self.store().term()
+    }
+
+    /// Keeps the frames behind `sequence`, which the new primary does not have, in a file beside the
+    /// log, before an image takes their place. `None` if there are none.
+    pub fn keep_aside(&self, sequence: u64) -> Result<Option<SideFile>, FollowError> {
+        self.journal().ok_or(FollowError::NoLog)?.keep_aside(sequence + 1)
+    }
+
+    /// The files that [`Engine::keep_aside`] made, the oldest first.
+    pub fn side_files(&self) -> Result<Vec<PathBuf>, IoFailure> {
+        self.journal().map_or(Ok(Vec::new()), crate::log::Journal::side_files)
     }
 }

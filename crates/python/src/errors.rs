@@ -193,6 +193,7 @@ pub(crate) fn not_opened(error: &OpenError) -> PyErr {
                 vec![path(at), ("operation", Attribute::Text((*operation).to_owned()))],
             );
         }
+        OpenError::Promotion { source } => return not_installed(source),
         OpenError::Thread { source, .. } => {
             return io_failed(&error.to_string(), source, Vec::new());
         }

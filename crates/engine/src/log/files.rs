@@ -91,6 +91,11 @@ impl Files {
         self.log_dir.join(IDENTITY)
     }
 
+    /// A file of this name beside the log.
+    pub(crate) fn log_path(&self, name: &str) -> PathBuf {
+        self.log_dir.join(name)
+    }
+
     pub(crate) fn role_path(&self) -> PathBuf {
         self.log_dir.join(ROLE)
     }

@@ -25,6 +25,7 @@ pub(crate) enum FileKind {
     Segment,
     Checkpoint,
     Role,
+    Side,
 }
 
 impl FileKind {
@@ -34,6 +35,7 @@ impl FileKind {
             Self::Segment => b"DECUBELG",
             Self::Checkpoint => b"DECUBECP",
             Self::Role => b"DECUBERO",
+            Self::Side => b"DECUBESF",
         }
     }
 }

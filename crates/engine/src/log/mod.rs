@@ -29,6 +29,7 @@ mod recovery;
 mod retention;
 mod role_file;
 mod segment;
+mod side_file;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ pub use self::header::FORMAT_VERSION;
 pub(crate) use self::header::{BadHeader, FileHeader, FileKind, HEADER_BYTES, nanoseconds};
 pub(crate) use self::identity::random_salt;
 pub(crate) use self::install::{Installation, LogBefore, NotInstalled};
+pub use self::side_file::SideFile;
 
 /// Most bytes that the encoded records of one entry may take. Check a command against it before it
 /// is evaluated: [`Log::append`] refuses a larger one with [`Error::RequestTooLarge`].
@@ -393,6 +395,16 @@ impl Journal {
     /// Follows the log from a sequence number on, which may be the one that comes next.
     pub fn follow(&self, from: u64) -> Result<LogFollower, FollowError> {
         LogFollower::new(&self.0.upgrade().ok_or(FollowError::Closed)?, from)
+    }
+
+    /// Keeps the frames from `from` on in a file of their own ([`SideFile`]).
+    pub(crate) fn keep_aside(&self, from: u64) -> Result<Option<SideFile>, FollowError> {
+        side_file::keep(&self.0.upgrade().ok_or(FollowError::Closed)?, from)
+    }
+
+    /// The side files there are; none when the log is closed.
+    pub(crate) fn side_files(&self) -> Result<Vec<PathBuf>, IoFailure> {
+        self.0.upgrade().map_or(Ok(Vec::new()), |shared| side_file::list(&shared.files))
     }
 
     /// Begins the file of an image that is to be installed; `None` when the log is closed.

@@ -1,0 +1,83 @@
+//! Side files: frames that a member wrote and the new primary of its cluster did not have.
+//!
+//! Written before the log that holds them is replaced by the new primary's. Nothing reads them here;
+//! they are for people. Layout in `docs/store-format.md`, section 3a.
+
+use std::path::{Path, PathBuf};
+
+use super::failure::{IoFailure, Named};
+use super::files::Files;
+use super::follow::{FollowError, LogFollower};
+use super::header::{FileHeader, FileKind, HEADER_BYTES};
+use super::retention::Shared;
+use crate::types::Revision;
+
+const PREFIX: &str = "tail-";
+const SUFFIX: &str = ".frames";
+
+/// Bytes of frames read and written at once.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Frames that were kept in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The first frame in it, and the last.
+    pub first: u64,
+    /// Of the same term.
+    pub last: u64,
+}
+
+/// Keeps all frames from `from` on in a file of their own, durably. What the log does not reach
+/// back to is left out; `None` if there are none.
+pub(crate) fn keep(
+    shared: &std::sync::Arc<Shared>,
+    from: u64,
+) -> Result<Option<SideFile>, FollowError> {
+    let mut follower = match LogFollower::new(shared, from) {
+        Ok(follower) => follower,
+        Err(FollowError::Ahead { .. }) => return Ok(None),
+        Err(FollowError::TooOld { first, .. }) => LogFollower::new(shared, first)?,
+        Err(error) => return Err(error),
+    };
+    let Some(batch) = follower.take(PIECE_BYTES)? else { return Ok(None) };
+    let first = batch.first;
+    let name = format!("{PREFIX}{}-{:020}{SUFFIX}", first.term, first.sequence);
+    let unfinished = shared.files.unfinished_log_path(&name);
+    let path = shared.files.log_path(&name);
+    // One that an earlier failure left.
+    drop(shared.files.remove(&unfinished));
+    let file = shared.files.create(&unfinished, 0)?;
+    let header = FileHeader {
+        kind: FileKind::Side,
+        salt: super::copy::WIRE_SALT,
+        identity: shared.identity(),
+        sequence: first.sequence,
+        revision: Revision(first.revision.0),
+        created_at: shared.clock.wall(),
+    };
+    file.write_all_at(0, &header.encode()).named("write", &unfinished)?;
+    let mut offset = HEADER_BYTES as u64;
+    let mut last = first.sequence;
+    let mut next = Some(batch);
+    while let Some(batch) = next {
+        file.write_all_at(offset, &batch.bytes).named("write", &unfinished)?;
+        offset += batch.bytes.len() as u64;
+        last = batch.last.sequence;
+        next = follower.take(PIECE_BYTES)?;
+    }
+    file.sync_data().named("sync", &unfinished)?;
+    shared.files.install(&unfinished, &path)?;
+    Ok(Some(SideFile { path, first: first.sequence, last }))
+}
+
+/// The side files there are, in order.
+pub(crate) fn list(files: &Files) -> Result<Vec<PathBuf>, IoFailure> {
+    let dir = files.log_path("");
+    let dir: &Path = &dir;
+    let mut names = files.vfs.list(dir).named("list", dir)?;
+    names.retain(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+    names.sort_unstable();
+    Ok(names.iter().map(|name| dir.join(name)).collect())
+}

@@ -1,0 +1,87 @@
+//! Dials one peer, for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::connection::Connection;
+use crate::greeting;
+use crate::node::Node;
+use crate::standby::{Ended, Session};
+use crate::wire::from_dialer;
+
+/// Between two attempts to dial a peer that is down.
+const DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// After a session that ended because something changed: others have to notice it too.
+const AGAIN_DELAY: Duration = Duration::from_millis(10);
+
+/// Messages to the peer that wait to be sent. Only the latest progress matters.
+const OUTBOUND_MESSAGES: usize = 4;
+
+/// Keeps a session with the peer at `address`.
+pub(crate) async fn run(node: Arc<Node>, address: String) {
+    let stopping = node.stopping.clone();
+    let sessions = async {
+        loop {
+            let delay = match session(&node, &address).await {
+                Ok(Ended::Again) => AGAIN_DELAY,
+                Err(status) => failed(&node, &address, &status),
+            };
+            let mut epoch = node.epoch();
+            tokio::select! {
+                () = sleep(delay) => {}
+                // Who it is that is dialed may be another matter now.
+                _ = epoch.changed() => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = sessions => {}
+        () = stopping.cancelled() => {}
+    }
+}
+
+async fn session(node: &Arc<Node>, address: &str) -> Result<Ended, Status> {
+    let mut epoch = node.epoch();
+    let patience = node.options.peer_timeout;
+    let late = |_late| Status::deadline_exceeded("the peer does not answer");
+    let opened = timeout(patience, Connection::open(&node.options, address)).await.map_err(late)?;
+    let mut connection = opened.map_err(|error| Status::unavailable(error.to_string()))?;
+    let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
+    let greeting = async {
+        let (hello, nonce) = greeting::hello();
+        let sent = outbound.send(from_dialer::Message::Hello(hello).into()).await;
+        sent.map_err(|_closed| Status::unavailable("the peer hung up"))?;
+        let answer = connection.client.connect(ReceiverStream::new(messages)).await?;
+        let mut inbound = answer.into_inner();
+        let (peer, feed) = greeting::offer(node, &mut inbound, &outbound, &nonce).await?;
+        Ok::<_, Status>((inbound, peer, feed))
+    };
+    let (inbound, peer, feed) = timeout(patience, greeting).await.map_err(late)??;
+    let before = *epoch.borrow_and_update();
+    node.meet(&peer)?;
+    node.peers.reached(address, &peer);
+    if *epoch.borrow_and_update() != before {
+        return Ok(Ended::Again);
+    }
+    Session { node, address, inbound, outbound, peer }.run(feed, epoch).await
+}
+
+/// Notes a failure, and returns how long to wait.
+fn failed(node: &Node, address: &str, status: &Status) -> Duration {
+    let reason = status.message();
+    let failures = node.peers.lost(address, reason);
+    let options = &node.options;
+    if failures == options.max_retries.saturating_add(1) {
+        tracing::warn!(address, reason, "a peer is down");
+    } else {
+        tracing::debug!(address, reason, failures, "a session with a peer failed");
+    }
+    let doublings = failures.saturating_sub(options.max_retries).min(16);
+    options.retry_interval.saturating_mul(1 << doublings).min(DELAY_MAX.max(options.retry_interval))
+}

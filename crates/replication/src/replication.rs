@@ -1,0 +1,170 @@
+//! A member's part in replication: started, asked, told, stopped. Synchronous; owns its threads.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use decube_engine::{Engine, Error, InstallError, Role};
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+
+use crate::node::Node;
+use crate::options::ReplicationOptions;
+use crate::status::ReplicationStatus;
+use crate::{dialer, server};
+
+/// One streams while another waits for a file.
+const THREADS: usize = 2;
+
+/// How long sessions may take to notice that the member stops.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Why replication cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody else has it.
+    #[error("{address} is in use; stop what listens there or choose another address")]
+    AddressInUse { address: SocketAddr },
+    /// The operating system refused the address.
+    #[error("cannot listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    /// The operating system refused a thread.
+    #[error("cannot start the threads that replicate")]
+    Start { source: io::Error },
+    /// There would be no way to tell a peer from a stranger.
+    #[error(
+        "peers must prove themselves: set the same replication.token on all of them, or require \
+         client certificates"
+    )]
+    NoProof,
+    /// The store cannot be replicated, or does not know its role.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// It was never told what it is.
+    #[error("the store has no role; open it as a primary or a standby")]
+    NoRole,
+}
+
+/// Running replication. Dropping it stops it.
+pub struct Replication {
+    node: Arc<Node>,
+    local_address: SocketAddr,
+    runtime: Mutex<Option<Runtime>>,
+    /// Promotions and demotions come one after the other.
+    changing: Mutex<()>,
+}
+
+impl Replication {
+    /// Answers and dials peers from now on, as what the store says it is.
+    pub fn start(engine: Engine, options: ReplicationOptions) -> Result<Self, StartError> {
+        if engine.standing().role == Role::Standalone {
+            return Err(StartError::NoRole);
+        }
+        if options.token.is_none() && (options.server_tls.is_none() || options.client_tls.is_none())
+        {
+            return Err(StartError::NoProof);
+        }
+        let address = options.listen;
+        let listener = server::listen(address).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
+            _ => StartError::Listen { address, source },
+        })?;
+        let local_address =
+            listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("replication")
+            .enable_all()
+            .build()
+            .map_err(|source| StartError::Start { source })?;
+        let node = Arc::new(Node::new(engine, options));
+        runtime.spawn(node.tasks.track_future(server::run(Arc::clone(&node), listener)));
+        for address in &node.options.peers {
+            let dialing = dialer::run(Arc::clone(&node), address.clone());
+            runtime.spawn(node.tasks.track_future(dialing));
+        }
+        if let Some(tls) = node.options.server_tls.clone() {
+            runtime.spawn(async move { tls.follow_files().await });
+        }
+        if let Some(tls) = node.options.client_tls.clone() {
+            runtime.spawn(async move { tls.follow_files().await });
+        }
+        tracing::info!(address = %local_address, "replication is served");
+        let (runtime, changing) = (Mutex::new(Some(runtime)), Mutex::new(()));
+        Ok(Self { node, local_address, runtime, changing })
+    }
+
+    /// Where peers are answered.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// Replication as it stands.
+    #[must_use]
+    pub fn status(&self) -> ReplicationStatus {
+        let standing = self.node.engine.standing();
+        let store = self.node.engine.status();
+        let (primary, peers) = self.node.peers.all();
+        let lag = if standing.role == Role::Standby {
+            self.node.peers.lag(store.log_sequence)
+        } else {
+            Duration::ZERO
+        };
+        ReplicationStatus {
+            role: standing.role,
+            term: standing.term(),
+            raised_by: standing.raised_by(),
+            sequence: store.log_sequence,
+            revision: store.revision.0,
+            primary: primary.filter(|_| standing.role == Role::Standby),
+            peers,
+            lag_seconds: lag.as_secs_f64(),
+            tails: self.tails(),
+        }
+    }
+
+    fn tails(&self) -> Vec<String> {
+        let files = self.node.engine.side_files();
+        let files = files.inspect_err(|error| tracing::warn!(%error, "cannot list side files"));
+        files.unwrap_or_default().iter().map(|path| path.display().to_string()).collect()
+    }
+
+    /// Makes this standby the primary, in a term of its own. Blocks while the image is written. For
+    /// a primary there is nothing to do.
+    pub fn promote(&self) -> Result<(), InstallError> {
+        let _changing = self.changing.lock();
+        let promoted = self.node.engine.promote();
+        self.node.begin_epoch();
+        promoted
+    }
+
+    /// Makes this primary a standby. For a standby there is nothing to do.
+    pub fn demote(&self) -> Result<(), Error> {
+        let _changing = self.changing.lock();
+        let demoted = self.node.engine.demote();
+        self.node.begin_epoch();
+        demoted
+    }
+
+    /// Ends all sessions. Stopping twice is fine.
+    pub fn stop(&self) {
+        self.node.stopping.cancel();
+        self.node.tasks.close();
+        if let Some(runtime) = self.runtime.lock().take() {
+            let tasks = self.node.tasks.clone();
+            let ended = async { tokio::time::timeout(STOP_GRACE, tasks.wait()).await };
+            if runtime.block_on(ended).is_err() {
+                tracing::error!("a session did not end in time");
+            }
+            runtime.shutdown_timeout(STOP_GRACE);
+        }
+    }
+}
+
+impl Drop for Replication {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,119 @@
+//! Taking in an image of the primary: what was here before is replaced by it.
+
+use std::sync::Arc;
+
+use decube_engine::{InstallMode, Installer};
+use tokio::sync::watch;
+use tokio::task::{block_in_place, spawn_blocking};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tonic::Status;
+
+use crate::node::Node;
+use crate::standby::{Ended, Session};
+use crate::wire::{Member, from_dialer, to_dialer};
+
+/// Takes the image in, and returns to dial again, for the frames behind it.
+pub(crate) async fn run(
+    session: &mut Session<'_>,
+    epoch: &mut watch::Receiver<u64>,
+) -> Result<Ended, Status> {
+    let node = Arc::clone(session.node);
+    keep_what_is_lost(&node, &session.peer)?;
+    let installer = node.engine.installer(InstallMode::Reseed).map_err(|error| failed(&error))?;
+    let Some(installer) = receive(session, epoch, installer).await? else {
+        return Ok(Ended::Again);
+    };
+    let commit = spawn_blocking(move || installer.commit());
+    let holds = beating(session, commit).await?.map_err(|error| failed(&error))?;
+    node.set_diverged(false);
+    let (revision, sequence, term) = (holds.revision.0, holds.sequence, holds.term);
+    tracing::info!(revision, sequence, term, "this standby holds an image of its primary");
+    // Other sessions were told the numbers of before.
+    node.begin_epoch();
+    Ok(Ended::Again)
+}
+
+/// What this member wrote and the primary does not have is kept in a file before it goes.
+fn keep_what_is_lost(node: &Node, primary: &Member) -> Result<(), Status> {
+    let ours = node.member();
+    if ours.cluster_id != primary.cluster_id || ours.last_sequence == 0 {
+        return Ok(());
+    }
+    let end = primary.standing().end_of(ours.log_term);
+    let after = end.unwrap_or(primary.last_sequence);
+    if ours.last_sequence <= after {
+        return Ok(());
+    }
+    let kept = block_in_place(|| node.engine.keep_aside(after));
+    let kept = kept.map_err(|error| Status::unavailable(error.to_string()))?;
+    if let Some(file) = kept {
+        tracing::warn!(
+            path = %file.path.display(),
+            first = file.first,
+            last = file.last,
+            "the primary does not have these frames; they were kept aside"
+        );
+    }
+    Ok(())
+}
+
+/// `None` if the session has to begin anew.
+async fn receive(
+    session: &mut Session<'_>,
+    epoch: &mut watch::Receiver<u64>,
+    mut installer: Installer,
+) -> Result<Option<Installer>, Status> {
+    let patience = session.node.options.peer_timeout;
+    let mut ticks = interval(session.node.options.heartbeat_interval());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut silent_at = Instant::now() + patience;
+    loop {
+        tokio::select! {
+            _ = epoch.changed() => return Ok(None),
+            _ = ticks.tick() => beat(session),
+            message = session.inbound.message() => {
+                silent_at = Instant::now() + patience;
+                match message?.and_then(|message| message.message) {
+                    Some(to_dialer::Message::Progress(progress)) => session.heard(progress),
+                    Some(to_dialer::Message::Image(image)) => {
+                        let pushed = block_in_place(|| installer.push(&image.bytes));
+                        pushed.map_err(|error| failed(&error))?;
+                        if image.end {
+                            return Ok(Some(installer));
+                        }
+                    }
+                    Some(_) => return Err(Status::invalid_argument("out of order")),
+                    None => return Err(Status::unavailable("the peer hung up")),
+                }
+            }
+            () = sleep_until(silent_at) => {
+                return Err(Status::deadline_exceeded("the peer was silent for too long"));
+            }
+        }
+    }
+}
+
+/// Waits for something slow, and tells the peer meanwhile that this member is alive.
+async fn beating<Slow>(
+    session: &Session<'_>,
+    slow: tokio::task::JoinHandle<Slow>,
+) -> Result<Slow, Status> {
+    let mut ticks = interval(session.node.options.heartbeat_interval());
+    let mut slow = slow;
+    loop {
+        tokio::select! {
+            done = &mut slow => return done.map_err(|error| Status::internal(error.to_string())),
+            _ = ticks.tick() => beat(session),
+        }
+    }
+}
+
+fn beat(session: &Session<'_>) {
+    let progress = session.node.progress();
+    // Full: what waits there says as much.
+    drop(session.outbound.try_send(from_dialer::Message::Progress(progress).into()));
+}
+
+fn failed(error: &decube_engine::InstallError) -> Status {
+    Status::unavailable(error.to_string())
+}

@@ -1,0 +1,171 @@
+//! A standby takes over, and the one before it comes back.
+
+use decube_engine::log::FrameReader;
+use decube_engine::vfs::{Crash, Fault, Vfs as _};
+use decube_engine::{Command, Error, LeaseId, Role};
+
+use crate::link::Link;
+use crate::member::{Member, running_pair, wait_until, wait_until_equal};
+
+/// The keys in the side files of a member, in order.
+fn tail_of(member: &Member) -> Vec<u64> {
+    let mut sequences = Vec::new();
+    for path in member.engine().side_files().unwrap() {
+        let file = member.disk.open(&path).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+        assert_eq!(file.read_at(0, &mut bytes).unwrap(), bytes.len());
+        let frames = FrameReader::default().push(&bytes[64..]).unwrap();
+        sequences.extend(frames.iter().map(|frame| frame.stamp().sequence));
+    }
+    sequences
+}
+
+#[test]
+fn the_standby_takes_over_and_the_old_primary_returns_with_its_tail_kept() {
+    let (mut old, new) = running_pair(40);
+    old.engine().execute(Command::LeaseGrant { id: LeaseId(5), ttl_s: 60 }).unwrap();
+    wait_until_equal(&old, &new);
+    new.link.leads_to(None);
+    old.link.leads_to(None);
+    let replicated = old.sequence();
+    old.put_many("lost", 25);
+    let last = old.sequence();
+    old.kill();
+
+    let before = new.engine().revision();
+    new.replication().promote().unwrap();
+    assert!(new.engine().revision().0 > before.0 + 900_000_000);
+    assert_eq!((new.status().role, new.status().term), (Role::Primary, 2));
+    new.put_many("new", 30);
+
+    new.link.leads_to(Some(new.replication().local_address()));
+    old.start(Role::Primary);
+    wait_until_equal(&new, &old);
+    let state = old.status();
+    assert_eq!(
+        (state.role, state.term, state.raised_by),
+        (Role::Standby, 2, new.status().raised_by)
+    );
+    assert_eq!(tail_of(&old), (replicated + 1..=last).collect::<Vec<_>>());
+    assert_eq!(state.tails.len(), 1);
+    assert!(matches!(old.put("x", "y"), Err(Error::NotPrimary)));
+}
+
+#[test]
+fn a_primary_that_lives_stops_when_a_standby_is_promoted() {
+    let (old, new) = running_pair(41);
+    new.replication().promote().unwrap();
+    wait_until("the old primary stops", &[&old, &new], || {
+        matches!(old.put("x", "y"), Err(Error::NotPrimary))
+    });
+    new.put_many("new", 30);
+    wait_until_equal(&new, &old);
+    // And back again.
+    old.replication().promote().unwrap();
+    wait_until("the new primary stops", &[&old, &new], || {
+        matches!(new.put("x", "y"), Err(Error::NotPrimary))
+    });
+    old.put_many("back", 30);
+    wait_until_equal(&old, &new);
+    assert_eq!(old.status().term, 3);
+}
+
+#[test]
+fn two_primaries_of_one_term_refuse_each_other_and_a_third_promotion_settles_it() {
+    let links = [Link::new(), Link::new(), Link::new()];
+    let [a, b, c] = &links;
+    let mut first = Member::new("a", 42, a, &[b, c]);
+    let mut second = Member::new("b", 43, b, &[a, c]);
+    let mut third = Member::new("c", 44, c, &[a, b]);
+    first.start(Role::Primary);
+    second.start(Role::Standby);
+    third.start(Role::Standby);
+    first.put_many("a", 20);
+    wait_until_equal(&first, &second);
+    wait_until_equal(&first, &third);
+    first.kill();
+    links.iter().for_each(|link| link.leads_to(None));
+    second.replication().promote().unwrap();
+    third.replication().promote().unwrap();
+    second.put_many("second", 5);
+    third.put_many("third", 5);
+    second.link.leads_to(Some(second.replication().local_address()));
+    third.link.leads_to(Some(third.replication().local_address()));
+    let conflict = |member: &Member| {
+        let peers = member.status().peers;
+        peers.iter().any(|peer| peer.error.contains("two members were made the primary"))
+    };
+    wait_until("they refuse each other", &[&second, &third], || {
+        conflict(&second) && conflict(&third)
+    });
+    second.replication().demote().unwrap();
+    second.replication().promote().unwrap();
+    wait_until_equal(&second, &third);
+    assert_eq!(third.status().role, Role::Standby);
+}
+
+#[test]
+fn a_promotion_that_a_crash_cut_short_is_ended_or_never_was() {
+    let (mut old, mut new) = running_pair(45);
+    old.kill();
+    let sequence = new.sequence();
+    new.stop();
+    let before = new.disk.clone();
+    let (mut ended_later, mut never_was) = (0, 0);
+    // Any of its calls may be the last one.
+    for last in 1..40 {
+        new.disk = before.crash(Crash::Process);
+        new.start(Role::Standby);
+        new.disk.inject(new.disk.calls() + last, Fault::Halt);
+        let promoted = new.replication().promote();
+        new.kill();
+        new.start(Role::Standby);
+        if new.status().role == Role::Primary {
+            new.put_many("it takes writes", 1);
+            assert_eq!((new.status().term, new.engine().log_term()), (2, 2));
+            ended_later += usize::from(promoted.is_err());
+        } else {
+            assert_eq!((new.status().term, new.sequence()), (1, sequence));
+            never_was += 1;
+        }
+        new.kill();
+    }
+    assert!(ended_later > 0 && never_was > 0, "{ended_later} and {never_was}");
+}
+
+/// After healing all members hold the same, and what was lost is in the side files.
+fn kill_and_promote(rounds: u64, seed: u64) {
+    let (mut a, mut b) = running_pair(seed);
+    for round in 0..rounds {
+        a.put_many("round", 20 + usize::try_from(round * 7 % 30).unwrap());
+        match (seed + round * 5) % 4 {
+            0 => a.kill(),
+            1 => b.kill(),
+            2 => a.stop(),
+            _ => b.link.cut(),
+        }
+        let lives = |member: &Member| member.is_running();
+        if !lives(&a) {
+            b.replication().promote().unwrap();
+            b.put_many("promoted", 20);
+            a.start(Role::Primary);
+            std::mem::swap(&mut a, &mut b);
+        } else if !lives(&b) {
+            b.start(Role::Standby);
+        }
+        wait_until_equal(&a, &b);
+    }
+}
+
+#[test]
+fn members_that_are_killed_in_turn_hold_the_same_when_they_are_back() {
+    kill_and_promote(8, 50);
+}
+
+#[test]
+#[ignore = "a minute: many rounds of the same"]
+fn members_that_are_killed_in_turn_for_long_hold_the_same_when_they_are_back() {
+    for seed in 60..70 {
+        kill_and_promote(30, seed * 100);
+    }
+}
