@@ -19,6 +19,7 @@ import httpx2
 from tools.bench import loads, processes
 from tools.bench.leases import lease_lines
 from tools.bench.report import Row, Table, write
+from tools.bench.snapshots import snapshot_lines
 
 ROUNDS = 3
 STORE_LOADS = (
@@ -127,6 +128,7 @@ def main() -> None:
         sections = {
             "Start and idle": start_lines(directory, options.rounds),
             "Leases": lease_lines(directory),
+            "Snapshots": snapshot_lines(directory),
         }
         rows = store_rows(directory, options.rounds) + api_rows(directory, options.rounds)
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {file_system}"

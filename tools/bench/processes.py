@@ -41,10 +41,22 @@ class Server:
 
     def memory_bytes(self) -> int:
         """Tell its resident memory."""
+        return self._status_bytes("VmRSS")
+
+    def reset_peak_memory(self) -> int:
+        """Let the peak begin at what it has now; tell that."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        return self.memory_bytes()
+
+    def peak_memory_bytes(self) -> int:
+        """Tell the most resident memory since the reset, or its start."""
+        return self._status_bytes("VmHWM")
+
+    def _status_bytes(self, name: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-        raise RuntimeError(f"no VmRSS of process {self.pid}")
+        raise RuntimeError(f"no {name} of process {self.pid}")
 
 
 def require_real_disk(path: Path) -> str:
@@ -88,9 +100,9 @@ def etcd(directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def decube(directory: Path, *, ready: str = "etcd") -> Iterator[Server]:
+def decube(directory: Path, *, ready: str = "etcd", **settings: str) -> Iterator[Server]:
     """Run `decube up` on an empty directory; `ready` says whose readiness `start_s` tells."""
-    process = NodeProcess(_empty(directory), DECUBE_LOGGING_LEVEL="warning")
+    process = NodeProcess(_empty(directory), DECUBE_LOGGING_LEVEL="warning", **settings)
     paths = {"etcd": "readyz", "rest": "health"}
     process.ready_url = f"http://127.0.0.1:{process.ports[ready]}/{paths[ready]}"
     with running(process) as start_s:

@@ -16,6 +16,7 @@ from decube.kit.errors import Exhausted, Invalid
 from decube.services.snapshots.activity import Activity
 from decube.services.snapshots.container import pack
 from decube.services.snapshots.encryption import Identities
+from decube.services.snapshots.read_ahead import read_ahead
 from decube.services.snapshots.reading import SnapshotReader
 from decube.services.snapshots.verification import verify
 
@@ -72,8 +73,9 @@ class Readings:
                     aclosing(
                         reader.image(check_hashes=check_hashes, on_progress=activity.advance)
                     ) as image,
+                    read_ahead(image) as ahead,
                 ):
-                    revision = await self._restore(image)
+                    revision = await self._restore(ahead)
         except BaseException:
             self._metrics.restored("failed")
             raise

@@ -1,8 +1,9 @@
 """A folder of a file system as the location.
 
 An object is a file. It is written under another name, synced, renamed, and its directory synced, so
-that a key exists only when its content is durable. Everything is private to this user: a snapshot
-holds all that the store does.
+that a key exists only when its content is durable. It is synced a little at a time: one sync of a
+whole chunk would hold up the store's own, behind it on the same disk. Everything is private to this
+user: a snapshot holds all that the store does.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PARTIAL: Final = ".partial-"
+SYNC_BYTES: Final = 8 << 20
 
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -57,10 +59,15 @@ class FolderLocation:
         path = self._root / key
         partial = path.with_name(f"{path.name}{PARTIAL}{self._ids.request_id()}")
         file = await self._do("write", key, lambda path: _create(path, partial))
+        unsynced = 0
         try:
             with file:
                 async for piece in pieces:
                     await self._do("write", key, functools.partial(_write, file, piece))
+                    unsynced += len(piece)
+                    if unsynced >= SYNC_BYTES:
+                        await self._do("write", key, lambda _: _sync(file))
+                        unsynced = 0
                 await self._do("write", key, lambda _: _sync(file))
             await self._do("write", key, lambda path: _rename(partial, path))
         except BaseException:
@@ -119,6 +126,9 @@ def _write(file: BinaryIO, piece: bytes, _path: Path) -> None:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+    if hasattr(os, "posix_fadvise"):
+        # Nobody reads it soon: the memory is better used for others.
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _rename(partial: Path, path: Path) -> None:
