@@ -103,9 +103,6 @@ AWAITED = {
     "replication.peer_timeout",
     "replication.retry_interval",
     "replication.max_retries",
-    "snapshot.retention_count",
-    "snapshot.compression",
-    "snapshot.encryption.identity_file",
 }
 
 
