@@ -185,6 +185,24 @@ fn every_watcher_is_told_that_what_it_wants_is_compacted_after_all_that_was_publ
 }
 
 #[test]
+fn what_is_published_right_before_a_restore_is_handed_out_before_the_end() {
+    let engine = engine();
+    let bytes = with_a_past(&engine);
+    for _ in 0..200 {
+        let stream = engine.watch_stream(Arc::new(Silent)).unwrap();
+        let range = range_to("\0", "\0").into_range();
+        stream.create(WatchRequest { range, ..WatchRequest::default() }).unwrap();
+        put(&engine, "last", "");
+        restore(&engine, &bytes);
+        let items = stream.take(usize::MAX);
+        assert!(
+            matches!(&items[..], [WatchItem::Events { .. }, WatchItem::Compacted { .. }]),
+            "{items:?}"
+        );
+    }
+}
+
+#[test]
 fn a_watch_that_resumes_after_the_last_revision_it_saw_misses_nothing_silently() {
     let engine = engine();
     let bytes = with_a_past(&engine);

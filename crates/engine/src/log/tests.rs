@@ -226,6 +226,25 @@ fn a_missing_log_or_identity_is_refused_not_begun_anew() {
     }
 }
 
+#[test]
+fn a_checkpoint_of_a_state_that_was_replaced_is_thrown_away() {
+    let disk = Faulty::new(1);
+    let mut log = open_with(&disk, |_| {});
+    commit(&mut log, &put(2, b"x"));
+    let of_old = ImageHead { sequence: 1, term: 1, ..ImageHead::default() };
+    let writer = log.begin_checkpoint(of_old);
+    let new = ImageHead { sequence: 100, term: 1, revision: Revision(9), ..ImageHead::default() };
+    let mut image = log.journal().begin_install(&new).unwrap().unwrap();
+    image.finish().unwrap();
+    log.install(image, log.identity(), &new, LogBefore::Removed).unwrap();
+    writer.finish().unwrap();
+    let names = disk.files().into_iter().map(|(path, _)| path.display().to_string());
+    let names: Vec<_> = names.filter(|name| !name.contains("spare")).collect();
+    let expected = ["/00000000000000000100.checkpoint", "/00000000000000000101.log", "/identity"];
+    assert_eq!(names, [&expected[..], &["/lock"]].concat());
+    assert_eq!(commit(&mut log, &put(10, b"y")), 101);
+}
+
 /// Recorded bytes of every kind of frame, of headers and of a checkpoint's parts. If this fails the
 /// format has changed: raise [`FORMAT_VERSION`], keep reading version 1, and describe the change in
 /// `docs/store-format.md`.
