@@ -17,12 +17,16 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import structlog
+
 from decube.api.rest.errors import error_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from decube.api.identity import Identity
+
+_log = structlog.get_logger("decube.tls")
 
 _READ_BYTES: Final = 64 * 1024
 _BODY: Final = error_body(
@@ -90,7 +94,9 @@ class TlsProtocol(asyncio.Protocol):
             self.hand_up()
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLError:
+        except ssl.SSLError as error:
+            client = self._lower.get_extra_info("peername")
+            _log.debug("a client of TLS is refused", client=client, reason=error.reason)
             # The alert that says why is among what goes out.
             self.flush()
             self._lower.close()
