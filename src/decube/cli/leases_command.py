@@ -57,7 +57,7 @@ class Command:
             raise CannotRun(f"cannot run {arguments[0]}: {reason}", NOT_EXECUTABLE) from error
         self._terminal = _foreground_terminal()
         if self._terminal is not None:
-            os.tcsetpgrp(self._terminal, self._process.pid)
+            _hand(self._terminal, self._process.pid)
             self.send(signal.SIGCONT)  # it may have asked for the terminal too early
 
     def send(self, number: int) -> None:
@@ -73,7 +73,7 @@ class Command:
     def give_back_terminal(self) -> None:
         """Take the terminal again, for the shell."""
         if self._terminal is not None:
-            os.tcsetpgrp(self._terminal, os.getpgrp())
+            _hand(self._terminal, os.getpgrp())
 
 
 def _die_with_parent() -> Callable[[], object] | None:
@@ -82,6 +82,11 @@ def _die_with_parent() -> Callable[[], object] | None:
         return None
     prctl = ctypes.CDLL(None).prctl
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _hand(terminal: int, group: int) -> None:
+    with suppress(OSError):  # the group has ended, or the terminal is closed
+        os.tcsetpgrp(terminal, group)
 
 
 def _foreground_terminal() -> int | None:

@@ -19,6 +19,7 @@ from decube.cli.failures import LEASE_LOST, tell
 from decube.cli.leases_command import Command, check_is_there
 from decube.cli.leases_hold import Holding, Wanted, acquire
 from decube.cli.options import Node
+from decube.kit.clock import SystemClock
 from decube.kit.durations import Duration
 from decube.kit.ids import RandomIds
 
@@ -26,6 +27,7 @@ _PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUI
 _GRACE_SHARE: Final = 1 / 6
 _REQUESTS_A_TTL: Final = 6
 _UNIQUE_DIGITS: Final = 8
+_CLOCK: Final = SystemClock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +130,15 @@ def _catch_signals(events: _Events) -> None:
 
 
 def _await_end(events: _Events, timeout_s: float) -> None:
+    """Wait for the command's end; signals that come meanwhile do not make it longer."""
+    deadline_s = _CLOCK.monotonic_s() + timeout_s
     with contextlib.suppress(queue.Empty):
-        while not isinstance(events.get(timeout=timeout_s), _Ended):
+        while not isinstance(events.get(timeout=_left_s(deadline_s)), _Ended):
             pass
+
+
+def _left_s(deadline_s: float) -> float:
+    return max(0.0, deadline_s - _CLOCK.monotonic_s())
 
 
 def _holder(told: str) -> str:
