@@ -8,6 +8,7 @@ manifest are either on their way or left over; which, their age tells, and `swee
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from decube.services.snapshots.location import Location
 
 MANIFESTS_IN_FLIGHT: Final = 8
+COMMIT_S_MAX: Final = 30.0
 
 _log = structlog.get_logger("decube.snapshots")
 
@@ -108,27 +110,42 @@ class Catalogue:
             first_id = page.next_id
 
     async def commit(self, manifest: Manifest) -> None:
-        """Write a manifest: from here on the snapshot exists."""
+        """Write a manifest: from here on the snapshot exists.
+
+        Whoever is cancelled meanwhile waits for the end: to remove the chunks of a manifest that
+        comes to be after all would leave a snapshot without them.
+        """
         content = encode_manifest(manifest)
 
         async def pieces() -> AsyncIterator[bytes]:
             yield content
 
-        await self.location.write(self._manifest_key(manifest.id), pieces())
+        key = self._manifest_key(manifest.id)
+        writing = asyncio.ensure_future(self.location.write(key, pieces()))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COMMIT_S_MAX):
+                    await asyncio.gather(writing, return_exceptions=True)
+            raise
 
     async def delete(self, snapshot_id: str) -> bool:
         """Delete a snapshot; tell whether there was one. A leftover of chunks is not one."""
         if not await self.has(snapshot_id):
             return False
-        await self.location.delete([self._manifest_key(snapshot_id)])
         await self.discard(snapshot_id)
         return True
 
     async def discard(self, snapshot_id: str) -> None:
-        """Delete all objects of a snapshot that has no manifest."""
+        """Delete all objects of a snapshot, its manifest first if it has one."""
         found = await self.location.list_objects(self.folder(snapshot_id))
-        if found:
-            await self.location.delete([stored.key for stored in found])
+        manifest_key = self._manifest_key(snapshot_id)
+        if any(stored.key == manifest_key for stored in found):
+            await self.location.delete([manifest_key])
+        chunks = [stored.key for stored in found if stored.key != manifest_key]
+        if chunks:
+            await self.location.delete(chunks)
 
     async def sweep(
         self, now: datetime, *, older_than_s: float | None, own: Collection[str]

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import functools
 import os
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
@@ -58,10 +59,10 @@ class FolderLocation:
         """Write a file; see `Location.write`."""
         path = self._root / key
         partial = path.with_name(f"{path.name}{PARTIAL}{self._ids.request_id()}")
-        file = await self._do("write", key, lambda path: _create(path, partial))
         unsynced = 0
         try:
-            with file:
+            with ExitStack() as opened:
+                file = await self._do("write", key, lambda path: _create(path, partial, opened))
                 async for piece in pieces:
                     await self._do("write", key, functools.partial(_write, file, piece))
                     unsynced += len(piece)
@@ -89,10 +90,18 @@ class FolderLocation:
             await self._do("delete", key, _delete)
 
     async def _do(self, what: str, key: str, act: Callable[[Path], Result]) -> Result:
-        """Do something with a path in a thread; tell what the system refuses."""
+        """Do something with a path in a thread; tell what the system refuses.
+
+        A thread cannot be stopped: whoever is cancelled waits for it all the same, so that nothing
+        happens to the file after that.
+        """
         path = self._root / key
+        doing = asyncio.ensure_future(asyncio.to_thread(act, path))
         try:
-            return await asyncio.to_thread(act, path)
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.gather(doing, return_exceptions=True)
+            raise
         except OSError as error:
             raise _failure(what, path, error) from error
 
@@ -107,8 +116,8 @@ def _read(path: Path, offset: int, length: int) -> bytes:
     return b"".join(parts)
 
 
-def _create(path: Path, partial: Path) -> BinaryIO:
-    """Open a new file, making the folders above it durably."""
+def _create(path: Path, partial: Path, opened: ExitStack) -> BinaryIO:
+    """Open a new file, making the folders above it durably; `opened` closes it."""
     missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
@@ -116,7 +125,7 @@ def _create(path: Path, partial: Path) -> BinaryIO:
     descriptor = os.open(
         partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE
     )
-    return os.fdopen(descriptor, "wb")
+    return opened.enter_context(os.fdopen(descriptor, "wb"))
 
 
 def _write(file: BinaryIO, piece: bytes, _path: Path) -> None:

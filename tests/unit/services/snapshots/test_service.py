@@ -1,0 +1,243 @@
+"""The service: what is refused while something is under way, and what ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.snapshots import noise
+from tests.support.stores import WAIT_S_MAX, embedded
+
+from decube.kit.errors import Closed, Conflict, Corrupt, Exhausted, Invalid
+from decube.services.snapshots import (
+    Catalogue,
+    SnapshotDependencies,
+    SnapshotDraft,
+    SnapshotOptions,
+    SnapshotService,
+)
+from decube.services.snapshots.chunks import ChunkForm
+from decube.services.snapshots.location.folder import FolderLocation
+from decube.services.snapshots.readings import READERS_MAX
+from decube.store.types import Put, Txn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from decube.store.embedded import EmbeddedStore
+
+KIB = 1 << 10
+
+
+class SlowFolder(FolderLocation):
+    """A folder that waits, when told to, before it reads or writes; and that may be full."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self.waited = asyncio.Event()
+        self.full = False
+
+    def halt(self) -> None:
+        self.goes_on.clear()
+        self.waited.clear()
+
+    async def read(self, key: str, offset: int, length: int) -> bytes:
+        if "chunk" in key:
+            await self._wait()
+        return await super().read(key, offset, length)
+
+    async def write(self, key: str, pieces: AsyncIterator[bytes]) -> None:
+        await self._wait()
+        if self.full and not key.endswith("chunk-0"):
+            raise Exhausted("there is no room", reason="no_room")
+        await super().write(key, pieces)
+
+    async def _wait(self) -> None:
+        if not self.goes_on.is_set():
+            self.waited.set()
+            await self.goes_on.wait()
+
+
+class Scene:
+    def __init__(self, store: EmbeddedStore, folder: Path) -> None:
+        self.store = store
+        self.location = SlowFolder(folder)
+        self.service = SnapshotService(
+            SnapshotDependencies(
+                source=store, catalogue=Catalogue(self.location), restore=store.restore
+            ),
+            SnapshotOptions(form=ChunkForm(chunk_bytes=64 * KIB), tool_version="test"),
+        )
+
+    async def fill(self) -> None:
+        for number in range(4):
+            await self.store.txn(Txn(success=(Put(b"key-%d" % number, noise(50 * KIB)),)))
+
+    async def created(self) -> str:
+        return (await self.service.create(SnapshotDraft())).id
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with scene_in(tmp_path) as made:
+        await made.fill()
+        yield made
+
+
+@asynccontextmanager
+async def scene_in(folder: Path) -> AsyncIterator[Scene]:
+    async with embedded() as store, asyncio.timeout(WAIT_S_MAX):
+        made = Scene(store, folder)
+        try:
+            yield made
+        finally:
+            made.location.goes_on.set()
+            await made.service.close()
+
+
+async def test_one_is_created_at_a_time(scene: Scene) -> None:
+    scene.location.halt()
+    begun, task = scene.service.begin(SnapshotDraft())
+    assert begun.status == "creating"
+    await scene.location.waited.wait()
+    with pytest.raises(Conflict, match=begun.id) as refused:
+        await scene.service.create(SnapshotDraft())
+    assert refused.value.details["id"] == begun.id
+    scene.location.goes_on.set()
+    assert (await task).id == begun.id
+    assert await scene.created() != begun.id
+
+
+async def test_whoever_leaves_does_not_end_it(scene: Scene) -> None:
+    scene.location.halt()
+    waiting = asyncio.create_task(scene.service.create(SnapshotDraft()))
+    await scene.location.waited.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert [view.status for view in (await scene.service.list()).snapshots] == ["creating"]
+    scene.location.goes_on.set()
+    (snapshot,) = (await scene.service.list()).snapshots
+    while snapshot.status == "creating":
+        snapshot = await scene.service.get(snapshot.id)
+    assert snapshot.status == "completed"
+
+
+async def test_its_progress_is_told(scene: Scene) -> None:
+    scene.location.halt()
+    begun, task = scene.service.begin(SnapshotDraft())
+    await scene.location.waited.wait()
+    progress = await scene.service.progress(begun.id)
+    assert progress.phase == "creating"
+    assert 0 <= progress.progress < 100
+    assert progress.chunks_uploaded == 0 < progress.chunks_total
+    scene.location.goes_on.set()
+    await task
+    assert (await scene.service.progress(begun.id)).phase == "completed"
+
+
+async def test_one_that_fails_leaves_no_chunks_and_says_why(scene: Scene) -> None:
+    scene.location.full = True
+    begun, task = scene.service.begin(SnapshotDraft())
+    with pytest.raises(Exhausted, match="there is no room"):
+        await task
+    assert list(await scene.location.list_objects("snapshots")) == []
+    failed = await scene.service.get(begun.id)
+    assert (failed.status, failed.error) == ("failed", "there is no room")
+    progress = await scene.service.progress(begun.id)
+    assert (progress.phase, progress.errors) == ("failed", ["there is no room"])
+    assert await scene.service.delete(begun.id)
+    assert (await scene.service.list()).snapshots == []
+
+
+async def test_closing_ends_what_is_created_and_removes_it(scene: Scene) -> None:
+    scene.location.halt()
+    waiting = asyncio.create_task(scene.service.create(SnapshotDraft()))
+    await scene.location.waited.wait()
+    await scene.service.close()
+    with pytest.raises(Closed, match="the node is stopping"):
+        await waiting
+    assert list(await scene.location.list_objects("snapshots")) == []
+    with pytest.raises(Closed):
+        scene.service.begin(SnapshotDraft())
+
+
+async def test_one_that_is_in_use_is_not_deleted(scene: Scene) -> None:
+    name = await scene.created()
+    scene.location.halt()
+    restoring = asyncio.create_task(scene.service.restore(name))
+    await scene.location.waited.wait()
+    assert (await scene.service.progress(name)).phase == "restoring"
+    with pytest.raises(Conflict, match="restoring"):
+        await scene.service.delete(name)
+    with pytest.raises(Conflict, match=name):
+        await scene.service.restore(name)
+    scene.location.goes_on.set()
+    await restoring
+    assert await scene.service.delete(name)
+
+
+async def test_not_many_are_read_at_once(scene: Scene) -> None:
+    name = await scene.created()
+    scene.location.halt()
+    verifying = [asyncio.create_task(scene.service.verify(name)) for _ in range(READERS_MAX)]
+    await scene.location.waited.wait()
+    with pytest.raises(Exhausted, match="being read already"):
+        await scene.service.verify(name)
+    scene.location.goes_on.set()
+    assert all(result.valid for result in await asyncio.gather(*verifying))
+
+
+async def test_a_restore_that_is_cancelled_changes_nothing(scene: Scene) -> None:
+    name = await scene.created()
+    last = (await scene.store.txn(Txn(success=(Put(b"later", b"v"),)))).revision
+    scene.location.halt()
+    restoring = asyncio.create_task(scene.service.restore(name))
+    await scene.location.waited.wait()
+    restoring.cancel()
+    await asyncio.wait([restoring])
+    assert (await scene.store.status()).revision == last
+    assert (await scene.service.progress(name)).phase == "failed"
+
+
+async def test_damage_that_hashes_are_not_asked_for_is_found_by_the_image(
+    scene: Scene, tmp_path: Path
+) -> None:
+    name = await scene.created()
+    chunk = tmp_path / "snapshots" / name / "chunk-1"
+    content = bytearray(chunk.read_bytes())
+    content[1000] ^= 1
+    chunk.write_bytes(content)
+    last = (await scene.store.status()).revision
+    with pytest.raises(Corrupt):
+        await scene.service.restore(name, skip_hash_check=True)
+    assert (await scene.store.status()).revision == last
+
+
+async def test_where_there_is_no_restore_in_place_it_says_what_to_do(tmp_path: Path) -> None:
+    async with embedded() as store:
+        service = SnapshotService(
+            SnapshotDependencies(source=store, catalogue=Catalogue(FolderLocation(tmp_path))),
+            SnapshotOptions(),
+        )
+        snapshot = await service.create(SnapshotDraft())
+        with pytest.raises(Invalid, match="on the backend etcd") as refused:
+            await service.restore(snapshot.id)
+        assert "--to-endpoint" in str(refused.value.details["hint"])
+        await service.close()
+
+
+async def test_a_manifest_that_cannot_be_read_hides_no_other(scene: Scene, tmp_path: Path) -> None:
+    names = [await scene.created() for _ in range(3)]
+    (tmp_path / "snapshots" / names[1] / "manifest.json").write_text("{")
+    page = await scene.service.list()
+    assert [view.id for view in page.snapshots] == [names[2], names[0]]
+    assert page.unreadable == 1
+    with pytest.raises(Corrupt, match=f"manifest of snapshot {names[1]} is damaged"):
+        await scene.service.get(names[1])
+    assert await scene.service.delete(names[1])
+    assert (await scene.service.list()).unreadable == 0
