@@ -1,4 +1,4 @@
-"""Why a node did not start, each reason with an exit code of its own: docs/exit-codes.md.
+"""Why a node did not start or go on, each reason with its own exit code: docs/exit-codes.md.
 
 Codes of errors in general stand in `kit.errors.ANSWERS`; those here begin above them.
 """
@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     STORE_UNREACHABLE = 25
     CANNOT_LISTEN = 26
     CERTIFICATE_UNUSABLE = 27
+    STORE_STOPPED = 28
 
 
 MEANINGS: Mapping[ExitCode, str] = {
@@ -37,11 +38,13 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.CANNOT_LISTEN: "An address is not one of this machine, or its port not allowed.",
     ExitCode.CERTIFICATE_UNUSABLE: "A certificate, key or CA of `security` is missing, expired or "
     "does not fit; the text names the key.",
+    ExitCode.STORE_STOPPED: "The store stopped writing a minute ago, after an IO error that the "
+    "text names. Opening it again recovers; nothing acknowledged is lost.",
 }
 
 
 class StartFailure(DecubeError):
-    """The node cannot start; `exit_code` tells scripts why, the hint tells people what to do."""
+    """The node cannot start or go on; `exit_code` tells scripts why, the hint what to do."""
 
     code = "start_failed"
 

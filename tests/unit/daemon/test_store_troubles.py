@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from structlog.testing import capture_logs
 
-from decube.daemon.store_troubles import LOOK_INTERVAL_S, tell_troubles
+from decube.daemon.exits import ExitCode, StartFailure
+from decube.daemon.store_troubles import LOOK_INTERVAL_S, STOPPED_GRACE_S, tell_troubles
 from decube.kit.clock import ManualClock
 from decube.kit.errors import Closed
 
@@ -36,3 +38,15 @@ async def test_each_trouble_is_told_once_and_a_new_one_again() -> None:
         ("error", "the disk failed"),
         ("warning", "another reason"),
     ]
+
+
+async def test_a_node_whose_store_stopped_writing_ends_a_minute_later() -> None:
+    clock = ManualClock()
+    task = asyncio.create_task(tell_troubles(lambda: ("the disk failed", None), clock))
+    await asyncio.sleep(0)
+    await clock.advance(STOPPED_GRACE_S - LOOK_INTERVAL_S)
+    assert not task.done()
+    await clock.advance(2 * LOOK_INTERVAL_S)
+    with pytest.raises(StartFailure, match="the disk failed") as ended:
+        await task
+    assert ended.value.exit_code == ExitCode.STORE_STOPPED
