@@ -18,12 +18,12 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def test_only_the_embedded_store_imports_the_extension_module() -> None:
+def test_only_the_store_imports_the_extension_module() -> None:
     importers = {
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")
         if "decube._native" in imported(path)
     }
     assert importers, "nobody imports it: this test looks in the wrong place"
-    outside = {name for name in importers if not name.startswith("store/embedded")}
+    outside = {name for name in importers if not name.startswith("store/")}
     assert not outside

@@ -1,6 +1,6 @@
 """The store in this process: the engine of `crates/engine`, durable or in memory.
 
-Nothing outside this package imports the extension module.
+Outside this package only `store.remote` imports the extension module, for the codec of images.
 """
 
 from __future__ import annotations
