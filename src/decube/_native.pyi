@@ -24,6 +24,7 @@ __all__ = [
     "LogQueue",
     "OfflineRestore",
     "RangeAnswer",
+    "Replication",
     "StoreError",
     "Watch",
     "__version__",
@@ -202,6 +203,12 @@ class Engine:
         Kinds: `address_in_use` (address), `io` (address, errno), `bad_argument` (field).
         """
 
+    def start_replication(self, options: _ReplicationOptions) -> Replication:
+        """Take a part in replication; `role` is that of the first start. Blocks a moment.
+
+        Kinds: `address_in_use` (address), `io` (errno), `bad_argument` (field), `no_log`.
+        """
+
     def open_image(self, history: bool) -> Image:
         """Open an image of what is published now, while writes go on.
 
@@ -274,6 +281,66 @@ class EtcdListener:
 
         Stopping twice is fine.
         """
+
+class _PeerTls(Protocol):
+    """See `decube.store.embedded.replication.PeerTls`, which is one."""
+
+    @property
+    def cert_file(self) -> PathLike[str]: ...
+    @property
+    def key_file(self) -> PathLike[str]: ...
+    @property
+    def ca_file(self) -> PathLike[str] | None: ...
+    @property
+    def client_auth(self) -> str: ...
+
+class _ReplicationOptions(Protocol):
+    """See `decube.store.embedded.replication.ReplicationOptions`, which is one."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def listen_address(self) -> str: ...
+    @property
+    def peer_addresses(self) -> tuple[str, ...]: ...
+    @property
+    def token(self) -> str: ...
+    @property
+    def tls(self) -> _PeerTls | None: ...
+    @property
+    def peer_timeout_s(self) -> float: ...
+    @property
+    def retry_interval_s(self) -> float: ...
+    @property
+    def retries_max(self) -> int: ...
+
+@final
+class Replication:
+    """A store's part in replication. Dropping it ends it; to be stopped before the store closes."""
+
+    @property
+    def address(self) -> str:
+        """Where peers are answered, as host:port, with the port it really got."""
+
+    def state(self) -> dict[str, object]:
+        """Return what `decube.store.embedded.replication.MemberState` is made of."""
+
+    def announce(self, rest: str, grpc: str, etcd: str) -> None:
+        """Tell peers where this node's ports are; "" where there is none."""
+
+    def promote(self) -> None:
+        """Become the primary of a new term. Blocks while an image of the store is written.
+
+        Kinds: `role_held`, and those of `ImageInstaller.commit`.
+        """
+
+    def demote(self) -> None:
+        """Become a standby. Blocks a moment. Kind: `role_held`."""
+
+    def stop(self) -> None:
+        """Leave the peers. Blocks a moment; stopping twice is fine."""
 
 @final
 class RangeAnswer:

@@ -18,6 +18,19 @@ impl Engine {
         self.store().standing()
     }
 
+    /// Tells a member what it is at its first start with peers, durably. One that was told before
+    /// knows better.
+    pub fn take_role(&self, role: Role) -> Result<(), Error> {
+        if !self.has_log() {
+            return Err(Error::NoLog);
+        }
+        let standing = self.standing();
+        if standing.role == Role::Standalone && role != Role::Standalone {
+            self.ask(Work::Stand(Standing { role, ..standing }))?;
+        }
+        Ok(())
+    }
+
     /// Queues frames of the primary's log; the mailbox gets [`crate::Outcome::Copied`] under
     /// `ticket` once all of them are durable here. What is here already is ignored. The answer may
     /// be [`Error::FrameGap`], [`Error::FrameUnfit`] or [`Error::NotStandby`]; what came before the

@@ -22,6 +22,7 @@ use crate::listener::PyEtcdListener;
 use crate::options::{EngineOptions, ListenerOptions};
 use crate::owned::Owned;
 use crate::range::PyRangeAnswer;
+use crate::replication::{MemberOptions, PyReplication};
 use crate::watch::PyWatch;
 
 #[pyclass(name = "Engine", module = "decube._native", frozen)]
@@ -237,6 +238,10 @@ impl PyEngine {
 
     fn open_installer(&self, py: Python<'_>, mode: &str) -> PyResult<PyImageInstaller> {
         PyImageInstaller::begin(py, &self.open_store()?.engine, mode)
+    }
+
+    fn start_replication(&self, py: Python<'_>, options: MemberOptions) -> PyResult<PyReplication> {
+        PyReplication::start(py, &self.open_store()?.engine, options)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

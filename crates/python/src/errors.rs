@@ -6,6 +6,7 @@ use decube_engine::{
     Error, ImageError, InstallError, OfflineError, OpenError, Point, WatchRefused,
 };
 use decube_etcd_api::ServeError;
+use decube_replication::StartError;
 use pyo3::PyErrArguments;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -229,6 +230,26 @@ pub(crate) fn not_served(error: &ServeError) -> PyErr {
     };
     let attributes = vec![("address", Attribute::Text(address.to_string()))];
     io_failed(&error.to_string(), source, attributes)
+}
+
+/// Replication that cannot start.
+pub(crate) fn not_replicated(error: &StartError) -> PyErr {
+    match error {
+        StartError::AddressInUse { address } => {
+            let attributes = vec![("address", Attribute::Text(address.to_string()))];
+            raise("address_in_use", error.to_string(), attributes)
+        }
+        StartError::Listen { source, .. } | StartError::Start { source } => {
+            io_failed(&error.to_string(), source, Vec::new())
+        }
+        StartError::NoProof => bad_argument("token", error.to_string()),
+        StartError::NoRole => bad_argument("role", error.to_string()),
+    }
+}
+
+/// A change of the role to what it is.
+pub(crate) fn role_held(role: &str) -> PyErr {
+    raise("role_held", format!("this node is a {role} already"), Vec::new())
 }
 
 /// Something that the operating system refused, with its reason.

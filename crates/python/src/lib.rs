@@ -21,6 +21,7 @@ mod offline;
 mod options;
 mod owned;
 mod range;
+mod replication;
 mod watch;
 
 use pyo3::prelude::*;
@@ -51,6 +52,8 @@ mod _native {
     use crate::offline::PyOfflineRestore;
     #[pymodule_export]
     use crate::range::PyRangeAnswer;
+    #[pymodule_export]
+    use crate::replication::PyReplication;
     #[pymodule_export]
     use crate::watch::PyWatch;
 

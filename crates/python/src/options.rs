@@ -77,7 +77,7 @@ pub(crate) struct ListenerOptions {
 
 /// The attributes of `decube.store.embedded.ListenerTls`.
 #[derive(FromPyObject)]
-struct TlsOptions {
+pub(crate) struct TlsOptions {
     cert_file: PathBuf,
     key_file: PathBuf,
     ca_file: Option<PathBuf>,
@@ -112,15 +112,24 @@ impl ListenerOptions {
 
 impl TlsOptions {
     fn into_files(self) -> PyResult<TlsFiles> {
-        let client_auth = self.client_auth.parse().map_err(|unknown: UnknownClientAuth| {
+        let Self { cert_file, key_file, ca_file, client_auth, .. } = self;
+        Self::files(cert_file, key_file, ca_file, &client_auth)
+    }
+
+    pub(crate) fn files(
+        cert_file: PathBuf,
+        key_file: PathBuf,
+        ca_file: Option<PathBuf>,
+        client_auth: &str,
+    ) -> PyResult<TlsFiles> {
+        let client_auth = client_auth.parse().map_err(|unknown: UnknownClientAuth| {
             errors::bad_argument("client_auth", unknown.to_string())
         })?;
-        let Self { cert_file, key_file, ca_file, .. } = self;
         Ok(TlsFiles { cert_file, key_file, ca_file, client_auth })
     }
 }
 
-fn resolve(address: &str) -> PyResult<SocketAddr> {
+pub(crate) fn resolve(address: &str) -> PyResult<SocketAddr> {
     let mut found = address.to_socket_addrs().map_err(|error| {
         errors::bad_argument("address", format!("{address:?} is no address to listen on: {error}"))
     })?;

@@ -27,6 +27,7 @@ mod status;
 mod token;
 mod wire;
 
+pub use decube_tls as tls;
 pub use options::{Addresses, ReplicationOptions};
 pub use replication::{Replication, StartError};
 pub use status::{PeerStatus, ReplicationStatus};

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use decube_engine::{Engine, Error, Role};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
-use crate::options::ReplicationOptions;
+use crate::options::{Addresses, ReplicationOptions};
 use crate::peers::Peers;
 use crate::token::Token;
 use crate::wire::{Member, Progress};
@@ -19,6 +20,8 @@ use crate::wire::{Member, Progress};
 pub(crate) struct Node {
     pub(crate) engine: Engine,
     pub(crate) options: ReplicationOptions,
+    /// Where it can be reached, as last told.
+    pub(crate) addresses: Mutex<Addresses>,
     pub(crate) token: Option<Token>,
     pub(crate) peers: Peers,
     /// Raised when the role or the term changed: sessions of before end.
@@ -37,6 +40,7 @@ impl Node {
             token: options.token.as_deref().map(Token::new),
             peers: Peers::new(&options),
             engine,
+            addresses: Mutex::new(options.addresses.clone()),
             options,
             epoch: watch::Sender::new(0),
             fed: AtomicBool::new(false),
@@ -49,7 +53,7 @@ impl Node {
     /// Who this member is, now.
     pub(crate) fn member(&self) -> Member {
         let status = self.engine.status();
-        let addresses = self.options.addresses.clone();
+        let addresses = self.addresses.lock().clone();
         let mut member = Member {
             cluster_id: status.cluster_id,
             member_id: status.member_id,

@@ -33,6 +33,8 @@ pub struct ReplicationOptions {
     pub server_tls: Option<ServerTls>,
     /// For what is dialed; `None` for no TLS.
     pub client_tls: Option<ClientTls>,
+    /// How often the files of certificates are looked at.
+    pub tls_reload_interval: Duration,
     /// Its name, for people.
     pub name: String,
     /// Where it can be reached.

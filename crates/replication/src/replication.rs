@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
 use crate::node::Node;
-use crate::options::ReplicationOptions;
+use crate::options::{Addresses, ReplicationOptions};
 use crate::status::ReplicationStatus;
 use crate::{dialer, server};
 
@@ -38,9 +38,6 @@ pub enum StartError {
          client certificates"
     )]
     NoProof,
-    /// The store cannot be replicated, or does not know its role.
-    #[error(transparent)]
-    Store(#[from] Error),
     /// It was never told what it is.
     #[error("the store has no role; open it as a primary or a standby")]
     NoRole,
@@ -84,11 +81,12 @@ impl Replication {
             let dialing = dialer::run(Arc::clone(&node), address.clone());
             runtime.spawn(node.tasks.track_future(dialing));
         }
+        let reload = node.options.tls_reload_interval;
         if let Some(tls) = node.options.server_tls.clone() {
-            runtime.spawn(async move { tls.follow_files().await });
+            runtime.spawn(async move { tls.follow_files(reload).await });
         }
         if let Some(tls) = node.options.client_tls.clone() {
-            runtime.spawn(async move { tls.follow_files().await });
+            runtime.spawn(async move { tls.follow_files(reload).await });
         }
         tracing::info!(address = %local_address, "replication is served");
         let (runtime, changing) = (Mutex::new(Some(runtime)), Mutex::new(()));
@@ -122,6 +120,18 @@ impl Replication {
             peers,
             lag_seconds: lag.as_secs_f64(),
             tails: self.tails(),
+        }
+    }
+
+    /// Where this member's APIs are, told to its peers.
+    pub fn announce(&self, rest: String, grpc: String, etcd: String) {
+        let mut addresses = self.node.addresses.lock();
+        let told = Addresses { rest, grpc, etcd, ..addresses.clone() };
+        let news = *addresses != told;
+        *addresses = told;
+        drop(addresses);
+        if news {
+            self.node.begin_epoch();
         }
     }
 

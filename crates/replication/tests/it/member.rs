@@ -78,6 +78,7 @@ impl Member {
             token: self.token.map(str::to_owned),
             server_tls: None,
             client_tls: None,
+            tls_reload_interval: Duration::from_secs(3),
             name: self.name.to_owned(),
             addresses: Addresses { replication: self.link.address(), ..Addresses::default() },
             peer_timeout: Duration::from_secs(10),

@@ -1,0 +1,199 @@
+//! The store's part in replication.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use decube_engine::{Engine, Notify, Role, SystemClock};
+use decube_replication::tls::{ClientTls, ServerLimits, ServerTls, TlsError};
+use decube_replication::{
+    Addresses, PeerStatus, Replication, ReplicationOptions, ReplicationStatus,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::errors;
+use crate::options::{TlsOptions, resolve, seconds};
+use crate::owned::Owned;
+
+/// Bytes of frames on their way to one standby.
+const WINDOW_BYTES: usize = 8 << 20;
+
+/// How often certificates are looked at.
+const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(3);
+
+#[pyclass(name = "Replication", module = "decube._native", frozen)]
+pub(crate) struct PyReplication {
+    #[pyo3(get)]
+    address: String,
+    replication: Owned<Replication>,
+}
+
+/// The attributes of `decube.store.embedded.replication.ReplicationOptions`.
+#[derive(FromPyObject)]
+pub(crate) struct MemberOptions {
+    role: String,
+    node_id: String,
+    listen_address: String,
+    peer_addresses: Vec<String>,
+    token: String,
+    tls: Option<PeerTlsOptions>,
+    peer_timeout_s: f64,
+    retry_interval_s: f64,
+    retries_max: u32,
+}
+
+/// The attributes of `decube.store.embedded.replication.PeerTls`.
+#[derive(FromPyObject)]
+struct PeerTlsOptions {
+    cert_file: PathBuf,
+    key_file: PathBuf,
+    ca_file: Option<PathBuf>,
+    client_auth: String,
+}
+
+/// Python looks when it wants to know.
+struct Unheard;
+
+impl Notify for Unheard {
+    fn notify(&self) {}
+}
+
+impl MemberOptions {
+    fn role(&self) -> PyResult<Role> {
+        match self.role.as_str() {
+            "primary" => Ok(Role::Primary),
+            "standby" => Ok(Role::Standby),
+            other => Err(errors::bad_argument("role", format!("no role {other:?}"))),
+        }
+    }
+
+    /// Resolves the address and reads certificates: blocks.
+    fn into_core(self) -> PyResult<ReplicationOptions> {
+        let listen = resolve(&self.listen_address)?;
+        let (mut server_tls, mut client_tls) = (None, None);
+        if let Some(PeerTlsOptions { cert_file, key_file, ca_file, client_auth }) = self.tls {
+            let files = TlsOptions::files(cert_file, key_file, ca_file, &client_auth)?;
+            let bad = |error: TlsError| errors::bad_argument("tls", error.to_string());
+            client_tls = Some(ClientTls::open(files.clone()).map_err(bad)?);
+            server_tls = Some(ServerTls::open(files, ServerLimits::default()).map_err(bad)?);
+        }
+        Ok(ReplicationOptions {
+            listen,
+            peers: self.peer_addresses,
+            token: Some(self.token).filter(|token| !token.is_empty()),
+            server_tls,
+            client_tls,
+            tls_reload_interval: TLS_RELOAD_INTERVAL,
+            name: self.node_id,
+            addresses: Addresses { replication: self.listen_address, ..Addresses::default() },
+            peer_timeout: seconds("peer_timeout_s", self.peer_timeout_s)?
+                .max(Duration::from_millis(1)),
+            retry_interval: seconds("retry_interval_s", self.retry_interval_s)?
+                .max(Duration::from_millis(1)),
+            max_retries: self.retries_max,
+            window_bytes: WINDOW_BYTES,
+            clock: Arc::new(SystemClock::new()),
+            notify: Arc::new(Unheard),
+        })
+    }
+}
+
+impl PyReplication {
+    pub(crate) fn start(py: Python<'_>, engine: &Engine, options: MemberOptions) -> PyResult<Self> {
+        let engine = engine.clone();
+        let replication = py.detach(|| {
+            let role = options.role()?;
+            let options = options.into_core()?;
+            engine.take_role(role).map_err(|error| errors::refused(&error, 0))?;
+            Replication::start(engine, options).map_err(|error| errors::not_replicated(&error))
+        })?;
+        let address = replication.local_address().to_string();
+        Ok(Self { address, replication: Owned::new(replication) })
+    }
+
+    /// Refuses a change to what is so already.
+    fn require_other(&self, role: Role) -> PyResult<&Replication> {
+        let replication = self.replication.get()?;
+        if replication.status().role == role {
+            return Err(errors::role_held(role_name(role)));
+        }
+        Ok(replication)
+    }
+}
+
+#[pymethods]
+impl PyReplication {
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let replication = self.replication.get()?;
+        let status = py.detach(|| replication.status());
+        told(py, &status)
+    }
+
+    fn announce(&self, py: Python<'_>, rest: String, grpc: String, etcd: String) -> PyResult<()> {
+        let replication = self.replication.get()?;
+        py.detach(|| replication.announce(rest, grpc, etcd));
+        Ok(())
+    }
+
+    fn promote(&self, py: Python<'_>) -> PyResult<()> {
+        let replication = self.require_other(Role::Primary)?;
+        py.detach(|| replication.promote()).map_err(|error| errors::not_installed(&error))
+    }
+
+    fn demote(&self, py: Python<'_>) -> PyResult<()> {
+        let replication = self.require_other(Role::Standby)?;
+        py.detach(|| replication.demote()).map_err(|error| errors::refused(&error, 0))
+    }
+
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        let replication = self.replication.get()?;
+        py.detach(|| replication.stop());
+        Ok(())
+    }
+}
+
+fn told<'py>(py: Python<'py>, status: &ReplicationStatus) -> PyResult<Bound<'py, PyDict>> {
+    let state = PyDict::new(py);
+    state.set_item("role", role_name(status.role))?;
+    state.set_item("term", status.term)?;
+    state.set_item("revision", status.revision)?;
+    state.set_item("sequence", status.sequence)?;
+    state.set_item("lag_s", status.lag_seconds)?;
+    let primary = status.primary.as_ref().map_or("", |peer| peer.address.as_str());
+    state.set_item("primary_address", primary)?;
+    let peers = PyList::empty(py);
+    for peer in &status.peers {
+        peers.append(told_of(py, peer)?)?;
+    }
+    state.set_item("peers", peers)?;
+    state.set_item("tails", PyTuple::new(py, &status.tails)?)?;
+    Ok(state)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a moment, in whole seconds")]
+fn told_of<'py>(py: Python<'py>, peer: &PeerStatus) -> PyResult<Bound<'py, PyDict>> {
+    let state = PyDict::new(py);
+    state.set_item("address", &peer.address)?;
+    state.set_item("node_id", &peer.name)?;
+    state.set_item("role", role_name(peer.role))?;
+    state.set_item("connected", peer.connected)?;
+    state.set_item("last_heartbeat_s", peer.last_heartbeat_s as f64)?;
+    state.set_item("term", peer.term)?;
+    state.set_item("revision", peer.revision)?;
+    state.set_item("sequence", peer.sequence)?;
+    state.set_item("lag_s", peer.lag_seconds)?;
+    state.set_item("rest_address", &peer.rest_address)?;
+    state.set_item("grpc_address", &peer.grpc_address)?;
+    state.set_item("etcd_address", &peer.etcd_address)?;
+    state.set_item("error", &peer.error)?;
+    Ok(state)
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Standalone => "none",
+        Role::Primary => "primary",
+        Role::Standby => "standby",
+    }
+}
