@@ -176,6 +176,12 @@ impl Engine {
         self.running.store.leases()
     }
 
+    /// All live leases, the one that runs out first before the others.
+    #[must_use]
+    pub fn leases_by_expiry(&self) -> Vec<LeaseId> {
+        self.running.store.leases_by_expiry()
+    }
+
     /// Opens a stream of watchers; `notify` is told when it has something to take.
     pub fn watch_stream(&self, notify: Arc<dyn Notify>) -> Result<WatchStream, Error> {
         self.running.store.check_open()?;

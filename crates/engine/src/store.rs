@@ -62,6 +62,7 @@ pub(crate) struct Store {
     gate_closed: AtomicBool,
     /// Of the last entry that is published.
     term: AtomicU64,
+    quota_bytes: Option<u64>,
 }
 
 /// Since the store was opened.
@@ -93,6 +94,7 @@ impl Store {
             standing: Mutex::default(),
             gate_closed: AtomicBool::new(false),
             term: AtomicU64::new(term),
+            quota_bytes: options.quota_bytes,
         }
     }
 
@@ -241,6 +243,16 @@ impl Store {
         state.leases.all_published(state.published.sequence).map(|(id, _)| id).collect()
     }
 
+    pub(crate) fn leases_by_expiry(&self) -> Vec<LeaseId> {
+        let mut leases: Vec<_> = {
+            let state = self.state.read();
+            let leases = state.leases.all_published(state.published.sequence);
+            leases.map(|(id, lease)| (lease.deadline, id)).collect()
+        };
+        leases.sort_unstable();
+        leases.into_iter().map(|(_, id)| id).collect()
+    }
+
     pub(crate) fn status(&self) -> Status {
         let (storage_failures, storage_failure) = self.checkpointer.failures();
         let Identity { cluster_id, member_id } = self.identity();
@@ -261,6 +273,7 @@ impl Store {
             cluster_id,
             member_id,
             alarms: state.alarms.published().collect(),
+            quota_bytes: self.quota_bytes,
             queue_length: self.queue.len() as u64,
             commits: self.counters.commits.load(Ordering::Relaxed),
             commands: self.counters.commands.load(Ordering::Relaxed),

@@ -346,6 +346,8 @@ pub struct Status {
     pub member_id: u64,
     /// The alarms that are raised, in order.
     pub alarms: Vec<Alarm>,
+    /// What [`Status::db_size_bytes`] may grow to; `None` for no quota.
+    pub quota_bytes: Option<u64>,
     /// Commands waiting for the writer.
     pub queue_length: u64,
     /// Group commits made, and the commands, bytes and seconds in them, since the store was opened.

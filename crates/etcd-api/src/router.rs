@@ -160,7 +160,7 @@ impl Router {
                 let answer = async |_: pb::MemberListRequest| Ok(service::member_list(store));
                 self.call(body, answer).await
             }
-            Method::Alarm => self.call(body, async |r| service::alarm(store, &r)).await,
+            Method::Alarm => self.call(body, async |r| service::alarm(store, r).await).await,
             Method::Status => {
                 let answer = async |_: pb::StatusRequest| Ok(service::member_status(store));
                 self.call(body, answer).await

@@ -48,6 +48,17 @@ pub(crate) fn invalid_sort_option() -> Status {
     Status::invalid_argument("etcdserver: invalid sort option")
 }
 
+/// A number that stands for nothing in etcd's contract.
+pub(crate) fn unknown(what: &str, number: i32) -> Status {
+    Status::invalid_argument(format!("etcdserver: unknown {what} {number}"))
+}
+
+/// What stops etcd from writing for good would be raised by hand only: one member has nobody to
+/// differ from.
+pub(crate) fn corrupt_alarm_refused() -> Status {
+    Status::unimplemented("etcdserver: the alarm CORRUPT cannot be raised on a store of one member")
+}
+
 /// A write above the request limit.
 pub(crate) fn request_too_large() -> Status {
     Status::invalid_argument("etcdserver: request is too large")

@@ -1,5 +1,5 @@
 //! `/health`, `/livez` and `/readyz`, with etcd's checks, texts and switches (`?verbose`,
-//! `?exclude=<check>`, and a path for each check alone).
+//! `?exclude=<check or alarm>`, `?serializable=true`, and a path for each check alone).
 
 use std::fmt::Write;
 
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use decube_engine::{KeyRange, RangeRequest};
 use http::Uri;
 
+use crate::service::alarm_name;
 use crate::store::Store;
 
 /// One check of `/livez` or `/readyz`.
@@ -55,9 +56,21 @@ impl Check {
     }
 }
 
+/// What `/health` says: no alarm but those that `?exclude` names, and an answer; by
+/// `?serializable=true` from a store that takes no writes any more, too.
+pub(super) fn healthy(store: &Store, uri: &Uri) -> Result<(), String> {
+    let alarms = store.engine.status().alarms;
+    let mut names = alarms.into_iter().map(|alarm| alarm_name(alarm.kind));
+    if let Some(name) = names.find(|name| !is_excluded(uri, name)) {
+        return Err(format!("ALARM {name}"));
+    }
+    let serializable = query(uri).any(|pair| pair == ("serializable", "true"));
+    if serializable { read(store) } else { read_latest(store) }
+}
+
 /// Whether the store answers and can go on. In etcd a linearizable read needs what a write needs; a
 /// store that takes no writes any more must not look ready.
-pub(super) fn read_latest(store: &Store) -> Result<(), String> {
+fn read_latest(store: &Store) -> Result<(), String> {
     read(store)?;
     store.engine.check_writes().map_err(|error| format!("RANGE ERROR:{error}"))
 }
@@ -94,8 +107,8 @@ pub(super) fn report(store: &Store, uri: &Uri) -> (bool, String) {
     (passed, report)
 }
 
-fn is_excluded(uri: &Uri, check: &str) -> bool {
-    query(uri).any(|(name, value)| name == "exclude" && value == check)
+fn is_excluded(uri: &Uri, what: &str) -> bool {
+    query(uri).any(|pair| pair == ("exclude", what))
 }
 
 fn query(uri: &Uri) -> impl Iterator<Item = (&str, &str)> {

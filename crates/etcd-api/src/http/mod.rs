@@ -55,8 +55,8 @@ impl Pages {
         page(self, uri, counters)
     }
 
-    fn health(&self, _uri: &Uri, counters: &Counters) -> Response<ReplyBody> {
-        match health::read_latest(&self.store) {
+    fn health(&self, uri: &Uri, counters: &Counters) -> Response<ReplyBody> {
+        match health::healthy(&self.store, uri) {
             Ok(()) => {
                 counters.health_successes.add(1);
                 text(StatusCode::OK, PLAIN_TEXT, r#"{"health":"true","reason":""}"#)

@@ -70,9 +70,9 @@ pub(crate) fn lease_time_to_live(
     }
 }
 
-/// All live leases.
+/// All live leases, in etcd's order: the one that runs out first before the others.
 pub(crate) fn lease_leases(store: &Store) -> pb::LeaseLeasesResponse {
-    let leases = store.engine.leases().into_iter().map(|id| pb::LeaseStatus { id: id.0 });
+    let leases = store.engine.leases_by_expiry().into_iter().map(|id| pb::LeaseStatus { id: id.0 });
     pb::LeaseLeasesResponse {
         header: store.header(store.engine.revision()),
         leases: leases.collect(),

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use decube_engine::{Answer, Command, Error, Mailbox};
+use decube_engine::{Alarm, AlarmKind, Answer, Command, Error, Mailbox};
 use decube_etcd_api::wire::etcdserverpb::PutRequest;
 
 use crate::served::{Served, serve};
@@ -53,6 +53,16 @@ async fn a_closed_store_is_unhealthy_and_not_ready() {
     check(&served, "/livez", 503, &format!("[-]serializable_read failed: {reason}\n\n"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_is_bad_health_unless_it_is_excluded() {
+    let served = serve();
+    let alarm = Alarm { member_id: 1, kind: AlarmKind::NoSpace };
+    served.engine.execute(Command::Alarm { alarm, raised: true }).expect("an alarm");
+    check(&served, "/health", 503, "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n");
+    check(&served, "/health?exclude=NOSPACE", 200, r#"{"health":"true","reason":""}"#);
+    check(&served, "/readyz", 200, "ok\n");
+}
+
 /// Whoever takes its answers by panicking.
 struct Panics;
 
@@ -73,6 +83,7 @@ async fn a_store_that_takes_no_writes_any_more_lives_and_is_not_ready() {
     let refused = served.engine.execute(Command::Put(put));
     assert!(matches!(refused, Err(Error::Latched { .. })));
     check(&served, "/livez", 200, "ok\n");
+    check(&served, "/health?serializable=true", 200, r#"{"health":"true","reason":""}"#);
     for path in ["/readyz", "/health"] {
         let (line, body) = request(&served, "GET", path);
         assert!(line.starts_with("HTTP/1.1 503 "), "{path}: {line}");

@@ -69,3 +69,14 @@ async fn an_unknown_lease_is_no_error_to_ask_about_or_to_renew() {
     let end = within("the end", renewed.message()).await.expect("a clean end");
     assert!(end.is_none());
 }
+
+#[tokio::test]
+async fn leases_are_listed_by_when_they_run_out() {
+    let served = serve();
+    let mut lease = served.lease();
+    for (id, ttl) in [(1, 1_000), (2, 10), (3, 100)] {
+        lease.lease_grant(grant(id, ttl)).await.expect("a lease");
+    }
+    let all = lease.lease_leases(LeaseLeasesRequest {}).await.expect("an answer").into_inner();
+    assert_eq!(all.leases.iter().map(|lease| lease.id).collect::<Vec<_>>(), [2, 3, 1]);
+}

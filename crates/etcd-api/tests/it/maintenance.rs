@@ -1,10 +1,11 @@
 //! Maintenance, Cluster, health, reflection, and what is not there.
 
+use decube_etcd_api::wire::etcdserverpb::alarm_request::AlarmAction;
 use decube_etcd_api::wire::etcdserverpb::auth_client::AuthClient;
 use decube_etcd_api::wire::etcdserverpb::cluster_client::ClusterClient;
 use decube_etcd_api::wire::etcdserverpb::{
-    AlarmRequest, AuthStatusRequest, DefragmentRequest, HashKvRequest, MemberListRequest,
-    RangeRequest, SnapshotRequest, StatusRequest,
+    AlarmRequest, AlarmType, AuthStatusRequest, CompactionRequest, DefragmentRequest,
+    HashKvRequest, MemberListRequest, PutRequest, RangeRequest, SnapshotRequest, StatusRequest,
 };
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
@@ -15,7 +16,9 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use crate::served::{check_refused, revision, serve, serve_with};
+use crate::served::{
+    Served, check_refused, owned, revision, serve, serve_quota, serve_with, within,
+};
 
 #[tokio::test]
 async fn status_tells_the_etcd_version_that_is_matched() {
@@ -62,14 +65,102 @@ async fn hashes_cover_the_history_up_to_a_revision() {
     assert_eq!(revision(again.header.as_ref()), 3);
 }
 
+/// What `Alarm` answers: members and kinds.
+async fn alarm(
+    served: &Served,
+    action: AlarmAction,
+    member_id: u64,
+    kind: AlarmType,
+) -> Vec<(u64, AlarmType)> {
+    let request = AlarmRequest { action: action as i32, member_id, alarm: kind as i32 };
+    let reply = served.maintenance().alarm(request).await.expect("an answer").into_inner();
+    reply.alarms.iter().map(|member| (member.member_id, member.alarm())).collect()
+}
+
 #[tokio::test]
-async fn alarms_are_listed_and_defragmenting_does_nothing() {
+async fn alarms_are_raised_listed_told_and_ended_as_etcds_are() {
+    use AlarmAction::{Activate, Deactivate, Get};
+    use AlarmType::{Corrupt, None, Nospace};
+    let served = serve();
+    served.put("k", "1").await;
+    assert_eq!(alarm(&served, Get, 0, None).await, []);
+    assert_eq!(alarm(&served, Activate, 7, None).await, [], "an alarm of no kind is none");
+    assert_eq!(alarm(&served, Activate, 7, Nospace).await, [(7, Nospace)]);
+    assert_eq!(alarm(&served, Activate, 7, Nospace).await, [(7, Nospace)], "raised already");
+    assert_eq!(alarm(&served, Activate, 0, Nospace).await, [(0, Nospace)]);
+    let both = [(0, Nospace), (7, Nospace)];
+    assert_eq!(alarm(&served, Get, 0, None).await, both);
+    assert_eq!(alarm(&served, Get, 5, Nospace).await, both, "whichever member is named");
+    assert_eq!(alarm(&served, Get, 0, Corrupt).await, []);
+    let status = served.maintenance().status(StatusRequest {}).await.expect("a status");
+    assert_eq!(status.into_inner().errors, ["alarm:NOSPACE", "memberID:7  alarm:NOSPACE"]);
+    let put = PutRequest { key: owned("k"), value: owned("2"), ..Default::default() };
+    let text = "etcdserver: mvcc: database space exceeded";
+    check_refused(served.kv().put(put).await, Code::ResourceExhausted, text);
+    assert_eq!((served.get("k").await.count, served.delete("k").await), (1, 1));
+    assert_eq!(alarm(&served, Deactivate, 0, None).await, []);
+    assert_eq!(alarm(&served, Deactivate, 7, Nospace).await, [(7, Nospace)]);
+    assert_eq!(alarm(&served, Deactivate, 7, Nospace).await, [], "ended already");
+    assert_eq!(alarm(&served, Deactivate, 0, Nospace).await, [(0, Nospace)]);
+    served.put("k", "2").await;
+}
+
+#[tokio::test]
+async fn alarms_of_unknown_kinds_are_refused_by_number() {
     let served = serve();
     let mut maintenance = served.maintenance();
-    let alarms = maintenance.alarm(AlarmRequest::default()).await.expect("a list").into_inner();
-    assert_eq!((alarms.alarms.len(), revision(alarms.header.as_ref())), (0, 1));
-    let done = maintenance.defragment(DefragmentRequest {}).await.expect("done").into_inner();
-    assert_eq!(done.header, None, "as in etcd");
+    let mut check = async |request, code, text| {
+        check_refused(maintenance.alarm(request).await, code, text);
+    };
+    let unknown = AlarmRequest { alarm: 9, ..Default::default() };
+    check(unknown, Code::InvalidArgument, "etcdserver: unknown alarm type 9").await;
+    let unknown = AlarmRequest { action: 7, ..Default::default() };
+    check(unknown, Code::InvalidArgument, "etcdserver: unknown alarm action 7").await;
+    let corrupt = AlarmRequest { action: 1, member_id: 1, alarm: AlarmType::Corrupt as i32 };
+    let text = "etcdserver: the alarm CORRUPT cannot be raised on a store of one member";
+    check(corrupt, Code::Unimplemented, text).await;
+}
+
+#[tokio::test]
+async fn the_quota_refuses_in_etcds_words_and_clears_by_compaction_and_disarming() {
+    let served = serve_quota(200_000);
+    let mut maintenance = served.maintenance();
+    let status = maintenance.status(StatusRequest {}).await.expect("a status").into_inner();
+    assert_eq!((status.db_size_quota, status.errors.len()), (200_000, 0));
+    let large = || PutRequest {
+        key: owned("large"),
+        value: owned(&"v".repeat(50_000)),
+        ..Default::default()
+    };
+    let refused = loop {
+        if let Err(refused) = served.kv().put(large()).await {
+            break refused;
+        }
+    };
+    let text = "etcdserver: mvcc: database space exceeded";
+    assert_eq!((refused.code(), refused.message()), (Code::ResourceExhausted, text));
+    let raised = alarm(&served, AlarmAction::Get, 0, AlarmType::None).await;
+    let member = status.header.expect("a header").member_id;
+    assert_eq!(raised, [(member, AlarmType::Nospace)]);
+    let revision = revision(served.get("large").await.header.as_ref());
+    let compaction = CompactionRequest { revision, physical: true };
+    served.kv().compact(compaction).await.expect("compaction goes on");
+    maintenance.defragment(DefragmentRequest {}).await.expect("so does this");
+    assert_eq!(alarm(&served, AlarmAction::Deactivate, member, AlarmType::Nospace).await, raised);
+    let room = async {
+        // What a compaction makes unreachable is dropped in slices behind it.
+        while served.kv().put(large()).await.is_err() {
+            alarm(&served, AlarmAction::Deactivate, member, AlarmType::Nospace).await;
+        }
+    };
+    within("room", room).await;
+}
+
+#[tokio::test]
+async fn defragmenting_does_nothing() {
+    let served = serve();
+    let done = served.maintenance().defragment(DefragmentRequest {}).await.expect("done");
+    assert_eq!(done.into_inner().header, None, "as in etcd");
 }
 
 #[tokio::test]

@@ -35,7 +35,16 @@ pub(crate) fn serve() -> Served {
 
 /// Starts a server with changed settings.
 pub(crate) fn serve_with(change: impl FnOnce(&mut ServeOptions)) -> Served {
-    let engine = Engine::open(Options::new(Storage::Memory)).expect("a store in memory opens");
+    serve_store(Options::new(Storage::Memory), change)
+}
+
+/// Starts a server with a store that may not grow above this.
+pub(crate) fn serve_quota(bytes: u64) -> Served {
+    serve_store(Options { quota_bytes: Some(bytes), ..Options::new(Storage::Memory) }, |_| {})
+}
+
+fn serve_store(store: Options, change: impl FnOnce(&mut ServeOptions)) -> Served {
+    let engine = Engine::open(store).expect("a store in memory opens");
     let mut options = ServeOptions::new(any_port());
     change(&mut options);
     let server = EtcdServer::start(&engine, options).expect("a free port is served");
