@@ -47,7 +47,7 @@ pub(crate) async fn run(node: Arc<Node>, address: String) {
 }
 
 async fn session(node: &Arc<Node>, address: &str) -> Result<Ended, Status> {
-    let mut epoch = node.epoch();
+    let epoch = node.epoch();
     let patience = node.options.peer_timeout;
     let late = |_late| Status::deadline_exceeded("the peer does not answer");
     let opened = timeout(patience, Connection::open(&node.options, address)).await.map_err(late)?;
@@ -63,10 +63,10 @@ async fn session(node: &Arc<Node>, address: &str) -> Result<Ended, Status> {
         Ok::<_, Status>((inbound, peer, feed))
     };
     let (inbound, peer, feed) = timeout(patience, greeting).await.map_err(late)??;
-    let before = *epoch.borrow_and_update();
     node.meet(&peer)?;
     node.peers.reached(address, &peer);
-    if *epoch.borrow_and_update() != before {
+    // What the peer was told of this member may not hold any more, since before the greeting.
+    if epoch.has_changed().unwrap_or(true) {
         return Ok(Ended::Again);
     }
     Session { node, address, inbound, outbound, peer }.run(feed, epoch).await
