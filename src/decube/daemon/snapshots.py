@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decube.kit.errors import Invalid
 from decube.kit.version import product_version
 from decube.services.snapshots import (
     Catalogue,
@@ -13,13 +16,13 @@ from decube.services.snapshots import (
     SnapshotService,
 )
 from decube.services.snapshots.chunks import ChunkForm
-from decube.services.snapshots.encryption import Recipients
+from decube.services.snapshots.encryption import Identities, Recipients
 from decube.services.snapshots.location import open_location
 from decube.services.snapshots.metrics import SnapshotMetrics
 from decube.services.snapshots.schedule import SchedulePlan, SnapshotSchedule
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from prometheus_client import CollectorRegistry
 
@@ -36,11 +39,16 @@ def snapshots_over(
     data_directory: Path,
     metrics: CollectorRegistry,
 ) -> SnapshotService:
-    """Make the service. Raises `Invalid` for a location or a recipient that cannot be."""
+    """Make the service. Raises `Invalid` for a location or a key that cannot be."""
     wanted = settings.snapshot
     recipients = wanted.encryption.recipients
-    # Snapshots lie in `snapshots` below a location.
-    location = open_location(wanted.location or str(data_directory), os.environ)
+    if wanted.encryption.identity_file:
+        # It is read again when it is needed; that it cannot be is better known now.
+        with _named("snapshot.encryption.identity_file"):
+            Identities.load(Path(wanted.encryption.identity_file))
+    with _named("snapshot.location"):
+        # Snapshots lie in `snapshots` below a location.
+        location = open_location(wanted.location or str(data_directory), os.environ)
     return SnapshotService(
         SnapshotDependencies(
             source=store,
@@ -71,3 +79,14 @@ def schedule_of(
         exclusive=not wanted.location,
     )
     return SnapshotSchedule(service, store, plan, lambda: facts.leadership.is_leader)
+
+
+@contextmanager
+def _named(setting: str) -> Iterator[None]:
+    """Say which setting it was that cannot be."""
+    try:
+        yield
+    except Invalid as error:
+        refused = Invalid(f"{setting}: {error.message}", field=setting)
+        refused.details = {**error.details, "field": setting}
+        raise refused from error

@@ -9,12 +9,17 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.api import WAIT_S_MAX
+from tests.support.api import ANY_PORT, WAIT_S_MAX, rest_api
+from tests.support.snapshots import noise
 
+from decube.api.rest import RestOptions
 from decube.services.snapshots.container import packed_bytes
 from decube.services.snapshots.manifest import decode_manifest
+from decube.store.types import Put, Txn
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import httpx2
     from tests.support.api import RestApi
 
@@ -165,6 +170,51 @@ async def test_an_archive_is_a_tar_that_can_be_brought_back(api: RestApi) -> Non
     assert answer.status_code == 201
     assert answer.json()["snapshot"] == snapshot
     assert (await api.client.post(f"{path}/verify")).json()["valid"] is True
+
+
+async def test_the_head_of_an_archive_is_had_without_it(api: RestApi) -> None:
+    path = f"{SNAPSHOTS}/{(await created(api))['id']}/archive"
+    head, whole = await api.client.head(path), await api.client.get(path)
+    assert head.status_code == 200
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert head.content == b""
+
+
+async def test_an_archive_may_be_larger_than_other_bodies_and_take_longer() -> None:
+    async with rest_api(RestOptions(listen=ANY_PORT, timeout_s=1.0)) as api:
+        for number in range(3):
+            put = Put(b"large-%d" % number, noise(1 << 20, number))
+            await api.store.txn(Txn(success=(put,)))
+        path = f"{SNAPSHOTS}/{(await created(api))['id']}"
+        archive = (await api.client.get(f"{path}/archive")).content
+        assert len(archive) > 3 << 20
+        await api.client.delete(path)
+
+        async def dripping() -> AsyncIterator[bytes]:
+            for start in range(0, len(archive), 1 << 18):
+                await asyncio.sleep(0.15)  # in all longer than any other request may take
+                yield archive[start : start + (1 << 18)]
+
+        headers = {**TAR, "Content-Length": str(len(archive))}
+        answer = await api.client.put(f"{path}/archive", content=dripping(), headers=headers)
+        assert answer.status_code == 201, answer.text
+
+
+async def test_an_archive_that_stalls_is_timed_out_and_leaves_nothing() -> None:
+    async with rest_api(RestOptions(listen=ANY_PORT, timeout_s=0.5)) as api:
+        name = (await created(api))["id"]
+        path = f"{SNAPSHOTS}/{name}"
+        archive = (await api.client.get(f"{path}/archive")).content
+        await api.client.delete(path)
+        reader, writer = await asyncio.open_connection(api.address.host, api.address.port)
+        head = f"PUT {path}/archive HTTP/1.1\r\nHost: localhost\r\n"
+        head += f"Content-Type: application/x-tar\r\nContent-Length: {len(archive)}\r\n\r\n"
+        writer.write(head.encode() + archive[:-2000])
+        async with asyncio.timeout(WAIT_S_MAX):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        writer.close()
+        assert (await api.client.get(SNAPSHOTS)).json()["count"] == 0
 
 
 async def test_a_damaged_archive_is_refused_and_leaves_nothing(api: RestApi) -> None:

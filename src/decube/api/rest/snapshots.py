@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -134,12 +135,23 @@ class SnapshotRoutes:
 
 
 class _ArchiveAnswer:
-    """Streams an archive. What fails after the status was sent breaks the connection off."""
+    """Streams an archive, until the client leaves.
+
+    What fails after the status was sent breaks the connection off.
+    """
 
     def __init__(self, download: Download) -> None:
         self._download = download
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        gone = asyncio.create_task(_wait_until_gone(receive), name="archive-client-gone")
+        try:
+            await self._stream(send, gone)
+        finally:
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+
+    async def _stream(self, send: Send, gone: asyncio.Task[None]) -> None:
         download = self._download
         name = f'attachment; filename="{download.id}.tar"'.encode()
         headers = [
@@ -153,6 +165,8 @@ class _ArchiveAnswer:
             await send({"type": "http.response.start", "status": _OK, "headers": headers})
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for piece in pieces:
+                if gone.done():
+                    break
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -167,6 +181,11 @@ class _ArchiveReader:
         snapshot_id = _id(scope)
         snapshot = await self._snapshots.upload(snapshot_id, _body(receive))
         await json_answer(_CREATED, SnapshotCreated(snapshot))(scope, receive, send)
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:
