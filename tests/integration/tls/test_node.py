@@ -77,7 +77,7 @@ def test_a_node_tells_https_and_every_command_works(start: Callable[..., TlsNode
     assert cli("pods", "create", "web").returncode == 0
     assert cli("pods", "get", "web", "-o", "name").stdout == "pod/web\n"
     assert cli("kv", "put", "a", "1").returncode == 0
-    assert cli("kv", "get", "a", "--print-value-only").stdout == "1\n"
+    assert "1" in cli("kv", "get", "a").stdout.split()
     assert f"curl https://{node.rest_address}/health" in node.said()
     assert node.stop() == 0
 
@@ -132,7 +132,7 @@ def test_clients_are_asked_for_a_certificate_where_a_ca_is_set(
     assert node.cli(alice)("pods", "create", "web").returncode == 0
     assert node.cli(alice)("kv", "put", "a", "1").returncode == 0
     for nobody in (None, TestAuthority(tmp_path, "stranger").issue("mallory")):
-        done = node.cli(nobody)("pods", "get")
+        done = node.cli(nobody)("pods", "list")
         assert done.returncode == 7
         assert "does not accept this client" in done.stderr
         assert "--cert and --key" in done.stderr
