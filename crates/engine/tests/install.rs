@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use decube_engine::vfs::{Crash, Errno, Fault, Faulty};
 use decube_engine::{
-    Clock, Command, Engine, Error, InstallError, InstallMode, Installed, LeaseId, LogLocation,
-    ManualClock, Notify, Options, Outcome, Revision, Role, Storage, WatchItem, WatchRequest,
+    Command, Engine, Error, InstallError, InstallMode, Installed, LeaseId, LogLocation,
+    ManualClock, Notify, Options, Revision, Role, Storage, WatchItem, WatchRequest,
 };
 use support::{delete, engine, get, keys, put, put_request, range_at, range_to};
 

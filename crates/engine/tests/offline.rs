@@ -207,7 +207,8 @@ fn a_replay_ends_where_the_store_was_restored_and_where_its_log_is_damaged() {
     let back = ReplayTo::Revision(Revision(before));
     assert_eq!(scene.replay(&mut scene.begin(&bytes), back).unwrap(), before);
 
-    scene.disk.flip_bit(&Path::new(OLD).join("log/00000000000000000001.log"), 8 * 2_000);
+    let segment = Path::new(OLD).join("log/00000000000000000001.log");
+    assert!(scene.disk.flip_bit(&segment, 8 * 2_000));
     let error = scene.replay(&mut scene.begin(&bytes), back).unwrap_err();
     let OfflineError::LogEnds { reached } = error else { panic!("{error}") };
     assert!(reached.revision.0 < before);

@@ -40,12 +40,12 @@ impl PyImageInstaller {
 
     fn commit(&self, py: Python<'_>) -> PyResult<(i64, u64, u64)> {
         let installer = self.installer.get()?;
-        let installed = py.detach(|| {
-            let installer = installer.lock().take();
-            installer.ok_or_else(ended)?.commit()
+        let result = py.detach(|| {
+            let whole = installer.lock().take();
+            whole.ok_or_else(ended)?.commit()
         });
-        let installed = installed.map_err(|error| errors::not_installed(&error))?;
-        let Installed { revision, sequence, term } = installed;
+        let Installed { revision, sequence, term } =
+            result.map_err(|error| errors::not_installed(&error))?;
         Ok((revision.0, sequence, term))
     }
 
