@@ -31,6 +31,7 @@ impl PyOfflineRestore {
         self.with(py, |restore| restore.push(data))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "Python hands over values")]
     fn replay(
         &self,
         py: Python<'_>,
