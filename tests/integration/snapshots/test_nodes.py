@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -224,3 +226,48 @@ async def test_a_node_that_stops_ends_what_it_creates(node: NodeProcess) -> None
         assert client.post(f"{SNAPSHOTS}?wait=false").status_code == 202
     assert node.stop() == 0
     assert len(list(folder.rglob("manifest.json"))) == len(list(folder.glob("snap-*")))
+
+
+async def test_a_point_in_time_comes_back_from_a_snapshot_and_the_log(
+    node: NodeProcess, tmp_path: Path
+) -> None:
+    node.ensure_started()
+    async with remote(node.etcd_address) as store:
+        await put(store, "key", b"before the snapshot")
+        with api(node) as client:
+            early = created(client)
+            await put(store, "key", b"good")
+            good = await put(store, "other", b"good")
+            between = datetime.now(UTC)  # noqa: TID251 - as the people who restore do
+            await put(store, "key", b"a mistake")
+            last = await put(store, "other", b"a mistake")
+            late = created(client)
+    assert int(early["etcd_revision"]) < good < last == int(late["etcd_revision"])
+    node.kill()
+    cli, old = Cli(), str(node.directory / "data")
+    common = ("snapshots", "restore", "--from", old, "--log-dir", old, "-o", "json", "--data-dir")
+    for name, point in (
+        ("by-revision", ("--to-revision", str(good))),
+        ("by-time", ("--to-time", between.isoformat())),
+    ):
+        done = cli(*common, str(tmp_path / name), *point)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["snapshot"] == early["id"]
+        assert int(told["restored_revision"]) == good
+    again = NodeProcess(tmp_path, DECUBE_NODE_DATA_DIR=str(tmp_path / "by-time"))
+    try:
+        again.ensure_started()
+        async with remote(again.etcd_address) as store:
+            found = await contents(store)
+            assert found == {b"test/key": b"good", b"test/other": b"good"}
+            assert (await store.status()).revision > last
+    finally:
+        again.kill()
+    far = cli(*common, str(tmp_path / "far"), "--to-revision", str(last + 1000))
+    assert far.returncode == 2
+    assert f"reaches to revision {last}" in far.stderr
+    assert list((tmp_path / "far").iterdir()) == []
+    before = cli(*common, str(tmp_path / "before"), "--to-revision", "1")
+    assert before.returncode == 3
+    assert "no snapshot early enough among 2" in before.stderr

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from decube.services.snapshots.manifest import Manifest
 
 _BUCKETS_S = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
@@ -36,6 +38,11 @@ class SnapshotMetrics:
         self._stored = Gauge(
             "decube_snapshot_stored_bytes", "Its size as it is stored", registry=registry
         )
+        self._all = Gauge(
+            "decube_snapshots_size_bytes",
+            "What all snapshots in the location take, when it was last looked at",
+            registry=registry,
+        )
         self._succeeded_at = Gauge(
             "decube_snapshot_last_success_timestamp_seconds",
             "When this node last completed a snapshot; 0: never",
@@ -64,6 +71,10 @@ class SnapshotMetrics:
         self._stored.set(manifest.stored_bytes)
         self._succeeded_at.set(wall_s)
         self._duration.observe(duration_s)
+
+    def listed(self, manifests: Sequence[Manifest]) -> None:
+        """Note what there is in the location."""
+        self._all.set(sum(manifest.stored_bytes for manifest in manifests))
 
     def failed(self) -> None:
         """Count one that failed."""

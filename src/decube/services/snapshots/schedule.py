@@ -130,6 +130,7 @@ class SnapshotSchedule:
         if self._plan.interval_s is None:
             return SWEEP_INTERVAL_S
         known = [manifest async for manifest in self._service.catalogue.all()]
+        self._service.metrics.listed(known)
         automatic = [manifest for manifest in known if manifest.kind == "automatic"]
         left_s = self._left_s(automatic[0] if automatic else None)
         # The jitter made us come a little early; that is meant.

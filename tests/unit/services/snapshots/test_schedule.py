@@ -158,6 +158,7 @@ async def test_only_automatic_ones_are_retired(scene: Scene) -> None:
         await scene.pass_time(1.1 * HOUR_S)
     listed = (await scene.service.list()).snapshots
     assert [snapshot.kind for snapshot in listed] == ["automatic", "automatic", "manual"]
+    assert scene.metrics.get_sample_value("decube_snapshots_size_bytes")
     assert listed[0].etcd_revision == "6"
 
 
