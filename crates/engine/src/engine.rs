@@ -158,6 +158,12 @@ impl Engine {
         self.running.store.status()
     }
 
+    /// Who the store is. A standby's cluster becomes its primary's when it is seeded.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.running.store.identity()
+    }
+
     /// A checksum over the kept history up to `revision` (zero: the current one).
     pub fn hash_kv(&self, revision: Revision) -> Result<HashKv, Error> {
         self.running.store.check_open()?;

@@ -24,7 +24,6 @@ pub(crate) struct Identity {
 /// The engine with this worker's inbox and the limits that hold before it.
 pub(crate) struct Store {
     pub(crate) engine: Engine,
-    pub(crate) identity: Identity,
     pub(crate) options: Arc<ServeOptions>,
     answers: Arc<Answers>,
     mailbox: Arc<dyn Mailbox>,
@@ -32,14 +31,8 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(engine: Engine, options: Arc<ServeOptions>, answers: Arc<Answers>) -> Self {
-        let status = engine.status();
-        let identity = Identity {
-            cluster_id: status.cluster_id,
-            member_id: status.member_id,
-            term: status.term,
-        };
         let mailbox = Arc::<Answers>::clone(&answers);
-        Self { engine, identity, options, answers, mailbox }
+        Self { engine, options, answers, mailbox }
     }
 
     /// Makes a change and waits until it is durable.
@@ -60,15 +53,18 @@ impl Store {
         Ok(())
     }
 
+    /// Who answers at this moment: a standby that is seeded takes over its primary's cluster, and a
+    /// promotion begins a term.
+    pub(crate) fn identity(&self) -> Identity {
+        let decube_engine::log::Identity { cluster_id, member_id } = self.engine.identity();
+        Identity { cluster_id, member_id, term: self.engine.log_term() }
+    }
+
     /// A header that tells this revision.
     #[expect(clippy::unnecessary_wraps, reason = "the field of every response is an option")]
     pub(crate) fn header(&self, revision: Revision) -> Option<ResponseHeader> {
-        Some(ResponseHeader {
-            cluster_id: self.identity.cluster_id,
-            member_id: self.identity.member_id,
-            revision: revision.0,
-            raft_term: self.identity.term,
-        })
+        let Identity { cluster_id, member_id, term } = self.identity();
+        Some(ResponseHeader { cluster_id, member_id, revision: revision.0, raft_term: term })
     }
 
     /// Opens a watch stream with the bell that tells when to look.

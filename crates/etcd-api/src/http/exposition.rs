@@ -44,7 +44,7 @@ fn server(page: &mut Page, store: &Store, counters: &[Arc<Counters>]) {
     page.family("decube_version", Gauge, "The version of DeCube.");
     page.sample("decube_version", &[("version", &store.options.product_version)], 1);
     page.family("etcd_server_id", Gauge, "Server or member ID in hexadecimal format.");
-    let member = format!("{:x}", store.identity.member_id);
+    let member = format!("{:x}", store.identity().member_id);
     page.sample("etcd_server_id", &[("server_id", &member)], 1);
     page.metric("etcd_server_has_leader", Gauge, "Whether or not a leader exists.", 1);
     page.metric("etcd_server_is_leader", Gauge, "Whether or not this member is a leader.", 1);

@@ -9,7 +9,7 @@ use crate::wire::etcdserverpb as pb;
 /// these must be reachable. As in etcd the header tells no revision.
 pub(crate) fn member_list(store: &Store) -> pb::MemberListResponse {
     let member = pb::Member {
-        id: store.identity.member_id,
+        id: store.identity().member_id,
         name: store.options.member_name.clone(),
         peer_ur_ls: store.options.advertise_peer_urls.clone(),
         client_ur_ls: store.options.advertise_client_urls.clone(),

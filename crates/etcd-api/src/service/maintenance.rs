@@ -17,7 +17,7 @@ pub(crate) fn member_status(store: &Store) -> pb::StatusResponse {
         version: ETCD_VERSION.to_owned(),
         db_size: status.db_size_bytes.cast_signed(),
         db_size_in_use: status.db_size_in_use_bytes.cast_signed(),
-        leader: store.identity.member_id,
+        leader: store.identity().member_id,
         raft_index: status.log_sequence,
         raft_applied_index: status.log_sequence,
         raft_term: status.term,
