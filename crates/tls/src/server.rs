@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -17,6 +18,10 @@ use crate::files::Contents;
 use crate::options::{ClientAuth, TlsError, TlsFiles};
 use crate::reload::{Reloaded, TlsStatus, mismatch, provider};
 use crate::socket::Socket;
+
+/// What a refused client may still send, and for how long.
+const PARTING_BYTES_MAX: u64 = 256 << 10;
+const PARTING_TIME: Duration = Duration::from_secs(1);
 
 /// What clients may cost before they are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,15 +63,20 @@ impl ServerTls {
     /// Makes TLS of a connection, or fails within the time for it.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<Socket> {
         let handshake = async {
-            let _permit = self.0.handshakes.acquire().await.map_err(io::Error::other)?;
-            TlsAcceptor::from(self.0.reloaded.current()).accept(stream).await
+            // Never closed.
+            let _permit = self.0.handshakes.acquire().await;
+            TlsAcceptor::from(self.0.reloaded.current()).accept(stream).into_fallible().await
         };
-        let shaken = timeout(self.0.limits.handshake_timeout, handshake).await;
-        let stream = shaken.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into()));
-        if stream.is_err() {
-            self.0.failures.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(Socket::Tls(Box::new(stream?.into())))
+        let error = match timeout(self.0.limits.handshake_timeout, handshake).await {
+            Ok(Ok(stream)) => return Ok(Socket::Tls(Box::new(stream.into()))),
+            Ok(Err((error, stream))) => {
+                part(stream).await;
+                error
+            }
+            Err(_late) => io::ErrorKind::TimedOut.into(),
+        };
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+        Err(error)
     }
 
     /// Handshakes that failed, of clients that came with a wrong certificate or none, did not trust
@@ -91,6 +101,17 @@ impl ServerTls {
     pub async fn follow_files(&self, interval: Duration) {
         Arc::clone(&self.0.reloaded).follow_files(interval).await;
     }
+}
+
+/// Lets a client that was refused read why. It may have sent more by then, and closing before that
+/// is read would reset the connection, and the reason with it.
+async fn part(mut stream: TcpStream) {
+    let parting = async {
+        stream.shutdown().await?;
+        copy(&mut stream.take(PARTING_BYTES_MAX), &mut sink()).await
+    };
+    // Gone in any case.
+    let _ = timeout(PARTING_TIME, parting).await;
 }
 
 fn config(contents: &Contents, files: &TlsFiles) -> Result<ServerConfig, TlsError> {
