@@ -103,7 +103,8 @@ class Identities:
         opened = _Writer()
         try:
             pyrage.decrypt_io(_as_file(_Reader(pieces)), _as_file(opened), self._identities)
-        except pyrage.DecryptError as error:
+        except (pyrage.DecryptError, OSError) as error:
+            # It is an OSError from behind the header on.
             if _WRONG_KEY in str(error).lower():
                 raise Denied(f"none of the keys in {self.origin} opens {what}") from error
             raise Corrupt(f"{what} is damaged: it does not decrypt") from error

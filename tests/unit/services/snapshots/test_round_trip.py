@@ -94,6 +94,17 @@ async def test_a_flipped_bit_is_found(
         await gathered(reader(catalogue, manifest).image())
 
 
+@pytest.mark.parametrize("name", ["zstd", "age", "zstd and age"])
+@pytest.mark.parametrize("place", [1000, -1])
+async def test_what_is_compressed_or_encrypted_needs_no_hash_to_tell_damage(
+    catalogue: Catalogue, tmp_path: Path, name: str, place: int
+) -> None:
+    manifest = await stored(catalogue, CONTENT, FORMS[name])
+    flip(tmp_path / "snapshots" / SNAPSHOT_ID / "chunk-1", place)
+    with pytest.raises(Corrupt, match=f"chunk-1 of snapshot {SNAPSHOT_ID} is damaged"):
+        await gathered(reader(catalogue, manifest).image(check_hashes=False))
+
+
 @pytest.mark.parametrize("left", [0, 1, 1000])
 async def test_a_truncated_chunk_is_found_without_any_hash(
     catalogue: Catalogue, form: ChunkForm, tmp_path: Path, left: int
