@@ -1,6 +1,7 @@
-//! The whole engine on a disk that fails. One client sends random commands until a fault ends the
-//! process; the next one must find every acknowledged command, the unanswered one wholly or not at
-//! all, and nothing else. What it should find is told by the same commands on the engine in memory.
+//! The whole engine on a disk that fails. One client sends random commands, restores among them,
+//! until a fault ends the process; the next one must find all that was acknowledged, what was not
+//! answered wholly or not at all, and nothing else. What it should find is told by the same actions
+//! on the engine in memory.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "crash/dice.rs"]
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 use decube_engine::vfs::{Crash, Errno, Fault, Faulty};
 use decube_engine::{
-    Clock, Command, Engine, Error, LeaseId, LeaseStatus, LogLocation, Operation, Options,
-    RangeRequest, Record, Revision, Storage,
+    Clock, Command, Engine, Error, InstallError, InstallMode, LeaseId, LeaseStatus, LogLocation,
+    Operation, Options, RangeRequest, Record, Revision, Storage,
 };
 use dice::Dice;
 use support::{bytes, put_request, range, range_to, txn};
@@ -104,16 +105,49 @@ fn command(dice: &mut Dice, revision: Revision) -> Command {
     }
 }
 
-/// A store on a disk, and all commands it acknowledged since its creation.
+/// What a client asks for.
+#[derive(Clone)]
+enum Action {
+    Command(Command),
+    /// Back to an image that the store gave out before.
+    Restore(Arc<Vec<u8>>),
+}
+
+impl Action {
+    /// Whether it was acknowledged; an error when its fate is not known.
+    fn run(&self, engine: &Engine) -> Result<bool, Error> {
+        let result = match self {
+            Self::Command(command) => engine.execute(command.clone()).map(drop),
+            Self::Restore(image) => match restore(engine, image) {
+                Err(InstallError::Refused(error)) => Err(error),
+                Err(_) => return Ok(false),
+                Ok(()) => Ok(()),
+            },
+        };
+        match result {
+            Err(latched @ Error::Latched { .. }) => Err(latched),
+            result => Ok(result.is_ok()),
+        }
+    }
+}
+
+fn restore(engine: &Engine, image: &[u8]) -> Result<(), InstallError> {
+    let mut installer = engine.installer(InstallMode::Restore)?;
+    installer.push(image)?;
+    installer.commit().map(drop)
+}
+
+/// A store on a disk, and all that it acknowledged since its creation.
 struct Run {
     disk: Faulty,
     dice: Dice,
-    acknowledged: Vec<Command>,
+    image: Option<Arc<Vec<u8>>>,
+    acknowledged: Vec<Action>,
 }
 
 impl Run {
-    /// Opens the store, checks what it holds, sends commands until a fault ends it, and crashes.
-    fn live(&mut self, unanswered: Option<Command>) -> Option<Command> {
+    /// Opens the store, checks what it holds, sends actions until a fault ends it, and crashes.
+    fn live(&mut self, unanswered: Option<Action>) -> Option<Action> {
         let engine = open(on(&self.disk)).expect("nothing is damaged");
         self.check(&engine, unanswered);
         let call = self.disk.calls() + 1 + self.dice.roll(120);
@@ -130,32 +164,42 @@ impl Run {
         unanswered
     }
 
-    /// Sends commands until one is not answered; that one is returned.
-    fn send(&mut self, engine: &Engine) -> Option<Command> {
+    /// Sends actions until one is not answered; that one is returned.
+    fn send(&mut self, engine: &Engine) -> Option<Action> {
         for _ in 0..60 {
-            let command = command(&mut self.dice, engine.revision());
-            match engine.execute(command.clone()) {
-                Err(Error::Latched { .. }) => return Some(command),
-                Err(_) => {}
-                Ok(_) => self.acknowledged.push(command),
+            let action = self.action(engine);
+            match action.run(engine) {
+                Err(_) => return Some(action),
+                Ok(false) => {}
+                Ok(true) => self.acknowledged.push(action),
             }
         }
         None
     }
 
-    /// The store shows all that was acknowledged, with or without the command that was not
-    /// answered.
-    fn check(&mut self, engine: &Engine, unanswered: Option<Command>) {
+    fn action(&mut self, engine: &Engine) -> Action {
+        if self.dice.roll(15) == 0 {
+            let image = engine.image(self.dice.roll(2) == 0).unwrap().take(usize::MAX).unwrap();
+            self.image = Some(Arc::new(image));
+        }
+        match &self.image {
+            Some(image) if self.dice.roll(20) == 0 => Action::Restore(Arc::clone(image)),
+            _ => Action::Command(command(&mut self.dice, engine.revision())),
+        }
+    }
+
+    /// The store shows all that was acknowledged, with or without what was not answered.
+    fn check(&mut self, engine: &Engine, unanswered: Option<Action>) {
         let found = view(engine);
         let twin = open(Storage::Memory).unwrap();
-        for command in &self.acknowledged {
-            twin.execute(command.clone()).unwrap();
+        for action in &self.acknowledged {
+            assert!(action.run(&twin).unwrap());
         }
         let without = view(&twin);
         if found == without {
             return;
         }
-        let with = unanswered.filter(|command| twin.execute(command.clone()).is_ok());
+        let with = unanswered.filter(|action| action.run(&twin).unwrap());
         assert_eq!(found, view(&twin), "nor is it {without:?}");
         self.acknowledged.extend(with);
     }
@@ -164,7 +208,8 @@ impl Run {
 #[test]
 fn every_acknowledged_command_survives_any_crash() {
     for seed in 0..60 * effort::effort() {
-        let mut run = Run { disk: Faulty::new(seed), dice: Dice(seed), acknowledged: vec![] };
+        let (disk, dice) = (Faulty::new(seed), Dice(seed));
+        let mut run = Run { disk, dice, image: None, acknowledged: vec![] };
         let mut unanswered = None;
         for _ in 0..6 {
             unanswered = run.live(unanswered);
