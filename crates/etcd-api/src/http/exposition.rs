@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 
-use decube_engine::Status;
+use decube_engine::{Alarm, Status};
 use decube_tls::ServerTls;
 use tonic::Code;
 
@@ -11,6 +11,7 @@ use super::process;
 use crate::grpc::Method;
 use crate::metrics::Counters;
 use crate::router::Shared;
+use crate::service::alarm_name;
 use crate::store::Store;
 use crate::{ETCD_CLUSTER_VERSION, ETCD_VERSION};
 
@@ -96,6 +97,11 @@ fn keys(page: &mut Page, status: &Status, counters: &[Arc<Counters>]) {
         "Total number of events sent by this member.",
         sum(counters, |counters| counters.events_sent.get()),
     );
+    if let Some(quota_bytes) = status.quota_bytes {
+        let help = "Current backend storage quota size in bytes.";
+        page.metric("etcd_server_quota_backend_bytes", Gauge, help, quota_bytes);
+    }
+    alarms(page, &status.alarms);
     page.metric("decube_leases", Gauge, "Live leases.", status.leases);
     page.metric(
         "etcd_mvcc_db_total_size_in_bytes",
@@ -109,6 +115,16 @@ fn keys(page: &mut Page, status: &Status, counters: &[Arc<Counters>]) {
         "Of those, the bytes of the latest versions of live keys.",
         status.db_size_in_use_bytes,
     );
+}
+
+fn alarms(page: &mut Page, alarms: &[Alarm]) {
+    const ALARMS: &str = "etcd_debugging_server_alarms";
+    page.family(ALARMS, Kind::Gauge, "Alarms for every member in cluster. 1 for raised.");
+    for alarm in alarms {
+        let member = format!("{:x}", alarm.member_id);
+        let labels = [("alarm_type", alarm_name(alarm.kind)), ("server_id", &member)];
+        page.sample(ALARMS, &labels, 1);
+    }
 }
 
 fn log(page: &mut Page, status: &Status) {

@@ -59,6 +59,9 @@ async fn an_alarm_is_bad_health_unless_it_is_excluded() {
     let alarm = Alarm { member_id: 1, kind: AlarmKind::NoSpace };
     served.engine.execute(Command::Alarm { alarm, raised: true }).expect("an alarm");
     check(&served, "/health", 503, "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n");
+    let (_, page) = request(&served, "GET", "/metrics");
+    let line = r#"etcd_debugging_server_alarms{alarm_type="NOSPACE",server_id="1"} 1"#;
+    assert!(page.lines().any(|found| found == line), "{page}");
     check(&served, "/health?exclude=NOSPACE", 200, r#"{"health":"true","reason":""}"#);
     check(&served, "/readyz", 200, "ok\n");
 }
