@@ -10,6 +10,7 @@ import yaml
 from tests.support.cli import Cli
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.node import NodeProcess
@@ -79,6 +80,24 @@ def test_an_archive_goes_out_and_comes_back(cli: Cli, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "is no archive of a snapshot" in done.stderr
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_empty_etcd_is_filled_and_no_other(
+    cli: Cli, running: NodeProcess, fresh_etcd: Callable[[], str]
+) -> None:
+    cli("pods", "create", "moved")
+    place = f"{running.directory / 'data'}/{created(cli)}"
+    endpoint = fresh_etcd()
+    fill = ("snapshots", "restore", "--from", place, "--to-endpoint", endpoint)
+    done = cli(*fill, "-o", "json")
+    assert done.returncode == 0, done.stderr
+    found = cli("kv", "get", "--prefix", "/", "--count-only", "--endpoints", endpoint).stdout
+    assert json.loads(done.stdout)["keys"] == int(found) >= 1
+    pod = ("kv", "get", "/decube/pods/default/moved", "--endpoints", endpoint)
+    assert cli(*pod).stdout.startswith("/decube/pods/default/moved\n")
+    again = cli(*fill)
+    assert again.returncode == 5
+    assert "the store is not empty" in again.stderr
 
 
 @pytest.mark.parametrize(
