@@ -78,7 +78,8 @@ SNAPSHOT_OPERATIONS = (
         description=(
             "It shows the store at one revision, while writes go on. One at a time: 409 while "
             "another is created. With `wait=false` the answer is a 202 and `status` `creating`: "
-            "ask for it by its id. It goes on when the client leaves."
+            "ask for it by its id. It goes on when the client leaves. On the backend `etcd` it is "
+            "a 410 when somebody compacted the revision meanwhile: try again."
         ),
         parameters=("wait",),
         body=shapes.SnapshotCreation,
@@ -86,7 +87,7 @@ SNAPSHOT_OPERATIONS = (
         status=201,
         also=(202,),
         answers=_json(shapes.SnapshotCreated),
-        errors=(409, *_BODY, *_LOCATION),
+        errors=(409, 410, *_BODY, *_LOCATION),
     ),
     Operation(
         method="get",
