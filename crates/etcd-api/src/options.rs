@@ -36,7 +36,7 @@ pub struct ServeOptions {
     pub streams_per_connection_max: u32,
     /// The headers of one call.
     pub header_bytes_max: u32,
-    /// A connection that never sends a byte is closed after this long.
+    /// A connection that does not say what it speaks is closed after this long.
     pub first_byte_timeout: Duration,
     /// A connection silent for this long is asked whether it is alive.
     pub ping_interval: Duration,

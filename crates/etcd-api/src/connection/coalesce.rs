@@ -45,6 +45,11 @@ impl Coalesced {
         self.0.lock().poll_drain(context)
     }
 
+    /// Whether the client said which protocol it speaks.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.0.lock().pings.is_greeted()
+    }
+
     /// Gathers what a client that pinged too often is told last; false if it did not.
     pub(super) fn bid_farewell(&self) -> bool {
         let mut inner = self.0.lock();

@@ -24,7 +24,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::options::ServeOptions;
 use crate::router::{Router, Shared};
@@ -107,7 +107,16 @@ impl Connections {
         let mut connection = pin!(connection);
         let mut leaving = pin!(self.shared.draining.cancelled());
         let mut is_leaving = false;
+        let mut patience = pin!(Some(sleep(self.options.first_byte_timeout)));
         let served = poll_fn(|context| {
+            if let Some(waiting) = patience.as_mut().as_pin_mut() {
+                if stream.is_greeted() {
+                    patience.set(None);
+                } else if waiting.poll(context).is_ready() {
+                    let silent = io::Error::new(io::ErrorKind::TimedOut, "the client is silent");
+                    return Poll::Ready(Err(silent.into()));
+                }
+            }
             if !is_leaving && leaving.as_mut().poll(context).is_ready() {
                 is_leaving = true;
                 connection.as_mut().graceful_shutdown();

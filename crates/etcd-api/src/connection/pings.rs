@@ -63,6 +63,11 @@ impl PingWatch {
         }
     }
 
+    /// Whether the client said that it speaks HTTP/2, or something else.
+    pub(super) fn is_greeted(&self) -> bool {
+        !matches!(self.greeting, Greeting::Http2(_))
+    }
+
     /// Looks at what the client sent; false once it pinged too often.
     pub(super) fn receive(&mut self, bytes: &[u8]) -> bool {
         let bytes = self.past_greeting(bytes);

@@ -95,6 +95,21 @@ async fn a_transaction_nested_too_deep_is_an_error_and_nothing_worse() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_say_what_it_speaks_is_let_go() {
+    let served = serve_with(|options| options.first_byte_timeout = Duration::from_millis(100));
+    served.put("k", "1").await;
+    for start in ["", "P", "PRI * HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\n"] {
+        let mut stream = TcpStream::connect(served.server.local_address()).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.write_all(start.as_bytes()).expect("bytes are taken");
+        let closed = stream.read_to_end(&mut Vec::new());
+        let timed_out = |error: &Error| error.kind() == ErrorKind::WouldBlock;
+        assert!(!closed.as_ref().is_err_and(timed_out), "left open after {start:?}");
+    }
+    served.get("k").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn garbage_ends_its_own_connection_only() {
     let served = serve();
     let address = served.server.local_address();

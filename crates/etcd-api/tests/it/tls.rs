@@ -131,6 +131,22 @@ async fn a_reload_serves_the_new_certificate_and_leaves_open_connections_alone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_silent_after_its_handshake_is_let_go() {
+    let authority = Authority::new("ours");
+    let files = authority.issue("server", &LOCALHOST);
+    let served = serve_with(|options| {
+        options.tls = Some(files);
+        options.first_byte_timeout = Duration::from_millis(100);
+    });
+    let connector = Connector::new(&authority, served.server.local_address());
+    let mut socket = connector.connect().await.expect("a handshake");
+    let mut answer = Vec::new();
+    // With a word of TLS or without one.
+    let _ = within("the end", socket.read_to_end(&mut answer)).await;
+    assert_eq!(answer, b"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn plain_and_tls_do_not_mix_and_harm_nobody() {
     let authority = Authority::new("ours");
     let (with_tls, _files) = serve_tls(&authority);
