@@ -1,5 +1,6 @@
 """`decube snapshots download` and `upload`: snapshots as tar archives, through a node."""
 
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def download(
     partial = target.with_name(f"{target.name}.partial")
     with client.download(f"{snapshot_path(snapshot_id)}/archive") as (size, pieces):
         try:
-            with partial.open("wb") as output, progress_bar("downloading", in_bytes=True) as report:
+            with _private(partial) as output, progress_bar("downloading", in_bytes=True) as report:
                 for piece in _reported(pieces, size, report):
                     output.write(piece)
             partial.replace(target)
@@ -74,6 +75,12 @@ def upload(file: Path, /, *, node: Node = Node()) -> None:
     except OSError as error:
         raise _file_failure("read", file, error) from error
     print_line(f"snapshot/{snapshot_id} uploaded")
+
+
+def _private(file: Path) -> BinaryIO:
+    """Open a file that nobody else may read: a snapshot holds all that the store does."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    return os.fdopen(descriptor, "wb")
 
 
 def _id_in(archive: BinaryIO, file: Path) -> str:
