@@ -91,7 +91,7 @@ impl<T> Reloaded<T> {
             Err(error) => {
                 let refused = Some(error.to_string());
                 if last.refused != refused {
-                    tracing::error!(%certificate, %error, "the certificate in use is kept");
+                    tracing::error!(%certificate, %error, "the new certificate is refused, the old one stays");
                     last.refused = refused;
                 }
                 Err(error)
