@@ -12,6 +12,12 @@ use crate::role::{Role, Standing, TermStart};
 use crate::writer::{Copies, Job, Work};
 
 impl Engine {
+    /// Whether commands are carried out here: not by a standby.
+    #[must_use]
+    pub fn takes_writes(&self) -> bool {
+        self.store().takes_writes()
+    }
+
     /// What this member is to its peers, and the terms it knows of.
     #[must_use]
     pub fn standing(&self) -> Standing {

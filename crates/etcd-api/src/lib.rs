@@ -17,6 +17,7 @@
 mod answers;
 mod connection;
 mod convert;
+mod forward;
 mod grpc;
 mod http;
 mod metrics;
@@ -30,6 +31,7 @@ pub mod wire;
 mod worker;
 
 pub use decube_tls as tls;
+pub use forward::{FindPrimary, Primary};
 pub use options::ServeOptions;
 pub use server::{EtcdServer, ServeError};
 

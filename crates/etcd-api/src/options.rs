@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use decube_tls::TlsFiles;
 
+use crate::forward::FindPrimary;
+
 /// The settings of an [`crate::EtcdServer`].
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -18,6 +20,8 @@ pub struct ServeOptions {
     pub tls_reload_interval: Duration,
     /// From the first byte to the end of the handshake.
     pub tls_handshake_timeout: Duration,
+    /// Who the primary is, for a standby to pass calls on to; `None`: nobody.
+    pub primary: Option<FindPrimary>,
     /// What members tell clients to connect to; empty: the address listened on.
     pub advertise_client_urls: Vec<String>,
     /// What members tell each other; told, not used.
@@ -58,6 +62,7 @@ impl ServeOptions {
             tls: None,
             tls_reload_interval: Duration::from_secs(3),
             tls_handshake_timeout: Duration::from_secs(10),
+            primary: None,
             advertise_client_urls: Vec::new(),
             advertise_peer_urls: Vec::new(),
             member_name: "default".to_owned(),

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use decube_tls::ServerTls;
 use http::{HeaderMap, Request, Response};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tower_service::Service;
 
+use crate::forward::{self, Forwarder};
 use crate::grpc::{self, Method, ReplyBody};
 use crate::metrics::Counters;
 use crate::service;
@@ -32,6 +35,7 @@ type TonicService = Arc<dyn Fn(Request<Incoming>) -> TonicFuture + Send + Sync>;
 pub(crate) struct Router {
     store: Arc<Store>,
     counters: Arc<Counters>,
+    forwarder: Forwarder,
     pages: crate::http::Pages,
     watch: TonicService,
     lease: TonicService,
@@ -70,6 +74,7 @@ impl Router {
         let health =
             tonic_health::server::HealthService::from_health_reporter(shared.health.clone());
         Ok(Self {
+            forwarder: Forwarder::new(&store.options),
             pages: crate::http::Pages::new(Arc::clone(&store), shared),
             watch: erased(
                 pb::watch_server::WatchServer::new(watch).max_decoding_message_size(limit),
@@ -102,6 +107,9 @@ impl Router {
         }
         self.counters.start(method);
         let router = Arc::clone(self);
+        if !self.store.engine.takes_writes() && forward::may_need_primary(method) {
+            return Box::pin(async move { Ok(router.as_standby(method, request).await) });
+        }
         if let Some(service) = self.stream(method) {
             let answer = service(request);
             return Box::pin(async move {
@@ -119,6 +127,34 @@ impl Router {
             router.counters.handle(method, code(response.headers()));
             Ok(response)
         })
+    }
+
+    /// Answers what a standby may have to pass on.
+    async fn as_standby(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
+        let response = if method == Method::Range {
+            self.range_as_standby(request).await
+        } else {
+            self.forwarder.pass_on(request.map(Either::Left)).await
+        };
+        self.counters.handle(method, code(response.headers()));
+        response
+    }
+
+    /// Only a serializable read is content with what is here.
+    async fn range_as_standby(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+        let (parts, body) = request.into_parts();
+        let limit = self.store.options.message_bytes_max();
+        let message = match grpc::read_message(body, limit).await {
+            Ok(message) => message,
+            Err(status) => return grpc::error_response(status),
+        };
+        let serializable = pb::RangeRequest::decode(message.clone());
+        let body = Full::new(grpc::framed(&message));
+        if serializable.is_ok_and(|range| range.serializable) {
+            let handler = async |r| service::range(&self.store, r);
+            return grpc::unary(body, limit, &self.counters, handler, grpc::range_response).await;
+        }
+        self.forwarder.pass_on(Request::from_parts(parts, Either::Right(body))).await
     }
 
     async fn unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {

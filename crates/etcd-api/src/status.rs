@@ -31,7 +31,7 @@ pub(crate) fn refusal(error: &Error) -> Status {
         Error::RequestTooLarge => return request_too_large(),
         Error::ImageLost { .. } => (Code::Unavailable, "etcdserver: snapshot was interrupted"),
         // Clients try the other endpoints, as when a cluster elects.
-        Error::NotPrimary => (Code::Unavailable, "etcdserver: no leader"),
+        Error::NotPrimary => return no_leader(),
         Error::NotStandby | Error::FrameGap { .. } | Error::FrameUnfit { .. } | Error::NoLog => {
             (Code::FailedPrecondition, "etcdserver: not leader")
         }
@@ -67,6 +67,11 @@ pub(crate) fn request_too_large() -> Status {
 /// The server is going away; clients reconnect.
 pub(crate) fn stopped() -> Status {
     Status::unavailable("etcdserver: server stopped")
+}
+
+/// Nobody here may write, and who may cannot be reached; clients try other endpoints.
+pub(crate) fn no_leader() -> Status {
+    Status::unavailable("etcdserver: no leader")
 }
 
 /// A watch stream ended from the client's side.

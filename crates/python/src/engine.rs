@@ -22,7 +22,7 @@ use crate::listener::PyEtcdListener;
 use crate::options::{EngineOptions, ListenerOptions};
 use crate::owned::Owned;
 use crate::range::PyRangeAnswer;
-use crate::replication::{MemberOptions, PyReplication};
+use crate::replication::{MemberOptions, PyReplication, Started};
 use crate::watch::PyWatch;
 
 #[pyclass(name = "Engine", module = "decube._native", frozen)]
@@ -38,6 +38,8 @@ struct Store {
     mailbox: Arc<dyn Mailbox>,
     watch_ids: AtomicU64,
     closed: AtomicBool,
+    /// By which the etcd port knows whom to pass calls on to.
+    started: Started,
 }
 
 impl PyEngine {
@@ -74,7 +76,8 @@ impl PyEngine {
         let engine =
             py.detach(|| Engine::open(options)).map_err(|error| errors::not_opened(&error))?;
         let (watch_ids, closed) = (AtomicU64::new(1), AtomicBool::new(false));
-        let store = Store { engine, inbox, mailbox, watch_ids, closed };
+        let store =
+            Store { engine, inbox, mailbox, watch_ids, closed, started: Started::default() };
         Ok(Self { store: Owned::new(store), request_bytes_max })
     }
 
@@ -227,7 +230,8 @@ impl PyEngine {
     }
 
     fn serve_etcd(&self, py: Python<'_>, options: ListenerOptions) -> PyResult<PyEtcdListener> {
-        PyEtcdListener::start(py, &self.open_store()?.engine, options)
+        let store = self.open_store()?;
+        PyEtcdListener::start(py, &store.engine, options, store.started.find_primary())
     }
 
     fn open_image(&self, py: Python<'_>, history: bool) -> PyResult<PyImage> {
@@ -241,7 +245,8 @@ impl PyEngine {
     }
 
     fn start_replication(&self, py: Python<'_>, options: MemberOptions) -> PyResult<PyReplication> {
-        PyReplication::start(py, &self.open_store()?.engine, options)
+        let store = self.open_store()?;
+        PyReplication::start(py, &store.engine, options, &store.started)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

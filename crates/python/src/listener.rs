@@ -1,7 +1,7 @@
 //! The port that serves etcd's API.
 
 use decube_engine::Engine;
-use decube_etcd_api::EtcdServer;
+use decube_etcd_api::{EtcdServer, FindPrimary, ServeOptions};
 use pyo3::prelude::*;
 
 use crate::errors;
@@ -20,11 +20,12 @@ impl PyEtcdListener {
         py: Python<'_>,
         engine: &Engine,
         options: ListenerOptions,
+        primary: FindPrimary,
     ) -> PyResult<Self> {
         let engine = engine.clone();
         let server = py.detach(|| {
-            EtcdServer::start(&engine, options.into_core()?)
-                .map_err(|error| errors::not_served(&error))
+            let options = ServeOptions { primary: Some(primary), ..options.into_core()? };
+            EtcdServer::start(&engine, options).map_err(|error| errors::not_served(&error))
         })?;
         Ok(Self { address: server.local_address().to_string(), server: Owned::new(server) })
     }

@@ -1,14 +1,16 @@
 //! The store's part in replication.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use decube_engine::{Engine, Notify, Role, SystemClock};
+use decube_etcd_api::{FindPrimary, Primary};
 use decube_replication::tls::{ClientTls, ServerLimits, ServerTls, TlsError};
 use decube_replication::{
     Addresses, PeerStatus, Replication, ReplicationOptions, ReplicationStatus,
 };
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -26,7 +28,23 @@ const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(3);
 pub(crate) struct PyReplication {
     #[pyo3(get)]
     address: String,
-    replication: Owned<Replication>,
+    replication: Owned<Arc<Replication>>,
+}
+
+/// Where the etcd port of the same store finds the replication that was started.
+#[derive(Clone, Default)]
+pub(crate) struct Started(Arc<Mutex<Weak<Replication>>>);
+
+impl Started {
+    /// Who the primary is, as the replication knows it at that moment.
+    pub(crate) fn find_primary(&self) -> FindPrimary {
+        let started = self.clone();
+        FindPrimary::new(move || {
+            let replication = started.0.lock().upgrade()?;
+            let (member_id, etcd_address) = replication.primary()?;
+            Some(Primary { member_id, etcd_address })
+        })
+    }
 }
 
 /// The attributes of `decube.store.embedded.replication.ReplicationOptions`.
@@ -100,7 +118,12 @@ impl MemberOptions {
 }
 
 impl PyReplication {
-    pub(crate) fn start(py: Python<'_>, engine: &Engine, options: MemberOptions) -> PyResult<Self> {
+    pub(crate) fn start(
+        py: Python<'_>,
+        engine: &Engine,
+        options: MemberOptions,
+        started: &Started,
+    ) -> PyResult<Self> {
         let engine = engine.clone();
         let replication = py.detach(|| {
             let role = options.role()?;
@@ -109,6 +132,8 @@ impl PyReplication {
             Replication::start(engine, options).map_err(|error| errors::not_replicated(&error))
         })?;
         let address = replication.local_address().to_string();
+        let replication = Arc::new(replication);
+        *started.0.lock() = Arc::downgrade(&replication);
         Ok(Self { address, replication: Owned::new(replication) })
     }
 

@@ -112,6 +112,14 @@ impl Peers {
         self.change(|inner, _| inner.source = address.map(str::to_owned));
     }
 
+    /// The identity and the etcd address of the one that feeds this member.
+    pub(crate) fn source(&self) -> Option<(u64, String)> {
+        let inner = self.inner.lock();
+        let source = inner.dialed.get(inner.source.as_ref()?)?;
+        let address = source.etcd_address.clone();
+        (!address.is_empty()).then_some((source.member_id, address))
+    }
+
     /// This member has everything up to here.
     pub(crate) fn applied(&self, sequence: u64) {
         let mut inner = self.inner.lock();

@@ -123,6 +123,13 @@ impl Replication {
         }
     }
 
+    /// Who this standby copies from: its identity, and where it serves etcd's API. `None` while that
+    /// is not known.
+    #[must_use]
+    pub fn primary(&self) -> Option<(u64, String)> {
+        self.node.peers.source()
+    }
+
     /// Where this member's APIs are, told to its peers.
     pub fn announce(&self, rest: String, grpc: String, etcd: String) {
         let mut addresses = self.node.addresses.lock();

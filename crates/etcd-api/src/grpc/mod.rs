@@ -8,7 +8,7 @@ mod unary;
 
 pub(crate) use body::ReplyBody;
 pub(crate) use method::Method;
-pub(crate) use unary::{message_response, range_response, unary};
+pub(crate) use unary::{framed, message_response, range_response, read_message, unary};
 
 use http::{HeaderMap, HeaderValue, Response};
 use tonic::Status;

@@ -97,9 +97,19 @@ fn response(body: ReplyBody) -> Response<ReplyBody> {
     response
 }
 
+/// A message with its prefix, as it is sent.
+pub(crate) fn framed(message: &Bytes) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    framed.put_u8(0);
+    framed.put_u32(length);
+    framed.put_slice(message);
+    framed.freeze()
+}
+
 /// The one message of a unary request, without its prefix. Nearly always it came in one frame and
 /// is not copied.
-async fn read_message<B>(mut body: B, message_bytes_max: usize) -> Result<Bytes, Status>
+pub(crate) async fn read_message<B>(mut body: B, message_bytes_max: usize) -> Result<Bytes, Status>
 where
     B: Body<Data = Bytes> + Unpin,
 {

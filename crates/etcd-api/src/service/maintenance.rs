@@ -9,6 +9,15 @@ use crate::store::Store;
 use crate::wire::etcdserverpb as pb;
 use crate::{ETCD_CLUSTER_VERSION, ETCD_VERSION};
 
+/// The member that takes writes; 0 while that is not known.
+fn leader(store: &Store) -> u64 {
+    if store.engine.takes_writes() {
+        return store.identity().member_id;
+    }
+    let primary = store.options.primary.as_ref().and_then(|finder| finder.find());
+    primary.map_or(0, |primary| primary.member_id)
+}
+
 /// The member's state. What raft counts is the log's sequence number.
 pub(crate) fn member_status(store: &Store) -> pb::StatusResponse {
     let status = store.engine.status();
@@ -17,7 +26,7 @@ pub(crate) fn member_status(store: &Store) -> pb::StatusResponse {
         version: ETCD_VERSION.to_owned(),
         db_size: status.db_size_bytes.cast_signed(),
         db_size_in_use: status.db_size_in_use_bytes.cast_signed(),
-        leader: store.identity().member_id,
+        leader: leader(store),
         raft_index: status.log_sequence,
         raft_applied_index: status.log_sequence,
         raft_term: status.term,

@@ -10,6 +10,7 @@ mod limits;
 mod maintenance;
 mod pings;
 mod served;
+mod standby;
 mod tls;
 mod txn;
 mod watch;

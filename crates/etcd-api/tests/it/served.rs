@@ -43,7 +43,7 @@ pub(crate) fn serve_quota(bytes: u64) -> Served {
     serve_store(Options { quota_bytes: Some(bytes), ..Options::new(Storage::Memory) }, |_| {})
 }
 
-fn serve_store(store: Options, change: impl FnOnce(&mut ServeOptions)) -> Served {
+pub(crate) fn serve_store(store: Options, change: impl FnOnce(&mut ServeOptions)) -> Served {
     let engine = Engine::open(store).expect("a store in memory opens");
     let mut options = ServeOptions::new(any_port());
     change(&mut options);

@@ -1,0 +1,210 @@
+//! The port of a standby: what only the primary can do is passed on to the primary's own port.
+//!
+//! A standby answers serializable reads and watches itself. Everything that writes, reads what must
+//! be the latest, or speaks of leases goes on as it came, bytes and trailers, over one connection a
+//! worker; the client cannot tell. When the primary is not known or does not answer, the client is
+//! told that there is no leader, and tries the other endpoints.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use decube_tls::{ClientTls, Socket};
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Either, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tonic::Status;
+
+use crate::grpc::{Method, ReplyBody, error_response};
+use crate::options::ServeOptions;
+use crate::status;
+
+/// A call that was passed on is not passed on again: two members may each think that the other one
+/// is the primary.
+static FORWARDED: HeaderName = HeaderName::from_static("decube-forwarded");
+
+/// For the connection to the primary, its handshakes included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What may be on its way, of one call and of all.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// The body of a call that is passed on: as it comes, or read already.
+pub(crate) type Body = Either<Incoming, Full<Bytes>>;
+
+/// The primary of a standby.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Primary {
+    /// Its identity.
+    pub member_id: u64,
+    /// Where it serves etcd's API, as host:port.
+    pub etcd_address: String,
+}
+
+/// Tells who the primary is; called for each call that is passed on.
+#[derive(Clone)]
+pub struct FindPrimary(Arc<dyn Fn() -> Option<Primary> + Send + Sync>);
+
+impl FindPrimary {
+    /// By a function that returns quickly.
+    pub fn new(find: impl Fn() -> Option<Primary> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(find))
+    }
+
+    pub(crate) fn find(&self) -> Option<Primary> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for FindPrimary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FindPrimary").finish()
+    }
+}
+
+/// Whether a standby passes on calls of this method. Of a range it depends on what it asks for.
+pub(crate) fn may_need_primary(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Range
+            | Method::Put
+            | Method::Txn
+            | Method::DeleteRange
+            | Method::Compact
+            | Method::LeaseGrant
+            | Method::LeaseRevoke
+            | Method::LeaseKeepAlive
+            | Method::LeaseTimeToLive
+            | Method::LeaseLeases
+            | Method::Alarm
+    )
+}
+
+/// One worker's way to the primary.
+pub(crate) struct Forwarder {
+    find: Option<FindPrimary>,
+    /// With TLS here, the primary's port has it too.
+    tls: Option<ClientTls>,
+    /// The primary's port has TLS, and there is nothing to check its certificate against.
+    blind: bool,
+    connection: Mutex<Option<Connection>>,
+}
+
+#[derive(Clone)]
+struct Connection {
+    address: String,
+    requests: SendRequest<Body>,
+}
+
+impl Forwarder {
+    pub(crate) fn new(options: &ServeOptions) -> Self {
+        let trusted = options.tls.clone().filter(|files| files.ca_file.is_some());
+        let tls = trusted.and_then(|files| {
+            let opened = ClientTls::open(files);
+            opened.inspect_err(|error| tracing::warn!(%error, "no calls are passed on")).ok()
+        });
+        let blind = options.tls.is_some() && tls.is_none();
+        Self { find: options.primary.clone(), tls, blind, connection: Mutex::new(None) }
+    }
+
+    /// Who the primary is, if it is known.
+    pub(crate) fn primary(&self) -> Option<Primary> {
+        self.find.as_ref()?.find()
+    }
+
+    /// Passes a call on, and its answer back.
+    pub(crate) async fn pass_on(&self, request: Request<Body>) -> Response<ReplyBody> {
+        match self.try_pass_on(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(%error, "a call could not be passed on to the primary");
+                error_response(status::no_leader())
+            }
+        }
+    }
+
+    async fn try_pass_on(&self, mut request: Request<Body>) -> io::Result<Response<ReplyBody>> {
+        if request.headers().contains_key(&FORWARDED) {
+            return Err(io::Error::other("it was passed on already"));
+        }
+        let primary = self.primary().ok_or_else(|| io::Error::other("no primary is known"))?;
+        let mut requests = self.connect(&primary.etcd_address).await?;
+        let scheme = if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        *request.uri_mut() = elsewhere(request.uri(), scheme, &primary.etcd_address)?;
+        request.headers_mut().remove(http::header::HOST);
+        request.headers_mut().insert(&FORWARDED, HeaderValue::from_static("1"));
+        let answer = requests.send_request(request).await.map_err(|error| {
+            self.forget(&primary.etcd_address);
+            io::Error::other(error)
+        })?;
+        let (parts, body) = answer.into_parts();
+        let body = body.map_err(|error| Status::unavailable(error.to_string()));
+        Ok(Response::from_parts(parts, ReplyBody::Tonic(tonic::body::Body::new(body))))
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<SendRequest<Body>> {
+        let open = self.connection.lock().clone();
+        if let Some(connection) = open
+            && connection.address == address
+            && !connection.requests.is_closed()
+        {
+            return Ok(connection.requests);
+        }
+        let connecting = timeout(CONNECT_TIMEOUT, self.open(address)).await;
+        let requests = connecting.map_err(|_late| io::ErrorKind::TimedOut)??;
+        let connection = Connection { address: address.to_owned(), requests: requests.clone() };
+        *self.connection.lock() = Some(connection);
+        Ok(requests)
+    }
+
+    async fn open(&self, address: &str) -> io::Result<SendRequest<Body>> {
+        if self.blind {
+            return Err(io::Error::other(
+                "the primary's certificate cannot be checked: no ca_file",
+            ));
+        }
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let socket = match &self.tls {
+            Some(tls) => tls.connect(host.trim_matches(['[', ']']), stream).await?,
+            None => Socket::Plain(stream),
+        };
+        let (requests, connection) = Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .handshake(TokioIo::new(socket))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the connection to the primary broke");
+            }
+        });
+        Ok(requests)
+    }
+
+    fn forget(&self, address: &str) {
+        let mut connection = self.connection.lock();
+        if connection.as_ref().is_some_and(|open| open.address == address) {
+            *connection = None;
+        }
+    }
+}
+
+/// The same path at another server.
+fn elsewhere(uri: &Uri, scheme: Scheme, address: &str) -> io::Result<Uri> {
+    let mut parts = uri.clone().into_parts();
+    parts.scheme = Some(scheme);
+    parts.authority = Some(Authority::try_from(address).map_err(io::Error::other)?);
+    Uri::from_parts(parts).map_err(io::Error::other)
+}
