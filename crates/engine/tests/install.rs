@@ -12,7 +12,7 @@ use std::time::Duration;
 use decube_engine::vfs::{Crash, Errno, Fault, Faulty};
 use decube_engine::{
     Command, Engine, Error, InstallError, InstallMode, Installed, LeaseId, LogLocation,
-    ManualClock, Notify, Options, Revision, Role, Storage, WatchItem, WatchRequest,
+    ManualClock, Notify, OpenError, Options, Revision, Role, Storage, WatchItem, WatchRequest,
 };
 use support::{delete, engine, get, keys, put, put_request, range_at, range_to};
 
@@ -422,6 +422,21 @@ fn a_crash_at_any_call_leaves_the_old_state_or_the_seeded_one() {
         put(&primary, "seed", &round.to_string());
     }
     crash_everywhere(InstallMode::Reseed, standby, &image(&primary, true));
+}
+
+#[test]
+fn a_restored_image_that_is_damaged_later_is_refused_by_its_name_not_gone_behind() {
+    let disk = Faulty::new(1);
+    let engine = durable(&disk);
+    let bytes = with_a_past(&engine);
+    let installed = restore(&engine, &bytes);
+    put(&engine, "after", "");
+    engine.close();
+    let path = PathBuf::from(format!("/store/data/{:020}.checkpoint", installed.sequence));
+    assert!(disk.flip_bit(&path, 8 * 300));
+    let refused = Engine::open(options(&disk)).err().unwrap();
+    let OpenError::Corrupt { path: named, .. } = refused else { panic!("{refused}") };
+    assert_eq!(named, path);
 }
 
 #[test]
