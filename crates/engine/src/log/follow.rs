@@ -101,8 +101,11 @@ impl LogFollower {
         }
         shared.recent.join();
         let mut follower = Self { shared: Arc::downgrade(shared), next: from, segment: None };
-        if from <= last {
-            follower.find_segment(shared)?;
+        if from <= last && shared.recent.read(from, 1).is_none() {
+            // It may stand where an image was installed: then no frame has this number.
+            let first = follower.read_segment(shared, last, 1)?;
+            first.ok_or_else(|| follower.too_old(shared))?;
+            follower.segment = None;
         }
         Ok(follower)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use decube_engine::vfs::Crash;
-use decube_engine::{Command, Error, Role};
+use decube_engine::{Command, Error, InstallMode, Role};
 use decube_replication::StartError;
 
 use crate::link::Link;
@@ -46,6 +46,34 @@ fn a_standby_that_is_too_far_behind_gets_an_image() {
     standby.start(Role::Standby);
     wait_until_equal(&primary, &standby);
     assert!(standby.status().tails.is_empty(), "it had nothing of its own");
+}
+
+#[test]
+fn a_standby_follows_its_primary_through_a_restore() {
+    let (primary, mut standby) = running_pair(29);
+    for connected in [true, false] {
+        let mut image = primary.engine().image(false).unwrap();
+        let mut restore = primary.engine().installer(InstallMode::Restore).unwrap();
+        primary.put_many("undone", 30);
+        wait_until_equal(&primary, &standby);
+        if !connected {
+            standby.stop();
+        }
+        loop {
+            let bytes = image.take(64 << 10).unwrap();
+            if bytes.is_empty() {
+                break;
+            }
+            restore.push(&bytes).unwrap();
+        }
+        restore.commit().unwrap();
+        if !connected {
+            standby.start(Role::Standby);
+        }
+        wait_until_equal(&primary, &standby);
+        primary.put_many("later", 30);
+        wait_until_equal(&primary, &standby);
+    }
 }
 
 #[test]
