@@ -111,7 +111,8 @@ fn steady(primary: &Engine, standby: &Engine, rate: u64, seconds: u64) {
     let shown: Vec<_> = shown.iter().collect();
     let lag = puts.iter().map(|put| {
         let at = shown.partition_point(|(revision, _)| *revision < put.revision);
-        shown[at].1.saturating_duration_since(put.acknowledged)
+        let shown = shown.get(at).expect("the standby has it").1;
+        shown.saturating_duration_since(put.acknowledged)
     });
     report("durable here, after it was submitted", durable);
     report("there, after it was durable here", lag.collect());
@@ -157,27 +158,31 @@ fn put_all(engine: &Engine, puts: u64, rate: Option<u64>) -> Vec<Put> {
 
 fn take(answered: &Receiver<(u64, i64, Instant)>, submitted: &[Instant], done: &mut Vec<Put>) {
     let (ticket, revision, acknowledged) = answered.recv().expect("the store answers");
-    let submitted = submitted[usize::try_from(ticket).expect("a small number")];
+    let submitted =
+        *submitted.get(usize::try_from(ticket).expect("a small number")).expect("it was submitted");
     done.push(Put { revision, submitted, acknowledged });
 }
 
 fn pace(never: &Receiver<()>, started: Instant, due: Duration) {
     let left = due.saturating_sub(started.elapsed());
     if left > Duration::from_millis(1) {
-        drop(never.recv_timeout(left));
+        let _ = never.recv_timeout(left);
     }
 }
 
 fn wait_for(standby: &Engine, primary: &Engine) {
     let (_sender, never) = channel::<()>();
     while standby.status().log_sequence < primary.status().log_sequence {
-        drop(never.recv_timeout(Duration::from_millis(1)));
+        let _ = never.recv_timeout(Duration::from_millis(1));
     }
 }
 
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
-    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    let last = times.len().saturating_sub(1);
+    let at = |percent: usize| {
+        times.get(last * percent / 100).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    };
     println!("{what}: p50 {:.2} ms, p99 {:.2} ms, most {:.2} ms", at(50), at(99), at(100));
 }
 

@@ -141,7 +141,9 @@ fn three_members_hold_the_same_and_only_one_takes_writes() {
     let mut primary = Member::new("a", 26, a, &[b, c]);
     let mut standbys = [Member::new("b", 27, b, &[a, c]), Member::new("c", 28, c, &[a, b])];
     primary.start(Role::Primary);
-    standbys.iter_mut().for_each(|standby| standby.start(Role::Standby));
+    for standby in &mut standbys {
+        standby.start(Role::Standby);
+    }
     primary.put_many("a", 100);
     for standby in &standbys {
         wait_until_equal(&primary, standby);

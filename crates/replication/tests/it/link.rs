@@ -40,6 +40,11 @@ impl Link {
         self.address.to_string()
     }
 
+    /// By the name that certificates for tests have.
+    pub(crate) fn named_address(&self) -> String {
+        format!("localhost:{}", self.address.port())
+    }
+
     pub(crate) fn leads_to(&self, target: Option<SocketAddr>) {
         self.inner.lock().target = target;
         self.cut();
@@ -66,7 +71,8 @@ fn carry(inner: &Mutex<Inner>, client: TcpStream) {
 fn pump(mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count) = from.read(&mut buffer) {
-        if count == 0 || to.write_all(&buffer[..count]).is_err() {
+        let came = buffer.get(..count).unwrap_or_default();
+        if came.is_empty() || to.write_all(came).is_err() {
             break;
         }
     }

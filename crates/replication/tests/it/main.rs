@@ -1,7 +1,11 @@
 //! Real engines that replicate over loopback, through a proxy that breaks what it carries.
 
+#[path = "../../../tls/tests/it/authority.rs"]
+#[allow(dead_code, reason = "it is for the tests of TLS")]
+mod authority;
 mod joining;
 mod link;
 mod member;
 mod promotion;
 mod streaming;
+mod tls;

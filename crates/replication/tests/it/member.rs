@@ -12,6 +12,7 @@ use decube_engine::{
     Storage, SystemClock,
 };
 use decube_replication::{Addresses, Replication, ReplicationOptions, ReplicationStatus};
+use decube_tls::{ClientTls, ServerLimits, ServerTls, TlsFiles};
 use parking_lot::Mutex;
 
 use crate::link::Link;
@@ -26,8 +27,10 @@ pub(crate) struct Member {
     pub(crate) name: &'static str,
     pub(crate) disk: Faulty,
     pub(crate) link: Link,
-    peers: Vec<String>,
+    pub(crate) peers: Vec<String>,
     pub(crate) token: Option<&'static str>,
+    /// For its listener and for what it dials.
+    pub(crate) tls: Option<TlsFiles>,
     /// Changed before a start.
     pub(crate) settings: fn(&mut Options),
     running: Option<(Engine, Replication)>,
@@ -50,6 +53,7 @@ impl Member {
             link: link.clone(),
             peers: peers.iter().map(|link| link.address()).collect(),
             token: Some("secret"),
+            tls: None,
             settings: |_| {},
             running: None,
         }
@@ -76,8 +80,10 @@ impl Member {
             listen: "127.0.0.1:0".parse().expect("an address"),
             peers: self.peers.clone(),
             token: self.token.map(str::to_owned),
-            server_tls: None,
-            client_tls: None,
+            server_tls: self.tls.clone().map(|files| {
+                ServerTls::open(files, ServerLimits::default()).expect("good certificates")
+            }),
+            client_tls: self.tls.clone().map(|files| ClientTls::open(files).expect("good ones")),
             tls_reload_interval: Duration::from_secs(3),
             name: self.name.to_owned(),
             addresses: Addresses { replication: self.link.address(), ..Addresses::default() },
@@ -178,7 +184,7 @@ pub(crate) fn wait_until(what: &str, members: &[&Member], mut so: impl FnMut() -
         if so() {
             return;
         }
-        drop(rung.recv_timeout(LOOK_AGAIN));
+        let _ = rung.recv_timeout(LOOK_AGAIN);
     }
     let states: Vec<_> = members.iter().map(|member| (member.name, member.status())).collect();
     panic!("never: {what}; {states:#?}");

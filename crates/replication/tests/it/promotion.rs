@@ -10,11 +10,14 @@ use crate::member::{Member, running_pair, wait_until, wait_until_equal};
 /// The keys in the side files of a member, in order.
 fn tail_of(member: &Member) -> Vec<u64> {
     let mut sequences = Vec::new();
-    for path in member.engine().side_files().unwrap() {
-        let file = member.disk.open(&path).unwrap();
-        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
-        assert_eq!(file.read_at(0, &mut bytes).unwrap(), bytes.len());
-        let frames = FrameReader::default().push(&bytes[64..]).unwrap();
+    for path in member.engine().side_files().expect("it can be read") {
+        let file = member.disk.open(&path).expect("it can be read");
+        let mut bytes =
+            vec![0; usize::try_from(file.len().expect("it can be read")).expect("it can be read")];
+        assert_eq!(file.read_at(0, &mut bytes).expect("it can be read"), bytes.len());
+        let frames = FrameReader::default()
+            .push(bytes.get(64..).expect("a header"))
+            .expect("it can be read");
         sequences.extend(frames.iter().map(|frame| frame.stamp().sequence));
     }
     sequences
@@ -84,7 +87,9 @@ fn two_primaries_of_one_term_refuse_each_other_and_a_third_promotion_settles_it(
     wait_until_equal(&first, &second);
     wait_until_equal(&first, &third);
     first.kill();
-    links.iter().for_each(|link| link.leads_to(None));
+    for link in &links {
+        link.leads_to(None);
+    }
     second.replication().promote().unwrap();
     third.replication().promote().unwrap();
     second.put_many("second", 5);
@@ -137,7 +142,7 @@ fn a_promotion_that_a_crash_cut_short_is_ended_or_never_was() {
 fn kill_and_promote(rounds: u64, seed: u64) {
     let (mut a, mut b) = running_pair(seed);
     for round in 0..rounds {
-        a.put_many("round", 20 + usize::try_from(round * 7 % 30).unwrap());
+        a.put_many("round", 20 + usize::try_from(round * 7 % 30).expect("a small number"));
         match (seed + round * 5) % 4 {
             0 => a.kill(),
             1 => b.kill(),
@@ -146,7 +151,7 @@ fn kill_and_promote(rounds: u64, seed: u64) {
         }
         let lives = |member: &Member| member.is_running();
         if !lives(&a) {
-            b.replication().promote().unwrap();
+            b.replication().promote().expect("a promotion");
             b.put_many("promoted", 20);
             a.start(Role::Primary);
             std::mem::swap(&mut a, &mut b);

@@ -33,9 +33,9 @@ fn a_standby_that_was_away_gets_the_frames_it_missed() {
     let (primary, mut standby) = running_pair(2);
     for round in 0..3 {
         if round == 1 {
-            standby.kill()
+            standby.kill();
         } else {
-            standby.stop()
+            standby.stop();
         }
         primary.put_many("missed", 300);
         standby.start(Role::Standby);
@@ -61,9 +61,9 @@ fn a_primary_that_restarts_goes_on_with_its_standby() {
     let (mut primary, standby) = running_pair(3);
     for round in 0..3 {
         if round == 1 {
-            primary.kill()
+            primary.kill();
         } else {
-            primary.stop()
+            primary.stop();
         }
         primary.start(Role::Primary);
         primary.put_many("again", 50);
