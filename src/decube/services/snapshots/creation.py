@@ -11,6 +11,7 @@ import structlog
 
 from decube.kit.errors import DecubeError
 from decube.services.snapshots.manifest import Manifest
+from decube.services.snapshots.read_ahead import read_ahead
 from decube.services.snapshots.writing import write_image
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ class Creation:
         activity.chunks_total = -(-activity.bytes_total // self.form.plain_bytes_max)
         folder = self.catalogue.folder(activity.id)
         try:
-            async with self.source.image() as image:
+            async with self.source.image() as image, read_ahead(aiter(image)) as ahead:
                 written = await write_image(
-                    self.catalogue.location, folder, aiter(image), self.form, activity.advance
+                    self.catalogue.location, folder, ahead, self.form, activity.advance
                 )
                 revision = image.revision
             manifest = Manifest(

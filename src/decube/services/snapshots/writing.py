@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 CHUNKS_IN_FLIGHT: Final = 2
 PIECES_QUEUED: Final = 4
-PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +109,16 @@ class _Writer:
 
 
 async def cut(image: AsyncIterator[bytes], chunk_bytes: int) -> AsyncIterator[bytes]:
-    """Cut an image into pieces of a useful size, none of which lies in two chunks."""
-    piece_bytes = min(PIECE_BYTES, chunk_bytes)
-    waiting = bytearray()
+    """Cut an image's blocks so that none lies in two chunks; the others pass as they are."""
+    left = chunk_bytes
     async for block in image:
-        waiting += block
-        while len(waiting) >= piece_bytes:
-            yield bytes(memoryview(waiting)[:piece_bytes])
-            del waiting[:piece_bytes]
-    if waiting:
-        yield bytes(waiting)
+        rest = block
+        while len(rest) > left:
+            yield rest[:left]
+            rest, left = rest[left:], chunk_bytes
+        if rest:
+            yield rest
+        left = left - len(rest) or chunk_bytes
 
 
 async def _send(queue: asyncio.Queue[bytes | None], pieces: list[bytes]) -> None:

@@ -17,7 +17,7 @@ from decube.services.snapshots.encryption import Identities, Recipients
 from decube.services.snapshots.location.folder import FolderLocation
 from decube.services.snapshots.reading import SnapshotReader
 from decube.services.snapshots.verification import verify
-from decube.services.snapshots.writing import write_image
+from decube.services.snapshots.writing import cut, write_image
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -134,10 +134,20 @@ async def test_chunks_in_another_order_are_found(catalogue: Catalogue, tmp_path:
 
 
 async def test_an_image_that_is_not_the_manifests_is_found(catalogue: Catalogue) -> None:
-    manifest = await stored(catalogue, CONTENT, FORMS["plain"])
+    manifest = await stored(catalogue, CONTENT, FORMS["zstd"])
     lying = msgspec.structs.replace(manifest, checksum="0" * 64)
     with pytest.raises(Corrupt, match="SHA-256 of its image"):
         await gathered(reader(catalogue, lying).image())
+
+
+async def test_verifying_compares_the_hash_of_the_image_in_every_form(
+    catalogue: Catalogue, form: ChunkForm
+) -> None:
+    manifest = await stored(catalogue, CONTENT, form)
+    lying = msgspec.structs.replace(manifest, checksum="0" * 64)
+    result = await verify(lying, reader(catalogue, lying), lambda *_: None)
+    assert not result.valid
+    assert "SHA-256 of the image" in result.errors[0]
 
 
 async def test_a_few_bytes_cannot_claim_to_be_terabytes(catalogue: Catalogue) -> None:
@@ -221,3 +231,12 @@ def test_what_is_no_recipient_is_refused() -> None:
     with pytest.raises(Invalid, match='"age1nobody" is no recipient') as caught:
         Recipients.parse([str(KEY.to_public()), "age1nobody"])
     assert caught.value.field == "snapshot.encryption.recipients"
+
+
+async def test_blocks_pass_whole_unless_a_chunk_ends_in_them() -> None:
+    async def blocks() -> AsyncIterator[bytes]:
+        for size in (3, 7, 25, 0, 5, 10):
+            yield bytes(size)
+
+    pieces = [len(piece) async for piece in cut(blocks(), 10)]
+    assert pieces == [3, 7, 10, 10, 5, 5, 10]

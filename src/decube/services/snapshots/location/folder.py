@@ -59,16 +59,10 @@ class FolderLocation:
         """Write a file; see `Location.write`."""
         path = self._root / key
         partial = path.with_name(f"{path.name}{PARTIAL}{self._ids.request_id()}")
-        unsynced = 0
         try:
             with ExitStack() as opened:
                 file = await self._do("write", key, lambda path: _create(path, partial, opened))
-                async for piece in pieces:
-                    await self._do("write", key, functools.partial(_write, file, piece))
-                    unsynced += len(piece)
-                    if unsynced >= SYNC_BYTES:
-                        await self._do("write", key, lambda _: _sync(file))
-                        unsynced = 0
+                await self._fill(key, file, pieces)
                 await self._do("write", key, lambda _: _sync(file))
             await self._do("write", key, lambda path: _rename(partial, path))
         except BaseException:
@@ -88,6 +82,27 @@ class FolderLocation:
         """Delete files, and their folder once it is empty; see `Location.delete`."""
         for key in keys:
             await self._do("delete", key, _delete)
+
+    async def _fill(self, key: str, file: BinaryIO, pieces: AsyncIterator[bytes]) -> None:
+        """Write all pieces, while those before are synced."""
+        unsynced = 0
+        syncing: asyncio.Future[None] | None = None
+        try:
+            async for piece in pieces:
+                await self._do("write", key, functools.partial(_write, file, piece))
+                unsynced += len(piece)
+                if unsynced >= SYNC_BYTES:
+                    if syncing is not None:
+                        await syncing
+                    syncing = asyncio.ensure_future(
+                        self._do("write", key, lambda _: os.fdatasync(file.fileno()))
+                    )
+                    unsynced = 0
+            if syncing is not None:
+                await syncing
+        finally:
+            if syncing is not None:
+                await asyncio.gather(syncing, return_exceptions=True)
 
     async def _do(self, what: str, key: str, act: Callable[[Path], Result]) -> Result:
         """Do something with a path in a thread; tell what the system refuses.
