@@ -36,6 +36,7 @@ class NodeReplication:
         self._core = core
         self._facts = facts
         self._clock: Clock = SystemClock()
+        self._last_leader = ""
         self.store = ForwardingStore(own, lambda address: _store_of_primary(address, settings))
 
     @property
@@ -45,11 +46,8 @@ class NodeReplication:
 
     @property
     def leader_address(self) -> str:
-        """The primary's REST address, "" while it is not known."""
-        state = self.state()
-        if state.role == "primary":
-            return self._facts.rest_address
-        return state.primary.rest_address if state.primary else ""
+        """The REST address of the primary, or of the last one; "" while none was known."""
+        return self._facts.rest_address if self.is_leader else self._last_leader
 
     def state(self) -> ReplicationState:
         """Tell who is who; see `Replicator.state`."""
@@ -78,10 +76,13 @@ class NodeReplication:
     async def follow_role(self) -> None:
         """Have the store forward as the role of this moment wants it."""
         state = self.state()
+        if state.primary is not None:
+            self._last_leader = state.primary.rest_address
         if state.role == "primary":
             await self.store.lead()
         else:
-            await self.store.follow(state.primary.etcd_address if state.primary else "")
+            in_reach = state.primary.etcd_address if state.primary else ""
+            await self.store.follow(in_reach, self._last_leader)
 
     async def run(self) -> None:
         """Follow the role until cancelled."""

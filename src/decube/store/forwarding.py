@@ -42,6 +42,7 @@ class ForwardingStore(DelegatingStore):
         self._connect = connect
         self._standby = False
         self._address = ""
+        self._leader: str | None = None
         self._primary: Store | None = None
 
     async def lead(self) -> None:
@@ -49,9 +50,13 @@ class ForwardingStore(DelegatingStore):
         self._standby = False
         await self._leave()
 
-    async def follow(self, primary: str) -> None:
-        """Forward to the etcd address of a primary; "" while it is not known."""
+    async def follow(self, primary: str, leader: str = "") -> None:
+        """Forward to the etcd address of a primary; "" while there is none in reach.
+
+        Refusals name `leader`, the REST address of the primary that was known last.
+        """
         self._standby = True
+        self._leader = leader or None
         if primary == self._address:
             return
         await self._leave()
@@ -104,19 +109,21 @@ class ForwardingStore(DelegatingStore):
         if not self._standby:
             return self._store
         if self._primary is None:
-            raise NotLeader("this node is a standby, and no primary has been found yet")
+            raise NotLeader(
+                "this node is a standby, and there is no primary in reach", leader=self._leader
+            )
         return self._primary
 
     async def _ask(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         if not self._standby:
             return await call(*args, **kwargs)
-        address = self._address
+        leader = self._leader
         try:
             return await call(*args, **kwargs)
         except Unavailable as error:
             raise NotLeader(
                 f"this node is a standby, and its primary cannot be reached: {error.message}",
-                leader=address,
+                leader=leader,
             ) from error
 
     async def _leave(self) -> None:

@@ -81,11 +81,13 @@ async def test_a_standby_asks_its_primary_for_all_but_local_reads_and_watches(
     assert nodes.dialled == [PRIMARY]
 
 
-async def test_a_standby_that_knows_no_primary_refuses_and_reads_locally(nodes: Nodes) -> None:
-    await nodes.store.follow("")
-    with pytest.raises(NotLeader, match="no primary") as refused:
+async def test_a_standby_without_a_primary_refuses_naming_the_last_and_reads_locally(
+    nodes: Nodes,
+) -> None:
+    await nodes.store.follow("", "primary.example:8080")
+    with pytest.raises(NotLeader, match="no primary in reach") as refused:
         await nodes.store.txn(Txn(success=(Put(b"x", b""),)))
-    assert refused.value.leader is None
+    assert refused.value.leader == "primary.example:8080"
     assert value(await nodes.store.range(WHERE_LOCAL)) == b"here"
 
 
@@ -94,10 +96,10 @@ async def test_a_primary_that_cannot_be_reached_is_named() -> None:
         store = ForwardingStore(
             own, lambda to: RemoteStore(RemoteOptions(endpoints=(to,), request_timeout_s=0.2))
         )
-        await store.follow("127.0.0.1:1")
+        await store.follow("127.0.0.1:1", "primary.example:8080")
         with pytest.raises(NotLeader, match="cannot be reached") as refused:
             await store.range(WHERE)
-        assert refused.value.leader == "127.0.0.1:1"
+        assert refused.value.leader == "primary.example:8080"
         await store.close()
 
 
