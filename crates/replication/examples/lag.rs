@@ -19,6 +19,13 @@ use parking_lot::Mutex;
 const OUTSTANDING: usize = 1_000;
 const VALUE_BYTES: usize = 256;
 
+/// Nobody looks at the status here.
+struct Silent;
+
+impl Notify for Silent {
+    fn notify(&self) {}
+}
+
 /// When each put was durable, by its ticket.
 struct Acknowledged(Mutex<Sender<(u64, i64, Instant)>>);
 
@@ -40,12 +47,6 @@ impl Notify for Shown {
         let shown = (self.0.revision().0, now());
         let _ = self.1.lock().send(shown);
     }
-}
-
-struct Silent;
-
-impl Notify for Silent {
-    fn notify(&self) {}
 }
 
 fn main() {
