@@ -272,8 +272,10 @@ class EtcdListener:
         """Where it listens, as host:port, with the port it really got."""
 
     def tls_status(self) -> tuple[int, str | None, int] | None:
-        """Return when the certificate in use ends, in seconds since the epoch, why the files as
-        they are now are not in use, and how many handshakes failed; None without TLS.
+        """Return the end of the certificate in use, a refusal, and the failed handshakes.
+
+        The end is in seconds since the epoch; the refusal says why the files as they are now are
+        not in use. None without TLS.
         """
 
     def stop(self, grace_s: float) -> None:
@@ -338,6 +340,15 @@ class Replication:
 
     def demote(self) -> None:
         """Become a standby. Blocks a moment. Kind: `role_held`."""
+
+    def copy_revisions(
+        self, revisions: list[tuple[int, list[tuple[bytes, bytes | None, int]]]]
+    ) -> int:
+        """Apply revisions of the primary, each with its writes: key, value (None: delete), lease.
+
+        Returns the revision that the store is at then. Blocks for the disk. Kinds: `not_standby`,
+        `revision_gap` (wanted), `fed`, `bad_argument` (entries), and those of `submit_txn`.
+        """
 
     def stop(self) -> None:
         """Leave the peers. Blocks a moment; stopping twice is fine."""

@@ -41,6 +41,7 @@ class Replica(NodeProcess):
             DECUBE_REPLICATION_TOKEN=TOKEN,
             DECUBE_REPLICATION_RETRY_INTERVAL="100ms",
             DECUBE_REPLICATION_PEER_TIMEOUT="2s",
+            DECUBE_REPLICATION_MAX_RETRIES="1",
             DECUBE_ETCD_AUTO_COMPACTION_RETENTION="0",
             DECUBE_SNAPSHOT_ENABLED="false",
         )
@@ -62,9 +63,7 @@ class Replica(NodeProcess):
         return self._rest("POST", "/api/v1/replication/demote")
 
     def _rest(self, method: str, path: str) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"http://{self.rest_address}{path}", method=method
-        )
+        request = urllib.request.Request(f"http://{self.rest_address}{path}", method=method)
         with urllib.request.urlopen(request, timeout=WAIT_SECONDS_MAX) as answer:  # noqa: S310
             told: dict[str, Any] = json.load(answer)
             return told

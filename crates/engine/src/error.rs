@@ -65,6 +65,9 @@ pub enum Error {
     /// Frames are missing before the one that came.
     #[error("frame {wanted} comes next; send from there on")]
     FrameGap { wanted: u64 },
+    /// Revisions are missing before the one that came.
+    #[error("revision {} comes next; send from there on", wanted.0)]
+    RevisionGap { wanted: Revision },
     /// The frame cannot follow on what is here: the logs have parted.
     #[error("frame {sequence} does not fit: {reason}; install an image of the primary")]
     FrameUnfit { sequence: u64, reason: Arc<str> },

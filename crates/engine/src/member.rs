@@ -9,6 +9,8 @@ use crate::install::InstallError;
 use crate::log::{CopiedFrame, FollowError, IoFailure, SideFile};
 use crate::mailbox::Mailbox;
 use crate::role::{Role, Standing, TermStart};
+use crate::txn::check_txn;
+use crate::types::{Revision, TxnRequest};
 use crate::writer::{Copies, Job, Work};
 
 impl Engine {
@@ -49,6 +51,18 @@ impl Engine {
     ) -> Result<(), Error> {
         let reply = Some((Arc::clone(mailbox), ticket));
         self.store().queue.put(Job { work: Work::Copy(Copies::new(frames)), reply })
+    }
+
+    /// Applies one revision of the primary that came as writes and not as a frame, and returns the
+    /// revision that is here then. One that is here already is ignored. Its frame is this member's
+    /// own, so the log is no copy any more: the next feed has to begin with an image.
+    ///
+    /// Refuses with [`Error::NotStandby`], [`Error::RevisionGap`], and whatever the writes are
+    /// refused for.
+    pub fn copy_revision(&self, revision: Revision, txn: TxnRequest) -> Result<Revision, Error> {
+        check_txn(&txn, usize::MAX)?;
+        self.ask(Work::CopyRevision(revision, txn))?;
+        Ok(self.revision())
     }
 
     /// Another member told the terms it knows of. If they are ahead of what is known here this is

@@ -32,9 +32,11 @@ pub(crate) fn refusal(error: &Error) -> Status {
         Error::ImageLost { .. } => (Code::Unavailable, "etcdserver: snapshot was interrupted"),
         // Clients try the other endpoints, as when a cluster elects.
         Error::NotPrimary => return no_leader(),
-        Error::NotStandby | Error::FrameGap { .. } | Error::FrameUnfit { .. } | Error::NoLog => {
-            (Code::FailedPrecondition, "etcdserver: not leader")
-        }
+        Error::NotStandby
+        | Error::FrameGap { .. }
+        | Error::RevisionGap { .. }
+        | Error::FrameUnfit { .. }
+        | Error::NoLog => (Code::FailedPrecondition, "etcdserver: not leader"),
         // A store that cannot write is to its clients what a cluster without a healthy disk is:
         // they may try again elsewhere or later.
         Error::Latched { .. } => (Code::Unavailable, "etcdserver: unhealthy cluster"),

@@ -6,7 +6,7 @@ use decube_engine::{
     Error, ImageError, InstallError, OfflineError, OpenError, Point, WatchRefused,
 };
 use decube_etcd_api::ServeError;
-use decube_replication::StartError;
+use decube_replication::{CopyError, StartError};
 use pyo3::PyErrArguments;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -106,6 +106,9 @@ pub(crate) fn refused(error: &Error, request_bytes_max: usize) -> PyErr {
         Error::NotStandby => ("not_standby", Vec::new()),
         Error::FrameGap { wanted } => {
             ("frame_gap", vec![("wanted", Attribute::Number(wanted.cast_signed()))])
+        }
+        Error::RevisionGap { wanted } => {
+            ("revision_gap", vec![("wanted", Attribute::Number(wanted.0))])
         }
         Error::FrameUnfit { sequence, .. } => {
             ("frame_unfit", vec![("sequence", Attribute::Number(sequence.cast_signed()))])
@@ -250,6 +253,11 @@ pub(crate) fn not_replicated(error: &StartError) -> PyErr {
 /// A change of the role to what it is.
 pub(crate) fn role_held(role: &str) -> PyErr {
     raise("role_held", format!("this node is a {role} already"), Vec::new())
+}
+
+/// Revisions come to a standby that has them from its primary.
+pub(crate) fn fed(error: &CopyError) -> PyErr {
+    raise("fed", error.to_string(), Vec::new())
 }
 
 /// Something that the operating system refused, with its reason.

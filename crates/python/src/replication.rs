@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use decube_engine::{Engine, Notify, Role, SystemClock};
+use decube_engine::{
+    DeleteRangeRequest, Engine, KeyRange, LeaseId, Notify, Operation, PutRequest, Revision, Role,
+    SystemClock, TxnRequest,
+};
 use decube_etcd_api::{FindPrimary, Primary};
 use decube_replication::tls::{ClientTls, ServerLimits, ServerTls, TlsError};
 use decube_replication::{
-    Addresses, PeerStatus, Replication, ReplicationOptions, ReplicationStatus,
+    Addresses, CopyError, PeerStatus, Replication, ReplicationOptions, ReplicationStatus,
 };
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -171,11 +174,45 @@ impl PyReplication {
         py.detach(|| replication.demote()).map_err(|error| errors::refused(&error, 0))
     }
 
+    fn copy_revisions(&self, py: Python<'_>, revisions: Vec<Writes>) -> PyResult<i64> {
+        let replication = self.replication.get()?;
+        let revisions = revisions.into_iter().map(txn_of).collect();
+        let copied = py.detach(|| replication.copy_revisions(revisions));
+        match copied {
+            Ok(revision) => Ok(revision.0),
+            Err(CopyError::Refused(error)) => Err(errors::refused(&error, 0)),
+            Err(error @ CopyError::Fed) => Err(errors::fed(&error)),
+            Err(error @ CopyError::NoWrites { .. }) => {
+                Err(errors::bad_argument("entries", error.to_string()))
+            }
+        }
+    }
+
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         let replication = self.replication.get()?;
         py.detach(|| replication.stop());
         Ok(())
     }
+}
+
+/// A revision with its writes: key, value or nothing for a delete, lease.
+type Writes = (i64, Vec<(Vec<u8>, Option<Vec<u8>>, i64)>);
+
+fn txn_of((revision, writes): Writes) -> (Revision, TxnRequest) {
+    let operation = |(key, value, lease): (Vec<u8>, Option<Vec<u8>>, i64)| match value {
+        Some(value) => Operation::Put(PutRequest {
+            key: key.into(),
+            value: value.into(),
+            lease: LeaseId(lease),
+            ..PutRequest::default()
+        }),
+        None => Operation::DeleteRange(DeleteRangeRequest {
+            range: KeyRange { key: key.into(), ..KeyRange::default() },
+            prev_kv: false,
+        }),
+    };
+    let success = writes.into_iter().map(operation).collect();
+    (Revision(revision), TxnRequest { success, ..TxnRequest::default() })
 }
 
 fn told<'py>(py: Python<'py>, status: &ReplicationStatus) -> PyResult<Bound<'py, PyDict>> {

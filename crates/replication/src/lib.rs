@@ -29,5 +29,5 @@ mod wire;
 
 pub use decube_tls as tls;
 pub use options::{Addresses, ReplicationOptions};
-pub use replication::{Replication, StartError};
+pub use replication::{CopyError, Replication, StartError};
 pub use status::{PeerStatus, ReplicationStatus};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use decube_engine::{Engine, Error, InstallError, Role};
+use decube_engine::{Engine, Error, InstallError, Revision, Role, TxnRequest};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
@@ -41,6 +41,20 @@ pub enum StartError {
     /// It was never told what it is.
     #[error("the store has no role; open it as a primary or a standby")]
     NoRole,
+}
+
+/// Why revisions that came as writes are not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// It has them from its primary.
+    #[error("this standby is copying from its primary, which sends it everything")]
+    Fed,
+    /// The store refused one; those before it are applied.
+    #[error(transparent)]
+    Refused(#[from] Error),
+    /// A revision that deletes nothing is none.
+    #[error("revision {} writes nothing; every revision of a primary does", revision.0)]
+    NoWrites { revision: Revision },
 }
 
 /// Running replication. Dropping it stops it.
@@ -140,6 +154,26 @@ impl Replication {
         if news {
             self.node.begin_epoch();
         }
+    }
+
+    /// Applies revisions of the primary that came as writes, each as exactly that revision; what is
+    /// here already is ignored. Returns the revision that is here then. The primary's next session
+    /// begins with an image.
+    pub fn copy_revisions(
+        &self,
+        revisions: Vec<(Revision, TxnRequest)>,
+    ) -> Result<Revision, CopyError> {
+        let node = &self.node;
+        let _fed = node.begin_feed().ok_or(CopyError::Fed)?;
+        let before = node.engine.revision();
+        let copied = revisions.into_iter().try_for_each(|(revision, txn)| {
+            let found = node.engine.copy_revision(revision, txn)?;
+            if found < revision { Err(CopyError::NoWrites { revision }) } else { Ok(()) }
+        });
+        if node.engine.revision() > before {
+            node.set_diverged(true);
+        }
+        copied.map(|()| node.engine.revision())
     }
 
     fn tails(&self) -> Vec<String> {

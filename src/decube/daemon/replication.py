@@ -6,6 +6,7 @@ each command of the operator: the store forwards to the primary that there is no
 
 from __future__ import annotations
 
+import hmac
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,13 @@ from decube.store.embedded.replication import PeerTls, ReplicationOptions
 from decube.store.forwarding import ForwardingStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from decube.config.settings import Settings
     from decube.daemon.facts import NodeFacts
     from decube.kit.addresses import Address
     from decube.kit.clock import Clock
+    from decube.services.replication import SentRevision
     from decube.store.embedded import EmbeddedStore
     from decube.store.embedded.replication import PeerState, Replication
     from decube.store.remote import RemoteStore
@@ -36,6 +40,7 @@ class NodeReplication:
         self._core = core
         self._facts = facts
         self._clock: Clock = SystemClock()
+        self._token = settings.replication.token
         self._last_leader = ""
         self.store = ForwardingStore(own, lambda address: _store_of_primary(address, settings))
 
@@ -72,6 +77,19 @@ class NodeReplication:
         """Become a standby; see `Replicator.demote`."""
         await self._core.demote()
         await self.follow_role()
+
+    async def apply(self, revisions: Sequence[SentRevision]) -> int:
+        """Apply revisions of the primary; see `Replicator.apply`."""
+        return await self._core.copy_revisions(
+            [
+                (sent.revision, [(w.key, w.value, w.lease) for w in sent.writes])
+                for sent in revisions
+            ]
+        )
+
+    def knows(self, token: str) -> bool:
+        """Tell whether a caller is a peer; see `Replicator.knows`."""
+        return bool(self._token) and hmac.compare_digest(token.encode(), self._token.encode())
 
     async def follow_role(self) -> None:
         """Have the store forward as the role of this moment wants it."""

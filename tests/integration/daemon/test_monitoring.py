@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from tests.support.node import NodeProcess
 
 MONITORING = Path(__file__).resolve().parents[3] / "deploy" / "monitoring"
-# Told by a node with a certificate, and by one with a part in replication.
-CONDITIONAL = {
-    "decube_tls_certificate_not_after_timestamp_seconds",
-    "decube_replication_lag_seconds",
+# Told by a node with a certificate.
+CONDITIONAL = {"decube_tls_certificate_not_after_timestamp_seconds"}
+ALL_OF_IT = {
+    "DECUBE_REPLICATION_ROLE": "primary",
+    "DECUBE_REPLICATION_TOKEN": "a secret of a test",
+    "DECUBE_REPLICATION_LISTEN_ADDRESS": "127.0.0.1:0",
 }
 # Prometheus' own: whether a scrape worked, and from where a series is.
 PROMETHEUS_LABELS = {"instance", "job"}
@@ -64,7 +66,8 @@ def told_by(node: NodeProcess) -> dict[str, set[str]]:
 
 
 def test_alerts_and_dashboard_use_what_a_node_tells(node: NodeProcess, tmp_path: Path) -> None:
-    node.environment = {**node.environment, "DECUBE_LOGGING_OUTPUT": str(tmp_path / "node.log")}
+    log = {"DECUBE_LOGGING_OUTPUT": str(tmp_path / "node.log")}
+    node.environment = {**node.environment, **ALL_OF_IT, **log}
     node.ensure_started()
     # What was not called, or never happened, has no series to take labels from.
     assert httpx2.get(f"http://{node.rest_address}/health").status_code == 200

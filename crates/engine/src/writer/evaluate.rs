@@ -65,6 +65,7 @@ impl Evaluator {
                 Command::LeaseKeepAlive { id } => Ok(self.keep_alive(state, *id)),
                 Command::Alarm { alarm, raised } => Ok(set_alarm(state, *alarm, *raised)),
             },
+            Work::CopyRevision(revision, txn) => copy_revision(state, *revision, txn),
             Work::Copy(_) | Work::Stand(_) | Work::Install(_) => return Evaluated::Later,
         };
         match evaluated {
@@ -96,12 +97,7 @@ impl Evaluator {
         if txn.is_read_only() {
             return Ok((Outcome::Txn(read_only(&view, txn, &plan)), None));
         }
-        check_log_bytes(state, plan_put_log_bytes(state, txn, &plan), |state| {
-            plan_delete_bytes(state, txn, &plan)
-        })?;
-        let mut transaction = Transaction::begin(state);
-        let result = transaction.run(txn, &plan);
-        Ok((Outcome::Txn(result), write(transaction)))
+        write_txn(state, txn, &plan)
     }
 
     fn grant(&mut self, state: &mut State, id: LeaseId, ttl_s: i64) -> Changed {
@@ -179,6 +175,28 @@ impl Evaluator {
 }
 
 type Changed = Result<(Outcome, Option<Entry>), Error>;
+
+/// Applies writes as exactly this revision, unless it is here already.
+fn copy_revision(state: &mut State, revision: Revision, txn: &TxnRequest) -> Changed {
+    let wanted = Revision(state.revision.0 + 1);
+    if revision < wanted {
+        return Ok((Outcome::Stands, None));
+    }
+    if revision > wanted {
+        return Err(Error::RevisionGap { wanted });
+    }
+    let plan = Plan::new(&View::applied(state), txn)?;
+    write_txn(state, txn, &plan)
+}
+
+fn write_txn(state: &mut State, txn: &TxnRequest, plan: &Plan) -> Changed {
+    check_log_bytes(state, plan_put_log_bytes(state, txn, plan), |state| {
+        plan_delete_bytes(state, txn, plan)
+    })?;
+    let mut transaction = Transaction::begin(state);
+    let result = transaction.run(txn, plan);
+    Ok((Outcome::Txn(result), write(transaction)))
+}
 
 fn write(transaction: Transaction<'_>) -> Option<Entry> {
     let revision = transaction.revision();

@@ -164,6 +164,10 @@ impl Writer {
         Ok(go_on && log.buffered_bytes() < GROUP_LOG_BYTES)
     }
 
+    fn is_standby(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.standing().role == Role::Standby)
+    }
+
     fn step(&mut self, state: &mut State, work: &mut Work, logged: &mut Vec<Logged>) -> Step {
         let writes = self.store.takes_writes();
         match work {
@@ -188,6 +192,7 @@ impl Writer {
                     Applied::Later => Step::Later,
                 }
             }
+            Work::CopyRevision(..) if !self.is_standby() => Step::Done(Err(Error::NotStandby)),
             Work::Stand(_) | Work::Install(_) => Step::Later,
             _ => match self.evaluator.evaluate(state, work) {
                 Evaluated::Done(result, entry) => {

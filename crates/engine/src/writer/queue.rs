@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::install::Install;
 use crate::mailbox::Mailbox;
 use crate::role::Standing;
-use crate::types::{Command, LeaseId};
+use crate::types::{Command, LeaseId, Revision, TxnRequest};
 
 /// What the writer does.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) enum Work {
     Expire(LeaseId),
     /// Frames of the primary's log.
     Copy(Copies),
+    /// One revision of the primary, told as writes and not as a frame.
+    CopyRevision(Revision, TxnRequest),
     /// The member's role changes. Done between two groups.
     Stand(Standing),
     /// Another state takes the place of this one. Done between two groups too.

@@ -1,7 +1,6 @@
 """`proto.DeCubeService`: which function answers which call.
 
-Made from the service's descriptor, so that every call of the contract has an answer: calls that are
-not built yet say so (UNIMPLEMENTED).
+Made from the service's descriptor, so that every call of the contract has an answer.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from decube.api.grpc.errors import fail
-from decube.kit.errors import Invalid, Unimplemented, require
+from decube.kit.errors import Invalid, require
 from decube.pb.decube.decube_pb2 import DESCRIPTOR
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from decube.api.grpc.snapshots import SnapshotCalls
 
     Call = Callable[[Any], Awaitable[Any]]
+    CallWithContext = Callable[[Any, ServicerContext[Any, Any]], Awaitable[Any]]
 
 _DESCRIPTOR = DESCRIPTOR.services_by_name["DeCubeService"]
 SERVICE_NAME = _DESCRIPTOR.full_name
@@ -60,14 +60,16 @@ def service_handler(
         "DeleteSnapshot": snapshots.delete_snapshot,
         "GetReplicationStatus": replication.get_replication_status,
     }
+    # It looks at who calls.
+    with_context: Mapping[str, CallWithContext] = {"ReplicateState": replication.replicate_state}
     names = {method.name for method in _DESCRIPTOR.methods}
-    require(built.keys() <= names, "every call that is built is one of the contract")
+    require(names == built.keys() | with_context.keys(), "every call of the contract is built")
     return grpc.method_handlers_generic_handler(
         SERVICE_NAME,
         {
             method.name: _handler(
                 method,
-                built.get(method.name) or _unbuilt(method.name),
+                with_context.get(method.name) or _without_context(built[method.name]),
                 metrics.of(method.name),
             )
             for method in _DESCRIPTOR.methods
@@ -76,7 +78,7 @@ def service_handler(
 
 
 def _handler(
-    method: MethodDescriptor, call: Call, metrics: MethodMetrics
+    method: MethodDescriptor, call: CallWithContext, metrics: MethodMetrics
 ) -> grpc.RpcMethodHandler[Any, Any]:
     parse = GetMessageClass(method.input_type).FromString
 
@@ -84,7 +86,7 @@ def _handler(
     async def serve(request: bytes, context: ServicerContext[Any, Any]) -> Any:  # noqa: ANN401
         with metrics.call(context):
             try:
-                return await call(parse(request))
+                return await call(parse(request), context)
             except DecodeError:
                 await fail(context, Invalid(f"the request is not a {method.input_type.full_name}"))
             except Exception as error:  # noqa: BLE001 - the root of the call: every error ends it
@@ -95,8 +97,8 @@ def _handler(
     )
 
 
-def _unbuilt(name: str) -> Call:
-    async def call(_request: Any) -> Any:  # noqa: ANN401 - any message
-        raise Unimplemented(f"{name} is not built yet; the pod calls are")
+def _without_context(call: Call) -> CallWithContext:
+    async def serve(request: Any, _context: ServicerContext[Any, Any]) -> Any:  # noqa: ANN401
+        return await call(request)
 
-    return call
+    return serve

@@ -1213,19 +1213,26 @@ class StateEntry(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    LEASE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     value: _builtins.bytes
     revision: _builtins.int
+    deleted: _builtins.bool
+    lease: _builtins.int
+    """that the key is attached to; the standby must have it"""
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
         value: _builtins.bytes = ...,
         revision: _builtins.int = ...,
+        deleted: _builtins.bool = ...,
+        lease: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "revision", b"revision", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "key", b"key", "lease", b"lease", "revision", b"revision", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1233,11 +1240,23 @@ Global___StateEntry: _TypeAlias = StateEntry  # noqa: Y015
 
 @_typing.final
 class ReplicateStateRequest(_message.Message):
+    """Revisions of the primary for a standby that does not copy its log just now. Entries of one revision
+    are one transaction; revisions must follow on what the standby has, those it has are ignored. The
+    primary that it copies from next sends it an image first. A caller proves itself by the token, here
+    or as the metadata `authorization: Bearer TOKEN`.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PEER_ADDRESS_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
     peer_address: _builtins.str
+    """of the sender"""
+    term: _builtins.int
+    """of the sender; one below the standby's is refused, 0 is not checked"""
+    token: _builtins.str
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateEntry]: ...
     def __init__(
@@ -1245,10 +1264,12 @@ class ReplicateStateRequest(_message.Message):
         *,
         peer_address: _builtins.str = ...,
         entries: _abc.Iterable[Global___StateEntry] | None = ...,
+        term: _builtins.int = ...,
+        token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "peer_address", b"peer_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "peer_address", b"peer_address", "term", b"term", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1261,19 +1282,32 @@ class ReplicateStateResponse(_message.Message):
     SUCCESS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     APPLIED_REVISION_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    WANTED_REVISION_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     error: _builtins.str
     applied_revision: _builtins.int
+    """what the standby has now, also where it refused"""
+    error_code: _builtins.str
+    """conflict, invalid, not_found"""
+    wanted_revision: _builtins.int
+    """with a gap: send from here on"""
+    term: _builtins.int
+    """of the standby"""
     def __init__(
         self,
         *,
         success: _builtins.bool = ...,
         error: _builtins.str = ...,
         applied_revision: _builtins.int = ...,
+        error_code: _builtins.str = ...,
+        wanted_revision: _builtins.int = ...,
+        term: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_revision", b"applied_revision", "error", b"error", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_revision", b"applied_revision", "error", b"error", "error_code", b"error_code", "success", b"success", "term", b"term", "wanted_revision", b"wanted_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from decube.kit.errors import Conflict
+from decube.kit.errors import Conflict, Unauthenticated
 from decube.services.replication.state import NO_PART, ReplicationState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from decube.services.replication.state import SentRevision
     from decube.store.protocol import Store
 
 
@@ -26,6 +29,17 @@ class Replicator(Protocol):
 
     async def demote(self) -> None:
         """Stop writing and follow whoever is primary. Raises `Conflict` for a standby."""
+        ...
+
+    async def apply(self, revisions: Sequence[SentRevision]) -> int:
+        """Apply revisions of the primary; returns the revision that the store is at then.
+
+        Raises `Conflict`: this is no standby, its primary feeds it, or a gap (`wanted`).
+        """
+        ...
+
+    def knows(self, token: str) -> bool:
+        """Tell whether who says this token is a peer."""
         ...
 
 
@@ -53,6 +67,22 @@ class ReplicationService:
         """Make this primary a standby. Raises `Conflict` where that makes no sense."""
         replicator = self._required()
         await replicator.demote()
+        return replicator.state()
+
+    async def apply(
+        self, revisions: Sequence[SentRevision], *, token: str, term: int = 0
+    ) -> ReplicationState:
+        """Apply revisions that a primary sent; what is here already is ignored.
+
+        Raises `Unauthenticated`, `Conflict` (an old term; see `Replicator.apply`) and `Invalid`.
+        """
+        replicator = self._required()
+        if not replicator.knows(token):
+            raise Unauthenticated("say the replication token of these nodes: yours is another one")
+        own_term = replicator.state().term
+        if term and term < own_term:
+            raise Conflict(f"term {term} is over: the term is {own_term}", term=own_term)
+        await replicator.apply(revisions)
         return replicator.state()
 
     def _required(self) -> Replicator:

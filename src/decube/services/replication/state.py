@@ -47,5 +47,20 @@ class ReplicationState(msgspec.Struct, frozen=True, kw_only=True):
     tails: tuple[str, ...] = ()
 
 
+class SentWrite(msgspec.Struct, frozen=True):
+    """A key with its new value, None if it was deleted, and the lease it is attached to."""
+
+    key: bytes
+    value: bytes | None
+    lease: int = 0
+
+
+class SentRevision(msgspec.Struct, frozen=True):
+    """A revision of the primary, as it is sent without its log."""
+
+    revision: int
+    writes: tuple[SentWrite, ...]
+
+
 NO_PART = ReplicationState(role="none", term=0, revision=0)
 """Of a node that replicates nothing; the revision is the store's to tell."""

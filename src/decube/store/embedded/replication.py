@@ -114,6 +114,16 @@ class Replication:
         """Become a standby. Raises `Conflict` for a standby."""
         await _off_the_loop(self._native.demote)
 
+    async def copy_revisions(
+        self, revisions: list[tuple[int, list[tuple[bytes, bytes | None, int]]]]
+    ) -> int:
+        """Apply revisions of the primary; returns the revision that the store is at then.
+
+        Each has its writes: key, value (None deletes), lease. Raises `Conflict` (no standby, fed by
+        its primary, or a gap: `wanted`), and what a transaction raises.
+        """
+        return await _off_the_loop(lambda: self._native.copy_revisions(revisions))
+
     async def stop(self, _grace_s: float = 0.0) -> None:
         """Leave the peers; they wait for nothing. Stopping twice is fine."""
         await asyncio.to_thread(self._native.stop)

@@ -19,7 +19,6 @@ from decube.pb.etcd import rpc_pb2 as rpc
 from decube.store.remote.codec import decode_range, decode_txn, encode_range, encode_txn
 from decube.store.remote.connection import Connection
 from decube.store.remote.errors import translate
-from decube.store.remote.image import RemoteImage
 from decube.store.remote.watch import RemoteWatch
 from decube.store.types import (
     NO_LEASE,
@@ -174,6 +173,9 @@ class RemoteStore:
         """Open an image, which is read page by page; see `Store.image`."""
         if history:
             raise Unimplemented("etcd hands out no history: take an image of what is live")
+        # With the extension module, which a command line that writes a key does not need.
+        from decube.store.remote.image import RemoteImage  # noqa: PLC0415
+
         image = await RemoteImage.open(self, self._clock)
         try:
             yield image
