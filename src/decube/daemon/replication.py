@@ -42,7 +42,9 @@ class NodeReplication:
         self._clock: Clock = SystemClock()
         self._token = settings.replication.token
         self._last_leader = ""
-        self.store = ForwardingStore(own, lambda address: _store_of_primary(address, settings))
+        self.store = ForwardingStore(
+            own, lambda address: _store_of_primary(address, settings), self.follow_role
+        )
 
     @property
     def is_leader(self) -> bool:
@@ -58,12 +60,15 @@ class NodeReplication:
         """Tell who is who; see `Replicator.state`."""
         member = self._core.state()
         peers = tuple(_told(peer) for peer in member.peers)
+        primary = next((p for p in peers if p.address == member.primary_address), None)
+        if primary is not None and primary.rest_address:
+            self._last_leader = primary.rest_address
         return ReplicationState(
             role=member.role,
             term=member.term,
             revision=member.revision,
             lag_seconds=member.lag_s,
-            primary=next((p for p in peers if p.address == member.primary_address), None),
+            primary=primary,
             peers=peers,
             tails=member.tails,
         )
@@ -94,8 +99,6 @@ class NodeReplication:
     async def follow_role(self) -> None:
         """Have the store forward as the role of this moment wants it."""
         state = self.state()
-        if state.primary is not None:
-            self._last_leader = state.primary.rest_address
         if state.role == "primary":
             await self.store.lead()
         else:

@@ -34,12 +34,16 @@ T = TypeVar("T")
 class ForwardingStore(DelegatingStore):
     """A `Store` over the node's own, which forwards while the node is a standby.
 
-    `connect` makes a store of a primary's etcd address, without waiting for it.
+    `connect` makes a store of a primary's etcd address, without waiting for it. `look` has the
+    node look for its primary: asked for before a call is refused because there is none.
     """
 
-    def __init__(self, own: Store, connect: Callable[[str], Store]) -> None:
+    def __init__(
+        self, own: Store, connect: Callable[[str], Store], look: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(own)
         self._connect = connect
+        self._look = look
         self._standby = False
         self._address = ""
         self._leader: str | None = None
@@ -68,44 +72,46 @@ class ForwardingStore(DelegatingStore):
         """Read keys, here when that is enough; see `Store.range`. Raises `NotLeader`."""
         if not self._standby or request.serializable:
             return await self._store.range(request)
-        return await self._ask(self._reach().range, request)
+        return await self._ask((await self._reach()).range, request)
 
     async def txn(self, request: Txn) -> TxnResult:
         """Evaluate a transaction; see `Store.txn`. Raises `NotLeader`."""
         if not self._standby:
             return await self._store.txn(request)
-        return await self._ask(self._reach().txn, request)
+        return await self._ask((await self._reach()).txn, request)
 
     async def lease_grant(self, ttl_s: int, lease_id: LeaseId | None = None) -> LeaseGrant:
         """Grant a lease; see `Store.lease_grant`. Raises `NotLeader`."""
-        return await self._ask(self._reach().lease_grant, ttl_s, lease_id)
+        return await self._ask((await self._reach()).lease_grant, ttl_s, lease_id)
 
     async def lease_keep_alive(self, lease_id: LeaseId) -> int:
         """Renew a lease; see `Store.lease_keep_alive`. Raises `NotLeader`."""
-        return await self._ask(self._reach().lease_keep_alive, lease_id)
+        return await self._ask((await self._reach()).lease_keep_alive, lease_id)
 
     async def lease_revoke(self, lease_id: LeaseId) -> Revision:
         """End a lease; see `Store.lease_revoke`. Raises `NotLeader`."""
-        return await self._ask(self._reach().lease_revoke, lease_id)
+        return await self._ask((await self._reach()).lease_revoke, lease_id)
 
     async def lease_status(self, lease_id: LeaseId, *, with_keys: bool = False) -> LeaseStatus:
         """Look at a lease; see `Store.lease_status`. Raises `NotLeader`."""
-        return await self._ask(self._reach().lease_status, lease_id, with_keys=with_keys)
+        return await self._ask((await self._reach()).lease_status, lease_id, with_keys=with_keys)
 
     async def leases(self) -> tuple[LeaseId, ...]:
         """List all live leases; see `Store.leases`. Raises `NotLeader`."""
-        return await self._ask(self._reach().leases)
+        return await self._ask((await self._reach()).leases)
 
     async def compact(self, revision: Revision) -> None:
         """Forget history; see `Store.compact`. Raises `NotLeader`."""
-        await self._ask(self._reach().compact, revision)
+        await self._ask((await self._reach()).compact, revision)
 
     async def close(self) -> None:
         """Let go of the primary; the node's own store belongs to the node."""
         await self._leave()
 
-    def _reach(self) -> Store:
+    async def _reach(self) -> Store:
         """Return the store that may write."""
+        if self._standby and self._primary is None:
+            await self._look()
         if not self._standby:
             return self._store
         if self._primary is None:

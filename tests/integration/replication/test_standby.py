@@ -23,6 +23,12 @@ def rest(node: Replica) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(base_url=f"http://{node.rest_address}", timeout=20)
 
 
+def has_primary(node: Replica) -> bool:
+    """Tell whether a standby knows its primary, and where it is."""
+    primary = node.state()["primary"]
+    return primary is not None and primary["rest_address"] != ""
+
+
 async def test_a_standby_gets_keys_leases_and_compactions(two: Replicas) -> None:
     a, b = two["a"], two["b"]
     with a.channel() as channel:
@@ -39,7 +45,7 @@ async def test_a_standby_gets_keys_leases_and_compactions(two: Replicas) -> None
 
 async def test_all_nodes_tell_their_part(two: Replicas) -> None:
     a, b = two["a"], two["b"]
-    await wait_until(lambda: b.state()["primary"] is not None, two.told)
+    await wait_until(lambda: has_primary(b), two.told)
     async with rest(a) as primary, rest(b) as standby:
         of_a = (await primary.get("/node/info")).json()
         of_b = (await standby.get("/node/info")).json()
@@ -62,7 +68,7 @@ async def test_all_nodes_tell_their_part(two: Replicas) -> None:
 
 async def test_any_node_can_be_asked_to_write(two: Replicas) -> None:
     a, b = two["a"], two["b"]
-    await wait_until(lambda: b.state()["primary"] is not None, two.told)
+    await wait_until(lambda: has_primary(b), two.told)
     revision = b.put("by the etcd port", "of the standby")
     assert a.get("by the etcd port") == "of the standby"
     async with rest(b) as standby, rest(a) as primary:
@@ -83,7 +89,7 @@ async def test_while_its_primary_is_away_a_standby_reads_and_refuses_to_write(
     a, b = two["a"], two["b"]
     a.put("key", "value")
     await two.wait_until_equal()
-    await wait_until(lambda: b.state()["primary"] is not None, two.told)
+    await wait_until(lambda: has_primary(b), two.told)
     a.kill()
     assert b.get("key") == "value"
     with pytest.raises(grpc.RpcError) as refused:

@@ -27,12 +27,18 @@ class Nodes:
         self.own = own
         self.primary = primary
         self.dialled: list[str] = []
-        self.store = ForwardingStore(own, self.connect)
+        self.found = ""
+        self.store = ForwardingStore(own, self.connect, self.look)
+
+    async def look(self) -> None:
+        """Find the primary, if the test lets it be found."""
+        if self.found:
+            await self.store.follow(self.found)
 
     def connect(self, address: str) -> ForwardingStore:
         """Stand in for the connection: closing it leaves the primary alone."""
         self.dialled.append(address)
-        return ForwardingStore(self.primary, self.connect)
+        return ForwardingStore(self.primary, self.connect, self.look)
 
 
 @pytest.fixture
@@ -94,7 +100,9 @@ async def test_a_standby_without_a_primary_refuses_naming_the_last_and_reads_loc
 async def test_a_primary_that_cannot_be_reached_is_named() -> None:
     async with embedded() as own:
         store = ForwardingStore(
-            own, lambda to: RemoteStore(RemoteOptions(endpoints=(to,), request_timeout_s=0.2))
+            own,
+            lambda to: RemoteStore(RemoteOptions(endpoints=(to,), request_timeout_s=0.2)),
+            Nodes(own, own).look,
         )
         await store.follow("127.0.0.1:1", "primary.example:8080")
         with pytest.raises(NotLeader, match="cannot be reached") as refused:
@@ -110,3 +118,9 @@ async def test_after_its_promotion_it_does_everything_itself(nodes: Nodes) -> No
     await nodes.store.follow(PRIMARY)
     assert value(await nodes.store.range(WHERE)) == b"there"
     assert nodes.dialled == [PRIMARY, PRIMARY]
+
+
+async def test_a_primary_that_was_just_found_is_asked(nodes: Nodes) -> None:
+    await nodes.store.follow("")
+    nodes.found = PRIMARY
+    assert value(await nodes.store.range(WHERE)) == b"there"
