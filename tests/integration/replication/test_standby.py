@@ -103,5 +103,5 @@ async def test_while_its_primary_is_away_a_standby_reads_and_refuses_to_write(
         listed = await standby.get(PODS, params={"consistency": "local"})
         assert listed.json()["count"] == 0
     await two.start("a")
-    await wait_until(lambda: b.state()["peers"][0]["connected"], two.told)
+    await wait_until(lambda: has_primary(b), two.told)
     assert await asyncio.to_thread(b.put, "key", "other") > 0
