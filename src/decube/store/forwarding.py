@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from decube.kit.errors import NotLeader, Unavailable
+from decube.kit.errors import Closed, NotLeader, Unavailable
 from decube.store.delegating import DelegatingStore
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ class ForwardingStore(DelegatingStore):
         leader = self._leader
         try:
             return await call(*args, **kwargs)
-        except Unavailable as error:
+        except (Unavailable, Closed) as error:
+            # Closed: another primary was found meanwhile, or none is in reach any more.
             raise NotLeader(
                 f"this node is a standby, and its primary cannot be reached: {error.message}",
                 leader=leader,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.stores import Scene, embedded, take_events
 
-from decube.kit.errors import NotLeader
+from decube.kit.errors import Closed, NotLeader
+from decube.store.delegating import DelegatingStore
 from decube.store.forwarding import ForwardingStore
 from decube.store.remote import RemoteOptions, RemoteStore
 from decube.store.types import KeyRange, Put, RangeRequest, RangeResult, Txn
@@ -39,6 +41,25 @@ class Nodes:
         """Stand in for the connection: closing it leaves the primary alone."""
         self.dialled.append(address)
         return ForwardingStore(self.primary, self.connect, self.look)
+
+
+class EndsWithClose(DelegatingStore):
+    """A connection whose calls get no answer until it is closed."""
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        super().__init__(store)
+        self.asked = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def range(self, request: RangeRequest) -> RangeResult:
+        """Wait for the end."""
+        self.asked.set()
+        await self.closed.wait()
+        raise Closed(f"the store was closed during the call {request}")
+
+    async def close(self) -> None:
+        """End it."""
+        self.closed.set()
 
 
 @pytest.fixture
@@ -109,6 +130,20 @@ async def test_a_primary_that_cannot_be_reached_is_named() -> None:
             await store.range(WHERE)
         assert refused.value.leader == "primary.example:8080"
         await store.close()
+
+
+async def test_a_call_under_way_when_its_primary_is_left_is_refused_as_such(
+    nodes: Nodes,
+) -> None:
+    lost = EndsWithClose(nodes.primary)
+    store = ForwardingStore(nodes.own, lambda _address: lost, nodes.look)
+    await store.follow(PRIMARY, "primary.example:8080")
+    asking = asyncio.create_task(store.range(WHERE))
+    await lost.asked.wait()
+    await store.follow("", "primary.example:8080")
+    with pytest.raises(NotLeader) as refused:
+        await asking
+    assert refused.value.leader == "primary.example:8080"
 
 
 async def test_after_its_promotion_it_does_everything_itself(nodes: Nodes) -> None:
