@@ -78,6 +78,14 @@ impl Engine {
         Ok(stepped_down)
     }
 
+    /// Takes no more writes, but stays the primary: its standbys get the rest of its log, which grows
+    /// no more when this returns. Ended by [`Engine::demote`], or by a restart.
+    pub fn stop_writes(&self) {
+        self.store().close_gate();
+        // What the writer was at is answered before this, which a primary refuses.
+        drop(self.ask(Work::Copy(Copies::new(Vec::new()))));
+    }
+
     /// Makes this member a standby, durably. A standby stays one.
     pub fn demote(&self) -> Result<(), Error> {
         if !self.has_log() {

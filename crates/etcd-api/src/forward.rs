@@ -20,7 +20,7 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::Status;
 
 use crate::grpc::{Method, ReplyBody, error_response};
@@ -33,6 +33,9 @@ static FORWARDED: HeaderName = HeaderName::from_static("decube-forwarded");
 
 /// For the connection to the primary, its handshakes included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// While a primary is looked for, how often.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What may be on its way, of one call and of all.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -92,6 +95,7 @@ pub(crate) fn may_need_primary(method: Method) -> bool {
 /// One worker's way to the primary.
 pub(crate) struct Forwarder {
     find: Option<FindPrimary>,
+    patience: Duration,
     /// With TLS here, the primary's port has it too.
     tls: Option<ClientTls>,
     /// The primary's port has TLS, and there is nothing to check its certificate against.
@@ -113,7 +117,8 @@ impl Forwarder {
             opened.inspect_err(|error| tracing::warn!(%error, "no calls are passed on")).ok()
         });
         let blind = options.tls.is_some() && tls.is_none();
-        Self { find: options.primary.clone(), tls, blind, connection: Mutex::new(None) }
+        let (find, patience) = (options.primary.clone(), options.primary_patience);
+        Self { find, patience, tls, blind, connection: Mutex::new(None) }
     }
 
     /// Who the primary is, if it is known.
@@ -136,8 +141,7 @@ impl Forwarder {
         if request.headers().contains_key(&FORWARDED) {
             return Err(io::Error::other("it was passed on already"));
         }
-        let primary = self.primary().ok_or_else(|| io::Error::other("no primary is known"))?;
-        let mut requests = self.connect(&primary.etcd_address).await?;
+        let (primary, mut requests) = self.reach().await?;
         let scheme = if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         *request.uri_mut() = elsewhere(request.uri(), scheme, &primary.etcd_address)?;
         request.headers_mut().remove(http::header::HOST);
@@ -149,6 +153,24 @@ impl Forwarder {
         let (parts, body) = answer.into_parts();
         let body = body.map_err(|error| Status::unavailable(error.to_string()));
         Ok(Response::from_parts(parts, ReplyBody::Tonic(tonic::body::Body::new(body))))
+    }
+
+    /// The primary, and the way to it. One that is about to be found is waited for, as etcd waits
+    /// for an election.
+    async fn reach(&self) -> io::Result<(Primary, SendRequest<Body>)> {
+        let mut failure = io::Error::other("no primary is known");
+        let looking = async {
+            loop {
+                if let Some(primary) = self.primary() {
+                    match self.connect(&primary.etcd_address).await {
+                        Ok(requests) => return (primary, requests),
+                        Err(error) => failure = error,
+                    }
+                }
+                sleep(LOOK_INTERVAL).await;
+            }
+        };
+        timeout(self.patience, looking).await.map_err(|_late| failure)
     }
 
     async fn connect(&self, address: &str) -> io::Result<SendRequest<Body>> {

@@ -22,6 +22,8 @@ pub struct ServeOptions {
     pub tls_handshake_timeout: Duration,
     /// Who the primary is, for a standby to pass calls on to; `None`: nobody.
     pub primary: Option<FindPrimary>,
+    /// How long a call waits for a primary to be found, or to be reached.
+    pub primary_patience: Duration,
     /// What members tell clients to connect to; empty: the address listened on.
     pub advertise_client_urls: Vec<String>,
     /// What members tell each other; told, not used.
@@ -63,6 +65,7 @@ impl ServeOptions {
             tls_reload_interval: Duration::from_secs(3),
             tls_handshake_timeout: Duration::from_secs(10),
             primary: None,
+            primary_patience: Duration::from_secs(3),
             advertise_client_urls: Vec::new(),
             advertise_peer_urls: Vec::new(),
             member_name: "default".to_owned(),

@@ -98,6 +98,12 @@ impl Peers {
         }
     }
 
+    /// Whether a member that is here has everything up to a sequence number.
+    pub(crate) fn a_standby_has(&self, sequence: u64) -> bool {
+        let inner = self.inner.lock();
+        inner.dialers.values().any(|peer| peer.connected && peer.sequence >= sequence)
+    }
+
     /// The session of a member that dialed has ended.
     pub(crate) fn dialer_left(&self, member_id: u64) {
         self.change(|inner, _| {

@@ -20,6 +20,9 @@ const THREADS: usize = 2;
 /// How long sessions may take to notice that the member stops.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// While a standby is waited for, how often it is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
 /// Why replication cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -191,12 +194,35 @@ impl Replication {
         promoted
     }
 
-    /// Makes this primary a standby. For a standby there is nothing to do.
+    /// Makes this primary a standby. It takes no more writes and waits, for as long as a peer may be
+    /// silent, until a standby has all of them. For a standby there is nothing to do.
     pub fn demote(&self) -> Result<(), Error> {
         let _changing = self.changing.lock();
+        if self.node.engine.standing().role == Role::Primary {
+            self.node.engine.stop_writes();
+            self.hand_over();
+        }
         let demoted = self.node.engine.demote();
         self.node.begin_epoch();
         demoted
+    }
+
+    /// Waits until a standby has everything, or for so long that it is not coming.
+    fn hand_over(&self) {
+        let runtime = self.runtime.lock();
+        let Some(runtime) = runtime.as_ref() else { return };
+        let last = self.node.engine.status().log_sequence;
+        let waiting = async {
+            while !self.node.peers.a_standby_has(last) {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        };
+        let patience = self.node.options.peer_timeout;
+        // The timer needs the runtime it is made in.
+        let late = runtime.block_on(async { tokio::time::timeout(patience, waiting).await });
+        if late.is_err() {
+            tracing::warn!("no standby has everything that this primary wrote");
+        }
     }
 
     /// Ends all sessions. Stopping twice is fine.

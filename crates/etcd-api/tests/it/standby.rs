@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use decube_engine::vfs::Faulty;
 use decube_engine::{LogLocation, Options, Role, Storage};
@@ -22,6 +23,7 @@ fn standby(who: &Arc<Mutex<Option<Primary>>>) -> Served {
     let store = Options { role: Role::Standby, ..Options::new(Storage::Log(location)) };
     let who = Arc::clone(who);
     serve_store(store, |options| {
+        options.primary_patience = Duration::from_millis(500);
         options.primary = Some(FindPrimary::new(move || who.lock().clone()));
     })
 }

@@ -74,6 +74,17 @@ fn a_primary_that_lives_stops_when_a_standby_is_promoted() {
 }
 
 #[test]
+fn a_primary_that_is_demoted_hands_over_what_it_wrote() {
+    let (old, new) = running_pair(46);
+    old.put_many("the last", 200);
+    old.replication().demote().unwrap();
+    assert_eq!(new.sequence(), old.sequence());
+    new.replication().promote().unwrap();
+    wait_until_equal(&new, &old);
+    assert!(old.status().tails.is_empty());
+}
+
+#[test]
 fn two_primaries_of_one_term_refuse_each_other_and_a_third_promotion_settles_it() {
     let links = [Link::new(), Link::new(), Link::new()];
     let [a, b, c] = &links;
