@@ -14,7 +14,7 @@ fn leader(store: &Store) -> u64 {
     if store.engine.takes_writes() {
         return store.identity().member_id;
     }
-    let primary = store.options.primary.as_ref().and_then(|finder| finder.find());
+    let primary = store.options.primary.as_ref().and_then(crate::FindPrimary::find);
     primary.map_or(0, |primary| primary.member_id)
 }
 
