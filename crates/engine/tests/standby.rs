@@ -11,7 +11,7 @@ use decube_engine::vfs::{Crash, Errno, Fault, Faulty};
 use decube_engine::{
     Answer, Command, Engine, Error, KeyRange, LeaseId, LogLocation, Mailbox, ManualClock, Notify,
     Operation, Options, Outcome, PutRequest, Revision, Role, Standing, Storage, TermStart,
-    WatchItem, WatchRequest,
+    TxnRequest, WatchItem, WatchRequest,
 };
 use parking_lot::{Condvar, Mutex};
 use support::{bytes, delete, get, put, put_request, txn};
@@ -207,6 +207,23 @@ fn a_standby_refuses_commands_and_a_primary_refuses_frames() {
     assert!(matches!(refused, Error::NotPrimary), "{refused}");
     assert_eq!(get(&standby, "a", 0).unwrap().value(), b"1");
     let refused = copy(&primary, frames(&primary, 1, 1 << 20).concat()).unwrap_err();
+    assert!(matches!(refused, Error::NotStandby), "{refused}");
+}
+
+#[test]
+fn revisions_that_come_as_writes_are_applied_as_exactly_those() {
+    let standby = standby(2);
+    let writes = |key: &str| TxnRequest {
+        success: vec![Operation::Put(put_request(key, "v"))],
+        ..TxnRequest::default()
+    };
+    let next = standby.revision().0 + 1;
+    assert_eq!(standby.copy_revision(Revision(next), writes("a")).unwrap(), Revision(next));
+    assert_eq!(standby.copy_revision(Revision(next), writes("other")).unwrap(), Revision(next));
+    let gap = standby.copy_revision(Revision(next + 2), writes("b")).unwrap_err();
+    assert!(matches!(gap, Error::RevisionGap { wanted } if wanted.0 == next + 1), "{gap}");
+    assert_eq!(standby.revision(), Revision(next), "a gap and a repeat change nothing");
+    let refused = primary(3).copy_revision(Revision(2), writes("a")).unwrap_err();
     assert!(matches!(refused, Error::NotStandby), "{refused}");
 }
 
