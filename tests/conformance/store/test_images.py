@@ -88,7 +88,8 @@ async def test_a_large_image_comes_in_pieces(scene: Scene) -> None:
         await scene.put(f"large-{number}", b"v" * 200_000)
     async with scene.store.image() as image:
         contents = await Contents.read(image)
-    assert contents.pieces >= 5
+    # How many is the store's business, and depends on what else it has.
+    assert contents.pieces > 1
     assert len(contents.of(scene)) == 40
 
 

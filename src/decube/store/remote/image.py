@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 PIECE_BYTES = 1024 * 1024
 # The first page is small, since nothing is known of the values; each next one aims at a piece.
 PAGE_KEYS_FIRST = 4
-PAGE_KEYS_MAX = 10_000
+# Of small keys, because large ones may follow: the page that has them is held whole.
+PAGE_KEYS_MAX = 500
 LEASES_AT_ONCE = 32
 
 
