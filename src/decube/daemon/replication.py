@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from decube.store.embedded.replication import PeerState, Replication
     from decube.store.remote import RemoteStore
 
+HTTPS = "https://"
 LOOK_INTERVAL_S = 0.2
 
 
@@ -42,6 +43,7 @@ class NodeReplication:
         self._clock: Clock = SystemClock()
         self._token = settings.replication.token
         self._last_leader = ""
+        self._etcd_scheme = "" if tls_of(settings, "etcd") is None else HTTPS
         self.store = ForwardingStore(
             own, lambda address: _store_of_primary(address, settings), self.follow_role
         )
@@ -59,7 +61,7 @@ class NodeReplication:
     def state(self) -> ReplicationState:
         """Tell who is who; see `Replicator.state`."""
         member = self._core.state()
-        peers = tuple(_told(peer) for peer in member.peers)
+        peers = tuple(_told(peer, self._etcd_scheme) for peer in member.peers)
         primary = next((p for p in peers if p.address == member.primary_address), None)
         if primary is not None and primary.rest_address:
             self._last_leader = primary.rest_address
@@ -110,7 +112,8 @@ class NodeReplication:
         self._core.announce(
             rest=self._facts.rest_address,
             grpc=self._facts.grpc_address,
-            etcd=self._facts.etcd_address,
+            # The etcd port of a standby connects to it: host and port.
+            etcd=self._facts.etcd_address.removeprefix(HTTPS),
         )
         while True:
             await self.follow_role()
@@ -162,7 +165,7 @@ def _store_of_primary(address: str, settings: Settings) -> RemoteStore:
     )
 
 
-def _told(peer: PeerState) -> Peer:
+def _told(peer: PeerState, etcd_scheme: str) -> Peer:
     return Peer(
         address=peer.address,
         node_id=peer.node_id,
@@ -174,6 +177,6 @@ def _told(peer: PeerState) -> Peer:
         lag_seconds=peer.lag_s,
         rest_address=peer.rest_address,
         grpc_address=peer.grpc_address,
-        etcd_address=peer.etcd_address,
+        etcd_address=peer.etcd_address and f"{etcd_scheme}{peer.etcd_address}",
         error=peer.error,
     )
