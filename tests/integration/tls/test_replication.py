@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tests.support.certificates import Pair, TestAuthority
 from tests.support.peers import etcdctl_of
-from tests.support.replicas import wait_until
 from tests.support.tls_node import TlsNode
 from tools.servers import free_port
 
