@@ -10,6 +10,8 @@ import hmac
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from decube.config.listener_tls import tls_of
 from decube.kit.clock import SystemClock
 from decube.services.replication import Peer, ReplicationState
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from decube.store.embedded import EmbeddedStore
     from decube.store.embedded.replication import PeerState, Replication
     from decube.store.remote import RemoteStore
+
+_log = structlog.get_logger("decube.replication")
 
 HTTPS = "https://"
 LOOK_INTERVAL_S = 0.2
@@ -78,12 +82,18 @@ class NodeReplication:
     async def promote(self) -> None:
         """Become the primary; see `Replicator.promote`."""
         await self._core.promote()
+        _log.warning("this node was made the primary", **self._standing())
         await self.follow_role()
 
     async def demote(self) -> None:
         """Become a standby; see `Replicator.demote`."""
         await self._core.demote()
+        _log.warning("this node was made a standby", **self._standing())
         await self.follow_role()
+
+    def _standing(self) -> dict[str, int]:
+        state = self._core.state()
+        return {"term": state.term, "revision": state.revision}
 
     async def apply(self, revisions: Sequence[SentRevision]) -> int:
         """Apply revisions of the primary; see `Replicator.apply`."""

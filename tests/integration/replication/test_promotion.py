@@ -37,6 +37,7 @@ async def test_a_standby_is_promoted_and_the_old_primary_comes_back_as_a_standby
     assert promoted.returncode == 0, promoted.stderr
     assert b.state()["role"] == "primary"
     assert b.state()["term"] == 2
+    assert "this node was made the primary" in b.said()
     assert b.put("after") > lost + REVISION_JUMP // 2
     for network in (two.network("a", "b"), two.network("b", "a")):
         network.heal()
