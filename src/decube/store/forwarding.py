@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from decube.kit.errors import Closed, NotLeader, Unavailable
 from decube.store.delegating import DelegatingStore
+from decube.store.types import NOT_SENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from decube.kit.errors import DecubeError
     from decube.store.protocol import Store
     from decube.store.types import (
         LeaseGrant,
@@ -63,10 +65,10 @@ class ForwardingStore(DelegatingStore):
         self._leader = leader or None
         if primary == self._address:
             return
-        await self._leave()
-        self._address = primary
-        if primary:
-            self._primary = self._connect(primary)
+        left, self._address = self._primary, primary
+        self._primary = self._connect(primary) if primary else None
+        if left is not None:
+            await left.close()
 
     async def range(self, request: RangeRequest) -> RangeResult:
         """Read keys, here when that is enough; see `Store.range`. Raises `NotLeader`."""
@@ -78,19 +80,19 @@ class ForwardingStore(DelegatingStore):
         """Evaluate a transaction; see `Store.txn`. Raises `NotLeader`."""
         if not self._standby:
             return await self._store.txn(request)
-        return await self._ask((await self._reach()).txn, request)
+        return await self._order((await self._reach()).txn, request)
 
     async def lease_grant(self, ttl_s: int, lease_id: LeaseId | None = None) -> LeaseGrant:
         """Grant a lease; see `Store.lease_grant`. Raises `NotLeader`."""
-        return await self._ask((await self._reach()).lease_grant, ttl_s, lease_id)
+        return await self._order((await self._reach()).lease_grant, ttl_s, lease_id)
 
     async def lease_keep_alive(self, lease_id: LeaseId) -> int:
         """Renew a lease; see `Store.lease_keep_alive`. Raises `NotLeader`."""
-        return await self._ask((await self._reach()).lease_keep_alive, lease_id)
+        return await self._order((await self._reach()).lease_keep_alive, lease_id)
 
     async def lease_revoke(self, lease_id: LeaseId) -> Revision:
         """End a lease; see `Store.lease_revoke`. Raises `NotLeader`."""
-        return await self._ask((await self._reach()).lease_revoke, lease_id)
+        return await self._order((await self._reach()).lease_revoke, lease_id)
 
     async def lease_status(self, lease_id: LeaseId, *, with_keys: bool = False) -> LeaseStatus:
         """Look at a lease; see `Store.lease_status`. Raises `NotLeader`."""
@@ -102,7 +104,7 @@ class ForwardingStore(DelegatingStore):
 
     async def compact(self, revision: Revision) -> None:
         """Forget history; see `Store.compact`. Raises `NotLeader`."""
-        await self._ask((await self._reach()).compact, revision)
+        await self._order((await self._reach()).compact, revision)
 
     async def close(self) -> None:
         """Let go of the primary; the node's own store belongs to the node."""
@@ -121,6 +123,7 @@ class ForwardingStore(DelegatingStore):
         return self._primary
 
     async def _ask(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a call that changes nothing."""
         if not self._standby:
             return await call(*args, **kwargs)
         leader = self._leader
@@ -128,12 +131,31 @@ class ForwardingStore(DelegatingStore):
             return await call(*args, **kwargs)
         except (Unavailable, Closed) as error:
             # Closed: another primary was found meanwhile, or none is in reach any more.
-            raise NotLeader(
-                f"this node is a standby, and its primary cannot be reached: {error.message}",
-                leader=leader,
+            raise _out_of_reach(error, leader) from error
+
+    async def _order(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a call that changes something: whoever repeats it must know if it may have."""
+        if not self._standby:
+            return await call(*args, **kwargs)
+        leader = self._leader
+        try:
+            return await call(*args, **kwargs)
+        except (Unavailable, Closed) as error:
+            if error.details.get("reason") == NOT_SENT:
+                raise _out_of_reach(error, leader) from error
+            raise Unavailable(
+                "the primary of this standby did not answer, and may have done what was asked: "
+                + error.message
             ) from error
 
     async def _leave(self) -> None:
         primary, self._primary, self._address = self._primary, None, ""
         if primary is not None:
             await primary.close()
+
+
+def _out_of_reach(error: DecubeError, leader: str | None) -> NotLeader:
+    return NotLeader(
+        f"this node is a standby, and its primary cannot be reached: {error.message}",
+        leader=leader,
+    )

@@ -18,6 +18,9 @@ LeaseId = NewType("LeaseId", int)
 NO_LEASE = LeaseId(0)
 LATEST = Revision(0)
 
+NOT_SENT = "not_sent"
+"""The `reason` of an `Unavailable` or `Closed` whose call never left: nothing was executed."""
+
 
 def lease_text(lease: LeaseId) -> str:
     """Write a lease's identity as etcdctl does: 16 hexadecimal digits."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.stores import Scene, embedded, take_events
 
-from decube.kit.errors import Closed, NotLeader
+from decube.kit.errors import Closed, NotLeader, Unavailable
 from decube.store.delegating import DelegatingStore
 from decube.store.forwarding import ForwardingStore
 from decube.store.remote import RemoteOptions, RemoteStore
-from decube.store.types import KeyRange, Put, RangeRequest, RangeResult, Txn
+from decube.store.types import KeyRange, Put, RangeRequest, RangeResult, Txn, TxnResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,6 +52,12 @@ class EndsWithClose(DelegatingStore):
         self.closed = asyncio.Event()
 
     async def range(self, request: RangeRequest) -> RangeResult:
+        """Wait for the end."""
+        self.asked.set()
+        await self.closed.wait()
+        raise Closed(f"the store was closed during the call {request}")
+
+    async def txn(self, request: Txn) -> TxnResult:
         """Wait for the end."""
         self.asked.set()
         await self.closed.wait()
@@ -144,6 +150,19 @@ async def test_a_call_under_way_when_its_primary_is_left_is_refused_as_such(
     with pytest.raises(NotLeader) as refused:
         await asking
     assert refused.value.leader == "primary.example:8080"
+
+
+async def test_a_write_that_may_have_been_done_is_told_from_one_that_was_not_sent(
+    nodes: Nodes,
+) -> None:
+    lost = EndsWithClose(nodes.primary)
+    store = ForwardingStore(nodes.own, lambda _address: lost, nodes.look)
+    await store.follow(PRIMARY)
+    writing = asyncio.create_task(store.txn(Txn(success=(Put(b"x", b""),))))
+    await lost.asked.wait()
+    await store.follow("")
+    with pytest.raises(Unavailable, match="may have done"):
+        await writing
 
 
 async def test_after_its_promotion_it_does_everything_itself(nodes: Nodes) -> None:

@@ -27,7 +27,7 @@ from decube.services.snapshots.manifest import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
     from datetime import datetime
 
     from decube.services.snapshots.location import Location
@@ -148,7 +148,7 @@ class Catalogue:
             await self.location.delete(chunks)
 
     async def sweep(
-        self, now: datetime, *, older_than_s: float | None, own: Collection[str]
+        self, now: datetime, *, older_than_s: float | None, own: Callable[[], Collection[str]]
     ) -> Sequence[str]:
         """Remove what was begun and never finished; return its ids.
 
@@ -157,7 +157,7 @@ class Catalogue:
         """
         swept = []
         for snapshot_id in await self.ids():
-            if snapshot_id in own:
+            if snapshot_id in own():
                 continue
             found = await self.location.list_objects(self.folder(snapshot_id))
             whole = any(stored.key == self._manifest_key(snapshot_id) for stored in found)
@@ -166,6 +166,8 @@ class Catalogue:
             youngest = max(stored.modified_at for stored in found)
             if older_than_s is not None and youngest > now - timedelta(seconds=older_than_s):
                 continue
+            if snapshot_id in own():
+                continue  # begun while we looked
             await self.location.delete([stored.key for stored in found])
             swept.append(snapshot_id)
         return swept

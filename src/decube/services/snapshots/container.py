@@ -73,9 +73,19 @@ async def unpack(
     manifest = await _manifest(source)
     if manifest.id != snapshot_id:
         raise Invalid(f"this is the archive of {manifest.id}, not of {snapshot_id}", field="id")
-    if manifest.id in incoming or await catalogue.has(manifest.id):
-        raise AlreadyExists(f"there is a snapshot {manifest.id} already", id=manifest.id)
+    exists = AlreadyExists(f"there is a snapshot {manifest.id} already", id=manifest.id)
+    if manifest.id in incoming:
+        raise exists
     incoming.add(manifest.id)
+    try:
+        if await catalogue.has(manifest.id):
+            raise exists
+        return await _store(source, manifest, catalogue)
+    finally:
+        incoming.discard(manifest.id)
+
+
+async def _store(source: _Source, manifest: Manifest, catalogue: Catalogue) -> Manifest:
     try:
         for entry in manifest.chunks:
             await _store_chunk(source, manifest.id, entry, catalogue)
@@ -83,8 +93,6 @@ async def unpack(
     except BaseException:
         await catalogue.discard(manifest.id)
         raise
-    finally:
-        incoming.discard(manifest.id)
     return manifest
 
 
@@ -133,7 +141,8 @@ class _Source:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError) as error:
             raise Invalid("this is no archive of a snapshot") from error
-        if not info.isreg():
+        # The format has negative sizes, which would never be read to their end.
+        if not info.isreg() or info.size < 0:
             raise Invalid("this is no archive of a snapshot: it has more than files")
         return info.name, info.size
 

@@ -9,6 +9,7 @@ raises `format_version`. docs/snapshot-format.md describes it field by field.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -17,8 +18,6 @@ from decube.kit.errors import Corrupt, Invalid, Unimplemented
 from decube.model.names import shown
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from decube.kit.ids import Ids
 
 FORMAT: Final = "decube-snapshot"
@@ -28,6 +27,7 @@ MANIFEST_NAME: Final = "manifest.json"
 MANIFEST_BYTES_MAX: Final = 64 << 20
 CHUNK_BYTES_MAX: Final = 64 << 20
 
+_REVISION: Final = re.compile(r"[0-9]{1,19}")
 _ID: Final = re.compile(r"snap-\d{8}T\d{9}Z-[0-9a-f]{8}", re.ASCII)
 
 Kind = Literal["manual", "automatic"]
@@ -130,6 +130,14 @@ def _defect(manifest: Manifest, snapshot_id: str) -> str | None:
     """Name the first thing that cannot be."""
     if manifest.id != snapshot_id:
         return f"it is that of {shown(manifest.id)}"
+    if not _is_moment(manifest.created_at):
+        return f"created_at is {shown(manifest.created_at)}, which is no moment"
+    if not _REVISION.fullmatch(manifest.etcd_revision):
+        return f"etcd_revision is {shown(manifest.etcd_revision)}, which is none"
+    return _chunk_defect(manifest)
+
+
+def _chunk_defect(manifest: Manifest) -> str | None:
     for number, chunk in enumerate(manifest.chunks):
         if chunk.name != chunk_name(number):
             return f"{shown(chunk.name)} stands where {chunk_name(number)} should"
@@ -140,3 +148,10 @@ def _defect(manifest: Manifest, snapshot_id: str) -> str | None:
     if sum(chunk.stored_bytes for chunk in manifest.chunks) != manifest.stored_bytes:
         return "its chunks do not add up to stored_bytes"
     return None
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

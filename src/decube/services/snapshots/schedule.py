@@ -97,6 +97,9 @@ class SnapshotSchedule:
                     await self._act()
                 except Closed:
                     return
+                except NotLeader as error:
+                    _log.info("another node looks after the snapshots now", reason=error.message)
+                    self._due_s = self._clock.monotonic_s() + delay_s
                 delay_s = min(delay_s, self._due_s - self._clock.monotonic_s())
             await self._clock.sleep(delay_s)
 
@@ -131,12 +134,16 @@ class SnapshotSchedule:
             return SWEEP_INTERVAL_S
         known = [manifest async for manifest in self._service.catalogue.all()]
         self._service.metrics.listed(known)
+        # Of several stores that share a location each counts, and retires, its own.
+        status = await self._source.status()
+        cluster_id = f"{status.cluster_id:016x}"
+        known = [manifest for manifest in known if manifest.cluster_id == cluster_id]
         automatic = [manifest for manifest in known if manifest.kind == "automatic"]
         left_s = self._left_s(automatic[0] if automatic else None)
         # The jitter made us come a little early; that is meant.
         if left_s > self._interval_s * JITTER:
             return left_s - self._interval_s * JITTER + self._looks.next_delay_s()
-        if known and await self._is_current(known[0]):
+        if known and known[0].etcd_revision == str(status.revision):
             self._service.metrics.skipped()
             self._skipped_at = self._clock.now()
             return self._intervals.next_delay_s()
@@ -155,25 +162,25 @@ class SnapshotSchedule:
         return self._intervals.next_delay_s()
 
     def _left_s(self, newest: Manifest | None) -> float:
-        """Tell how long until one is due; at most an interval, also if the clock was set back."""
-        since = self._started_at
-        if newest is not None:
-            since = datetime.fromisoformat(newest.created_at)
-        if self._skipped_at is not None:
-            since = max(since, self._skipped_at)
-        elapsed_s = (self._clock.now() - since).total_seconds()
-        return min(self._interval_s - elapsed_s, self._interval_s)
+        """Tell how long until one is due; at most an interval.
 
-    async def _is_current(self, newest: Manifest) -> bool:
-        """Tell whether the newest snapshot shows the present revision of this store."""
-        status = await self._source.status()
-        shown = (newest.cluster_id, newest.etcd_revision)
-        return shown == (f"{status.cluster_id:016x}", str(status.revision))
+        A moment that is ahead was told by a clock that was wrong, here or elsewhere: it does not
+        put off the next one for longer than an interval of this process.
+        """
+        now = self._clock.now()
+        moments = [self._started_at]
+        if newest is not None:
+            moments = [datetime.fromisoformat(newest.created_at)]
+        if self._skipped_at is not None:
+            moments.append(self._skipped_at)
+        past = [moment for moment in moments if moment <= now]
+        since = max(past, default=min(self._started_at, now))
+        return min(self._interval_s - (now - since).total_seconds(), self._interval_s)
 
     async def _sweep(self) -> None:
         older_than_s = None if self._plan.exclusive else ABANDONED_AFTER_S
         swept = await self._service.catalogue.sweep(
-            self._clock.now(), older_than_s=older_than_s, own=self._service.own_ids
+            self._clock.now(), older_than_s=older_than_s, own=lambda: self._service.own_ids
         )
         if swept:
             _log.info("unfinished snapshots were swept", ids=list(swept))

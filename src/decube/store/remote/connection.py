@@ -18,6 +18,7 @@ from decube.kit.errors import Closed, Invalid, Unavailable
 from decube.pb.etcd.rpc_pb2_grpc import KVStub, LeaseStub, MaintenanceStub, WatchStub
 from decube.store.remote.options import Endpoint
 from decube.store.remote.session import Session
+from decube.store.types import NOT_SENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ class Connection:
         backoff = Backoff(self._options.backoff, clock=self._clock)
         while True:
             if self.closed:
-                raise Closed("the store is closed")
+                raise Closed("the store is closed", reason=NOT_SENT)
             member = self._members[self._current]
             # The common case, without a task switch.
             if member.channel.get_state(try_to_connect=True) is ChannelConnectivity.READY:
@@ -73,7 +74,9 @@ class Connection:
                 self.leave(member)
             left_s = deadline_s - self._clock.monotonic_s()
             if left_s <= 0:
-                raise Unavailable(f"no endpoint answers: {', '.join(self._options.endpoints)}")
+                raise Unavailable(
+                    f"no endpoint answers: {', '.join(self._options.endpoints)}", reason=NOT_SENT
+                )
             await self._clock.sleep(min(backoff.next_delay_s(), left_s))
 
     def leave(self, member: Member) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.snapshots import stream
@@ -216,6 +217,39 @@ async def test_what_others_may_be_writing_is_not_swept(tmp_path: Path) -> None:
     (written, *_) = await catalogue.location.list_objects(catalogue.folder(ids[0]))
     early = written.modified_at + timedelta(seconds=99)
     late = written.modified_at + timedelta(seconds=101)
-    assert list(await catalogue.sweep(early, older_than_s=100, own=())) == []
-    assert list(await catalogue.sweep(late, older_than_s=100, own={ids[0]})) == [ids[1]]
+    assert list(await catalogue.sweep(early, older_than_s=100, own=tuple)) == []
+    assert list(await catalogue.sweep(late, older_than_s=100, own=lambda: {ids[0]})) == [ids[1]]
     assert await catalogue.ids() == [ids[0]]
+
+
+async def forge(scene: Scene, folder: Path, **fields: str) -> None:
+    """Have the one snapshot that is there say something else of itself."""
+    (file,) = await asyncio.to_thread(lambda: list(folder.rglob("manifest.json")))
+    manifest = msgspec.json.decode(file.read_bytes())
+    file.write_bytes(msgspec.json.encode({**manifest, **fields}))
+    await scene.write("news")
+
+
+async def test_a_snapshot_dated_ahead_does_not_put_off_the_next(
+    scene: Scene, tmp_path: Path
+) -> None:
+    await scene.service.create(SnapshotDraft(kind="automatic"))
+    ahead = scene.clock.now() + timedelta(days=1000)
+    await forge(scene, tmp_path, created_at=ahead.isoformat())
+    scene.start()
+    await scene.pass_time(2 * HOUR_S)
+    assert len(await scene.kinds()) > 1
+
+
+async def test_snapshots_of_another_store_neither_count_nor_go(
+    scene: Scene, tmp_path: Path
+) -> None:
+    other = await scene.service.create(SnapshotDraft(kind="automatic"))
+    await forge(scene, tmp_path, cluster_id="00000000000000aa")
+    scene.start()
+    for value in "abcd":
+        await scene.pass_time(2 * HOUR_S)
+        await scene.write(value)
+    ids = [snapshot.id for snapshot in (await scene.service.list()).snapshots]
+    assert other.id in ids
+    assert len(ids) == 1 + PLAN.retention_count
