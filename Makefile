@@ -48,7 +48,7 @@ rust-test: $(VENV)/.synced
 	cargo test --workspace --locked
 
 python-test: build peers
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow"
 
 test-slow: build peers ## long fuzzing, crash loops, soaks
 	TEST_EFFORT=20 cargo test --workspace --release --locked -- --include-ignored

@@ -30,13 +30,11 @@ def servers() -> Iterator[list[ServerProcess]]:
 
 
 @pytest.fixture
-def fresh_etcd(
-    tmp_path_factory: pytest.TempPathFactory, servers: list[ServerProcess]
-) -> Callable[[], str]:
+def fresh_etcd(tmp_path: Path, servers: list[ServerProcess]) -> Callable[[], str]:
     """Start a real etcd on an empty directory; returns its address."""
 
     def start() -> str:
-        process = EtcdProcess(tmp_path_factory.mktemp("etcd"))
+        process = EtcdProcess(_empty(tmp_path / f"etcd-{len(servers)}"))
         servers.append(process)
         process.ensure_started()
         return process.etcd_address
@@ -45,15 +43,18 @@ def fresh_etcd(
 
 
 @pytest.fixture
-def fresh_decube(
-    tmp_path_factory: pytest.TempPathFactory, servers: list[ServerProcess]
-) -> Callable[[], str]:
+def fresh_decube(tmp_path: Path, servers: list[ServerProcess]) -> Callable[[], str]:
     """Start `decube up` on an empty directory; returns the address of its etcd port."""
 
     def start() -> str:
-        process = NodeProcess(tmp_path_factory.mktemp("decube"))
+        process = NodeProcess(_empty(tmp_path / f"decube-{len(servers)}"))
         servers.append(process)
         process.ensure_started()
         return process.etcd_address
 
     return start
+
+
+def _empty(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
