@@ -10,7 +10,6 @@ import sys
 from typing import Final
 
 from decube.kit.errors import (
-    Conflict,
     DecubeError,
     NotLeader,
     Unavailable,
@@ -33,7 +32,6 @@ RUN_MEANINGS: Final = {
 
 _HINTS: Final[dict[type[DecubeError], str]] = {
     Unavailable: "is the node up? `decube up` starts one; --address or DECUBE_ADDRESS chooses it",
-    Conflict: "it changed meanwhile: read it again and repeat",
     NotLeader: "ask the leader: --address or DECUBE_ADDRESS chooses it",
 }
 

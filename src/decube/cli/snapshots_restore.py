@@ -13,7 +13,7 @@ from decube.cli.output import OutputFormat, print_line, print_object
 from decube.cli.progress import Report, progress_bar
 from decube.cli.snapshots_path import bare_id
 from decube.cli.snapshots_progress import with_progress
-from decube.kit.errors import Denied, Invalid
+from decube.kit.errors import Denied, Invalid, Unavailable
 
 _GROUP: Final = "Without a node"
 
@@ -116,7 +116,12 @@ def restore(
 def _run(work: Callable[..., Any], offline: Offline, report: Report, node: Node) -> dict[str, Any]:
     import asyncio
 
-    result: dict[str, Any] = asyncio.run(work(offline, report, node))
+    try:
+        result: dict[str, Any] = asyncio.run(work(offline, report, node))
+    except Unavailable as error:
+        # No node is asked: what is said of one that cannot be reached would lead astray.
+        error.details = {"hint": "", **error.details}
+        raise
     return result
 
 

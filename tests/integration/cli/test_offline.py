@@ -127,3 +127,17 @@ def test_every_help_has_an_example(cli: Cli, command: str) -> None:
     told = cli(*command.split(), "--help").stdout
     assert "For example:" in told
     assert f"decube {command}" in told
+
+
+def test_a_location_that_cannot_be_reached_is_not_taken_for_a_node(tmp_path: Path) -> None:
+    cli = Cli(
+        {
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "b",
+        }
+    )
+    into = str(tmp_path / "new")
+    done = cli("snapshots", "restore", "--from", "s3://bucket/prod", "--data-dir", into)
+    assert done.stderr.startswith("decube: cannot list s3://bucket/prod"), done.stderr
+    assert "is the node up?" not in done.stderr
