@@ -1,5 +1,6 @@
 """The entry point of the command `decube`, and how every command ends."""
 
+import contextlib
 import errno
 import os
 import sys
@@ -15,7 +16,13 @@ _OUTPUT_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if "obstore" in sys.modules:
+        # Its threads may still hand an answer to a Python that is ending: the process would abort.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

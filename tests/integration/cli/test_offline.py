@@ -138,6 +138,8 @@ def test_a_location_that_cannot_be_reached_is_not_taken_for_a_node(tmp_path: Pat
         }
     )
     into = str(tmp_path / "new")
-    done = cli("snapshots", "restore", "--from", "s3://bucket/prod", "--data-dir", into)
-    assert done.stderr.startswith("decube: cannot list s3://bucket/prod"), done.stderr
-    assert "is the node up?" not in done.stderr
+    for _ in range(4):  # a process that ends beside threads of the client aborts now and then
+        done = cli("snapshots", "restore", "--from", "s3://bucket/prod", "--data-dir", into)
+        assert done.returncode == 7, done.stderr
+        assert done.stderr.startswith("decube: cannot list s3://bucket/prod"), done.stderr
+        assert "is the node up?" not in done.stderr
