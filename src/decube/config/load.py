@@ -48,8 +48,9 @@ class ConfigError(Invalid):
     """The configuration is refused; `problems` holds one line for each thing that is wrong."""
 
     def __init__(self, problems: list[str]) -> None:
-        head = "the configuration is refused: "
-        lines = problems[0] if len(problems) == 1 else "".join(f"\n  {line}" for line in problems)
+        head = "the configuration is refused:"
+        one = len(problems) == 1
+        lines = f" {problems[0]}" if one else "".join(f"\n  {line}" for line in problems)
         super().__init__(head + lines, field="config", problems=problems)
         self.problems = problems
 
