@@ -48,9 +48,10 @@ class TestAuthority:
         *hosts: str,
         begin: timedelta = timedelta(0),
         duration: timedelta = timedelta(days=20),
+        client: bool = True,
     ) -> Pair:
-        """Issue a certificate for servers and clients; by default for loopback."""
-        request = making.LeafRequest(name, hosts or HOSTS, server=True, client=True)
+        """Issue a certificate for servers, and clients; by default for loopback."""
+        request = making.LeafRequest(name, hosts or HOSTS, server=True, client=client)
         validity = making.Validity(_now() + begin, duration)
         issued = making.issue(self._authority, request, validity)
         pair = Pair(self.directory / f"{name}.pem", self.directory / f"{name}.key")

@@ -9,6 +9,6 @@ def ttl_seconds(text: str) -> int:
     if text.isascii() and text.isdigit():
         return int(text)
     try:
-        return max(1, round(parse_duration(text).seconds))
+        return round(parse_duration(text).seconds)
     except ValueError as error:
         raise Invalid(str(error), field="ttl") from error

@@ -53,10 +53,23 @@ def read_certificates(settings: Settings, now: datetime) -> Certificates:
         try:
             if tls not in shared:
                 shared[tls] = Identity(tls, now)
+            if name == "peer":
+                _check_calls(shared[tls])
         except Invalid as error:
             raise unusable(error) from error
         identities[name] = shared[tls]
     return Certificates(identities)
+
+
+def _check_calls(identity: Identity) -> None:
+    """Refuse what the peers, which ask for certificates as this node does, would refuse."""
+    tls = identity.tls
+    if tls.client_auth == "require" and not identity.material.leaf.calls:
+        raise Invalid(
+            f"{tls.certificate.key}: {tls.certificate.path}: the certificate is for servers only, "
+            "and peers are shown it by a client as well (`decube certs issue --client`)",
+            field=tls.certificate.key,
+        )
 
 
 def core_tls(settings: Settings, name: ListenerName) -> CoreTls | None:

@@ -62,6 +62,11 @@ class CertificateFacts:
         """Whether clients accept it of a server."""
         return not self.purposes or "server" in self.purposes or "any" in self.purposes
 
+    @property
+    def calls(self) -> bool:
+        """Whether servers accept it of a client."""
+        return not self.purposes or "client" in self.purposes or "any" in self.purposes
+
     def left(self, now: datetime) -> timedelta:
         """Return the time until it expires; negative once it has."""
         return self.not_after - now

@@ -37,6 +37,23 @@ def etcdctl(node: TlsNode, client: Pair, *words: str) -> subprocess.CompletedPro
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=20)
 
 
+def test_a_certificate_that_peers_would_refuse_of_a_client_is_refused_at_the_start(
+    tmp_path: Path,
+) -> None:
+    authority = TestAuthority(tmp_path)
+    pair = authority.issue("server-only", client=False)
+    node = member(tmp_path / "a", authority, "primary", (free_port(), free_port()))
+    node.environment = {
+        **node.environment,
+        "DECUBE_SECURITY_CERT_FILE": str(pair.cert_file),
+        "DECUBE_SECURITY_KEY_FILE": str(pair.key_file),
+    }
+    node.start()
+    assert node.running.wait(timeout=30) == 27
+    assert "security.cert_file" in node.said()
+    assert "for servers only" in node.said()
+
+
 async def test_etcdctl_writes_through_a_standby_over_tls(tmp_path: Path) -> None:
     authority = TestAuthority(tmp_path)
     client = authority.issue("client")
