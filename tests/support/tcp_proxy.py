@@ -36,6 +36,7 @@ class TcpProxy:
         self.asked = asyncio.Event()
         self.answers_dropped = False
         self._pipes: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -53,9 +54,12 @@ class TcpProxy:
         if self._server is not None:
             self._server.close()
         self.reset()
-        for pipe in tuple(self._pipes):
-            pipe.cancel()
-        await asyncio.gather(*self._pipes, return_exceptions=True)
+        running = (*self._serving, *self._pipes)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        # Aborted transports close their sockets at the loop's next turn.
+        await asyncio.sleep(0)
 
     def reset(self) -> None:
         """End all connections with a reset; what was on its way is lost."""
@@ -83,9 +87,18 @@ class TcpProxy:
         self.flowing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving = asyncio.current_task()
+        if serving is not None:
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
+        try:
+            await self._pass_on(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         reached = await self._reach() if self.accepting else None
         if reached is None:
-            writer.transport.abort()
             return
         to_reader, to_writer = reached
         self._writers.update((writer, to_writer))
