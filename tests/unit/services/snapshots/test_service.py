@@ -40,6 +40,7 @@ class SlowFolder(FolderLocation):
         self.goes_on = asyncio.Event()
         self.goes_on.set()
         self.waited = asyncio.Event()
+        self.waiting = 0
         self.full = False
 
     def halt(self) -> None:
@@ -61,8 +62,16 @@ class SlowFolder(FolderLocation):
 
     async def _wait(self) -> None:
         if not self.goes_on.is_set():
+            self.waiting += 1
             self.waited.set()
             await self.goes_on.wait()
+            self.waiting -= 1
+
+    async def have_waiting(self, count: int) -> None:
+        async with asyncio.timeout(WAIT_S_MAX):
+            while self.waiting < count:
+                self.waited.clear()
+                await self.waited.wait()
 
 
 class Scene:
@@ -188,7 +197,7 @@ async def test_not_many_are_read_at_once(scene: Scene) -> None:
     name = await scene.created()
     scene.location.halt()
     verifying = [asyncio.create_task(scene.service.verify(name)) for _ in range(READERS_MAX)]
-    await scene.location.waited.wait()
+    await scene.location.have_waiting(READERS_MAX)
     with pytest.raises(Exhausted, match="being read already"):
         await scene.service.verify(name)
     scene.location.goes_on.set()
