@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::chunks::RangeChunks;
 use crate::entry::ImageHead;
 use crate::error::{Error, OpenError};
 use crate::follow::Follower;
@@ -18,8 +19,8 @@ use crate::state::{Loader, State};
 use crate::store::Store;
 use crate::txn::{check_txn, validate};
 use crate::types::{
-    Command, HashKv, LeaseId, LeaseStatus, Outcome, RangeRequest, RangeResult, Revision, Status,
-    TxnRequest, TxnResult,
+    Command, HashKv, KeyRange, LeaseId, LeaseStatus, Outcome, RangeRequest, RangeResult, Revision,
+    Status, TxnRequest, TxnResult,
 };
 use crate::watch::{Limits, Notify, WatchStream};
 use crate::writer::{Job, Work, Writer};
@@ -131,6 +132,13 @@ impl Engine {
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
         self.running.store.check_open()?;
         self.running.store.range(request)
+    }
+
+    /// Opens a range, to be read in chunks in key order at one revision: the latest for zero or
+    /// less. What compactions meanwhile take away is refused then ([`Error::Compacted`]).
+    pub fn range_chunks(&self, range: KeyRange, revision: Revision) -> Result<RangeChunks, Error> {
+        self.running.store.check_open()?;
+        RangeChunks::open(&self.running.store, range, revision)
     }
 
     /// Runs a transaction that [`TxnRequest::is_read_only`] on the caller's thread, as

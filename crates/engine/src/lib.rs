@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpointer;
+mod chunks;
 mod clock;
 mod compactor;
 mod engine;
@@ -33,6 +34,7 @@ mod watch;
 mod wire;
 mod writer;
 
+pub use chunks::{RangeChunk, RangeChunks};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use engine::Engine;
 pub use entry::{Entry, Frame, ImageHead, ImageItem};

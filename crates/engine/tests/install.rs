@@ -136,6 +136,21 @@ fn what_was_restored_and_written_after_it_is_there_after_a_restart() {
 }
 
 #[test]
+fn a_range_that_is_read_in_chunks_does_not_go_on_in_another_state() {
+    let (first, second) = (Faulty::new(1), Faulty::new(2));
+    let (primary, second) = (durable(&first), standby(&second));
+    put(&primary, "a", "1");
+    put(&primary, "b", "1");
+    let bytes = image(&primary, true);
+    let engines = [(primary, InstallMode::Restore), (second, InstallMode::Reseed)];
+    for (engine, mode) in engines {
+        let mut chunks = engine.range_chunks(range_to("a", "z").into_range(), Revision(0)).unwrap();
+        install(&engine, mode, &bytes).unwrap();
+        assert!(matches!(chunks.next(1), Err(Error::Compacted { .. })), "{mode:?}");
+    }
+}
+
+#[test]
 fn every_watcher_is_told_that_what_it_wants_is_compacted_after_all_that_was_published() {
     let engine = engine();
     let bytes = with_a_past(&engine);
