@@ -93,6 +93,6 @@ $(VENV)/.built: $(VENV)/.synced $(RUST_FILES) | docs-assets
 docs-assets: $(VENV)/.synced
 	@$(BIN)/python tools/docs_assets.py
 
-$(PEERS): tools/peers/go.mod tools/peers/go.sum tools/peers/grpcload/main.go
+$(PEERS): tools/peers/go.mod tools/peers/go.sum $(wildcard tools/peers/*/*.go)
 	cd tools/peers && mkdir -p bin && go build -o bin/ tool
 	@touch $@
