@@ -4,6 +4,7 @@ go 1.26
 
 tool (
 	decube.dev/tools/peers/grpcload
+	decube.dev/tools/peers/kubecheck
 	decube.dev/tools/peers/robustness
 	github.com/rakyll/hey
 	go.etcd.io/etcd/etcdctl/v3
@@ -14,6 +15,7 @@ tool (
 
 require (
 	github.com/anishathalye/porcupine v1.1.0 // draws what its checker found not linearizable
+	go.etcd.io/etcd/api/v3 v3.7.1
 	go.etcd.io/etcd/client/v3 v3.7.1
 	go.etcd.io/etcd/tests/v3 v3.7.1 // its robustness packages: traffic, model and validators
 	go.uber.org/zap v1.27.1
@@ -72,7 +74,6 @@ require (
 	github.com/tmc/grpc-websocket-proxy v0.0.0-20220101234140-673ab2c3ae75 // indirect
 	github.com/xiang90/probing v0.0.0-20221125231312-a49e3df8f510 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
-	go.etcd.io/etcd/api/v3 v3.7.1 // indirect
 	go.etcd.io/etcd/client/pkg/v3 v3.7.1 // indirect
 	go.etcd.io/etcd/etcdctl/v3 v3.7.1 // indirect
 	go.etcd.io/etcd/etcdutl/v3 v3.7.1 // indirect
