@@ -58,8 +58,9 @@ func compareCommand(ctx context.Context, arguments []string) (any, error) {
 	reference := flags.String("reference", "127.0.0.1:12379", "host:port of a real etcd")
 	seed := flags.Uint64("seed", 1, "of the random requests")
 	requests := flags.Int("requests", 1000, "how many random requests")
+	only := flags.String("only", "", "the one scenario to run; all of them if empty")
 	_ = flags.Parse(arguments)
-	options := options{seed: *seed, requests: *requests}
+	options := options{seed: *seed, requests: *requests, only: *only}
 	var group sync.WaitGroup
 	sessions, errors := make([]*session, 2), make([]error, 2)
 	for i, address := range []string{*store, *reference} {
@@ -84,6 +85,9 @@ func play(ctx context.Context, address string, options options) (*session, error
 	defer client.Close()
 	s.Client = client
 	for _, scenario := range scenarios {
+		if options.only != "" && options.only != scenario.name {
+			continue
+		}
 		if err := s.play(ctx, scenario); err != nil {
 			return nil, fmt.Errorf("%s, %s: %w", address, scenario.name, err)
 		}

@@ -12,6 +12,7 @@ import (
 type options struct {
 	seed     uint64
 	requests int
+	only     string
 }
 
 // A session is one store while the scenarios run. What is asked of it goes into its transcript by
