@@ -32,6 +32,7 @@ impl Engine {
         if !self.has_log() {
             return Err(Error::NoLog);
         }
+        let _changing = self.store().changing.lock();
         let standing = self.standing();
         if standing.role == Role::Standalone && role != Role::Standalone {
             self.ask(Work::Stand(Standing { role, ..standing }))?;
@@ -68,6 +69,11 @@ impl Engine {
     /// Another member told the terms it knows of. If they are ahead of what is known here this is
     /// durable when it returns, and a primary has become a standby. Returns whether that was so.
     pub fn meet(&self, terms: &[TermStart]) -> Result<bool, Error> {
+        // Most of the time they tell nothing new, and nobody has to wait for that.
+        if self.standing().met(terms).is_none() {
+            return Ok(false);
+        }
+        let _changing = self.store().changing.lock();
         let before = self.standing();
         let Some(met) = before.met(terms) else { return Ok(false) };
         let stepped_down = before.role == Role::Primary;
@@ -91,6 +97,7 @@ impl Engine {
         if !self.has_log() {
             return Err(Error::NoLog);
         }
+        let _changing = self.store().changing.lock();
         let standing = Standing { role: Role::Standby, ..self.standing() };
         self.store().close_gate();
         self.ask(Work::Stand(standing)).map(drop)
@@ -99,33 +106,52 @@ impl Engine {
     /// Makes this member the primary, in a term above all that it knows of. Its revision jumps far
     /// ahead, all watches are told that what they wanted is compacted, and every lease has its full
     /// time again. Waits for an image of the store to be written. A primary stays one.
+    ///
+    /// Refuses with [`Error::NotPrimary`] if a higher term was met, or the member demoted, meanwhile:
+    /// then it is a standby.
     pub fn promote(&self) -> Result<(), InstallError> {
         if !self.has_log() {
             return Err(Error::NoLog.into());
         }
-        let before = self.standing();
-        if before.role == Role::Primary {
+        let _promoting = self.store().promoting.lock();
+        let Some((before, promoted)) = self.begin_promotion()? else {
             return self.finish_promotion();
-        }
-        if before.role == Role::Standalone {
-            self.ask(Work::Stand(Standing { role: Role::Primary, ..before }))?;
-            return Ok(());
-        }
-        let member_id = self.store().identity().member_id;
-        let mut after_sequence = None;
-        // Once it holds that this is a primary no more frames come, so the second time it is exact.
-        while after_sequence != Some(self.status().log_sequence) {
-            let last = self.status().log_sequence;
-            let promoted = before.promoted(member_id, self.log_term(), last);
-            self.ask(Work::Stand(promoted))?;
-            after_sequence = Some(last);
-        }
+        };
         let finished = self.finish_promotion();
         if finished.is_err() {
-            // Nobody was told of the term: it is as if it had not been tried.
-            self.ask(Work::Stand(before))?;
+            let _changing = self.store().changing.lock();
+            // It is as if it had not been tried, unless it was overtaken.
+            if self.standing() == promoted {
+                self.ask(Work::Stand(before))?;
+            }
         }
-        finished
+        finished?;
+        if self.standing().role == Role::Primary { Ok(()) } else { Err(Error::NotPrimary.into()) }
+    }
+
+    /// Makes it hold that this member is the primary. Returns what it was before and what it is now,
+    /// or nothing if it was one already, or has no history to part from.
+    fn begin_promotion(&self) -> Result<Option<(Standing, Standing)>, Error> {
+        let _changing = self.store().changing.lock();
+        let before = self.standing();
+        match before.role {
+            Role::Primary => return Ok(None),
+            Role::Standalone => {
+                self.ask(Work::Stand(Standing { role: Role::Primary, ..before }))?;
+                return Ok(None);
+            }
+            Role::Standby => {}
+        }
+        let member_id = self.store().identity().member_id;
+        loop {
+            let last = self.status().log_sequence;
+            let promoted = before.promoted(member_id, self.log_term(), last);
+            self.ask(Work::Stand(promoted.clone()))?;
+            // From here on no more frames come, so at the latest the second time it is exact.
+            if self.status().log_sequence == last {
+                return Ok(Some((before, promoted)));
+            }
+        }
     }
 
     /// Ends what [`Engine::promote`] began and a crash cut short.

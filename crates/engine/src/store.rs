@@ -1,7 +1,7 @@
 //! What the engine's threads and its callers share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -33,7 +33,15 @@ const IMAGE_BYTES_MIN: u64 = 4_096;
 /// Keys that a read looks at before it lets the writer in.
 const SLICE_KEYS: usize = 2_048;
 
-/// Lock order: `pin`, then a watch stream's own, then the hub's, then `state`. The queue's, the
+/// Why no writes are taken; any of them is enough.
+mod closed {
+    /// By the role, or because the log is not in the member's own term yet.
+    pub(super) const BY_ROLE: u8 = 1;
+    /// By hand, until the role is told anew.
+    pub(super) const BY_HAND: u8 = 2;
+}
+
+/// Lock order: `changing`, then `pin`, then a watch stream's own, then the hub's, then `state`. The queue's, the
 /// expiry's and the compactor's locks are leaves, held for moments.
 pub(crate) struct Store {
     pub(crate) state: RwLock<State>,
@@ -56,10 +64,15 @@ pub(crate) struct Store {
     pub(crate) counters: Counters,
     /// Changes when the image of another store is installed.
     identity: Mutex<Identity>,
+    /// Held from reading the standing until what follows from it is durable, so that nobody takes
+    /// back what he did not see.
+    pub(crate) changing: Mutex<()>,
+    /// Held while the image of a promotion is written.
+    pub(crate) promoting: Mutex<()>,
     /// What this member is to its peers, and whether it takes writes at this moment: a member that
     /// is about to become a standby takes none before that is durable.
     standing: Mutex<Standing>,
-    gate_closed: AtomicBool,
+    gate: AtomicU8,
     /// Of the last entry that is published.
     term: AtomicU64,
     quota_bytes: Option<u64>,
@@ -91,8 +104,10 @@ impl Store {
             clock: Arc::clone(&options.clock),
             counters: Counters::default(),
             identity: Mutex::new(identity),
+            changing: Mutex::default(),
+            promoting: Mutex::default(),
             standing: Mutex::default(),
-            gate_closed: AtomicBool::new(false),
+            gate: AtomicU8::new(0),
             term: AtomicU64::new(term),
             quota_bytes: options.quota_bytes,
         }
@@ -116,22 +131,33 @@ impl Store {
 
     /// Whether commands are carried out here at this moment.
     pub(crate) fn takes_writes(&self) -> bool {
-        !self.gate_closed.load(Ordering::SeqCst)
+        self.gate.load(Ordering::SeqCst) == 0
     }
 
     /// Takes no more writes; what the member will be is settled by the writer.
     pub(crate) fn close_gate(&self) {
-        self.gate_closed.store(true, Ordering::SeqCst);
+        self.gate.fetch_or(closed::BY_HAND, Ordering::SeqCst);
     }
 
     /// The member's role is this, durably. One that was promoted takes writes when its log is in
     /// its own term, not before.
     pub(crate) fn stand(&self, standing: &Standing) {
         *self.standing.lock() = standing.clone();
-        let writes = standing.role != Role::Standby && standing.term() <= self.term();
-        self.gate_closed.store(!writes, Ordering::SeqCst);
+        self.gate.fetch_and(!closed::BY_HAND, Ordering::SeqCst);
+        self.stand_anew();
+    }
+
+    /// The state was replaced, or the role: what follows for writes and leases. A gate that was
+    /// closed by hand stays so.
+    pub(crate) fn stand_anew(&self) {
+        let standing = self.standing();
+        if standing.role != Role::Standby && standing.term() <= self.term() {
+            self.gate.fetch_and(!closed::BY_ROLE, Ordering::SeqCst);
+        } else {
+            self.gate.fetch_or(closed::BY_ROLE, Ordering::SeqCst);
+        }
         self.expiry.clear();
-        if writes {
+        if self.takes_writes() {
             for (id, deadline) in self.lease_deadlines() {
                 self.expiry.watch(id, deadline);
             }

@@ -51,6 +51,7 @@ fn keep_what_is_lost(node: &Node, primary: &Member) -> Result<(), Status> {
             path = %file.path.display(),
             first = file.first,
             last = file.last,
+            absent = file.absent,
             "the primary does not have these frames; they were kept aside"
         );
     }

@@ -4,10 +4,11 @@
 //! they are for people. Layout in `docs/store-format.md`, section 3a.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::failure::{IoFailure, Named};
 use super::files::Files;
-use super::follow::{FollowError, LogFollower};
+use super::follow::{FollowError, FrameBatch, LogFollower};
 use super::header::{FileHeader, FileKind, HEADER_BYTES};
 use super::retention::Shared;
 use crate::types::Revision;
@@ -27,21 +28,50 @@ pub struct SideFile {
     pub first: u64,
     /// Of the same term.
     pub last: u64,
+    /// How many in between are in no log: a snapshot was restored there, which has the sequence
+    /// number of a frame and is none.
+    pub absent: u64,
+}
+
+/// The frames of the log from one on, across the places where it jumps.
+struct Frames<'a> {
+    shared: &'a Arc<Shared>,
+    follower: Option<LogFollower>,
+    next: u64,
+    absent: u64,
+}
+
+impl Frames<'_> {
+    fn take(&mut self) -> Result<Option<FrameBatch>, FollowError> {
+        loop {
+            let follower = match self.follower.take() {
+                Some(follower) => Ok(follower),
+                None => LogFollower::new(self.shared, self.next),
+            };
+            let taken = follower.and_then(|mut follower| {
+                let batch = follower.take(PIECE_BYTES)?;
+                self.next = follower.next_sequence();
+                self.follower = Some(follower);
+                Ok(batch)
+            });
+            match taken {
+                Err(FollowError::Ahead { .. }) => return Ok(None),
+                Err(FollowError::TooOld { wanted, first }) => {
+                    self.absent += first - wanted;
+                    self.next = first;
+                }
+                taken => return taken,
+            }
+        }
+    }
 }
 
 /// Keeps all frames from `from` on in a file of their own, durably. What the log does not reach
-/// back to is left out; `None` if there are none.
-pub(crate) fn keep(
-    shared: &std::sync::Arc<Shared>,
-    from: u64,
-) -> Result<Option<SideFile>, FollowError> {
-    let mut follower = match LogFollower::new(shared, from) {
-        Ok(follower) => follower,
-        Err(FollowError::Ahead { .. }) => return Ok(None),
-        Err(FollowError::TooOld { first, .. }) => LogFollower::new(shared, first)?,
-        Err(error) => return Err(error),
-    };
-    let Some(batch) = follower.take(PIECE_BYTES)? else { return Ok(None) };
+/// back to is left out, and so is where it jumps; `None` if there are none.
+pub(crate) fn keep(shared: &Arc<Shared>, from: u64) -> Result<Option<SideFile>, FollowError> {
+    let mut frames = Frames { shared, follower: None, next: from, absent: 0 };
+    let Some(batch) = frames.take()? else { return Ok(None) };
+    frames.absent = 0;
     let first = batch.first;
     let name = format!("{PREFIX}{}-{:020}{SUFFIX}", first.term, first.sequence);
     let unfinished = shared.files.unfinished_log_path(&name);
@@ -59,17 +89,17 @@ pub(crate) fn keep(
     };
     file.write_all_at(0, &header.encode()).named("write", &unfinished)?;
     let mut offset = HEADER_BYTES as u64;
-    let mut last = first.sequence;
+    let (mut last, mut absent) = (first.sequence, 0);
     let mut next = Some(batch);
     while let Some(batch) = next {
         file.write_all_at(offset, &batch.bytes).named("write", &unfinished)?;
         offset += batch.bytes.len() as u64;
-        last = batch.last.sequence;
-        next = follower.take(PIECE_BYTES)?;
+        (last, absent) = (batch.last.sequence, frames.absent);
+        next = frames.take()?;
     }
     file.sync_data().named("sync", &unfinished)?;
     shared.files.install(&unfinished, &path)?;
-    Ok(Some(SideFile { path, first: first.sequence, last }))
+    Ok(Some(SideFile { path, first: first.sequence, last, absent }))
 }
 
 /// The side files there are, in order.

@@ -6,6 +6,8 @@ use super::{Job, Work, Writer};
 use crate::error::Error;
 use crate::install::{Install, InstallError, Installed, Purpose, Replaced, plan_head};
 use crate::log::{Identity, LogBefore, NotInstalled};
+use crate::role::Role;
+use crate::store::Store;
 
 impl Writer {
     /// Installs images for as long as that is what comes next. Nothing is in flight now.
@@ -29,8 +31,8 @@ impl Writer {
     }
 
     fn replace(&mut self, install: Install) -> Result<Replaced, InstallError> {
-        self.check_role(install.purpose)?;
         let store = &self.store;
+        check_role(install.purpose, store)?;
         let published = store.state.read().published;
         let term = store.term();
         let head = plan_head(install.purpose, &install.head, (&published, term));
@@ -49,20 +51,25 @@ impl Writer {
             })?;
         }
         let before = store.replace(install.state, &head, identity);
-        store.stand(&store.standing());
+        store.stand_anew();
         store.followers.wake();
         let now = Installed { revision: head.revision, sequence: head.sequence, term: head.term };
         Ok(Replaced { now, _before: before })
     }
+}
 
-    /// A primary is restored, a standby is seeded; a member in the middle of its promotion is
-    /// neither, and gets new numbers.
-    fn check_role(&self, purpose: Purpose) -> Result<(), Error> {
-        let writes = self.store.takes_writes();
-        match purpose {
-            Purpose::Restore { .. } if !writes => Err(Error::NotPrimary),
-            Purpose::Reseed if writes => Err(Error::NotStandby),
-            _ => Ok(()),
+/// A primary is restored, a standby is seeded, and a member in the middle of its promotion gets the
+/// numbers of the term that it is to be the primary of.
+fn check_role(purpose: Purpose, store: &Store) -> Result<(), Error> {
+    let standing = store.standing();
+    match purpose {
+        Purpose::Restore { .. } if !store.takes_writes() => Err(Error::NotPrimary),
+        Purpose::Reseed if standing.role != Role::Standby => Err(Error::NotStandby),
+        Purpose::Promotion { term, .. }
+            if standing.role != Role::Primary || standing.term() != term =>
+        {
+            Err(Error::NotPrimary)
         }
+        _ => Ok(()),
     }
 }

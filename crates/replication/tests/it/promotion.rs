@@ -2,7 +2,7 @@
 
 use decube_engine::log::FrameReader;
 use decube_engine::vfs::{Crash, Fault, Vfs as _};
-use decube_engine::{Command, Error, LeaseId, Role};
+use decube_engine::{Command, Error, InstallMode, LeaseId, Role};
 
 use crate::link::Link;
 use crate::member::{Member, running_pair, wait_until, wait_until_equal};
@@ -52,6 +52,32 @@ fn the_standby_takes_over_and_the_old_primary_returns_with_its_tail_kept() {
     assert_eq!(tail_of(&old), (replicated + 1..=last).collect::<Vec<_>>());
     assert_eq!(state.tails.len(), 1);
     assert!(matches!(old.put("x", "y"), Err(Error::NotPrimary)));
+}
+
+#[test]
+fn an_old_primary_that_was_restored_in_place_meanwhile_keeps_its_tail_and_returns() {
+    let (mut old, new) = running_pair(47);
+    new.link.leads_to(None);
+    old.link.leads_to(None);
+    let replicated = old.sequence();
+    old.put_many("lost", 25);
+    let restored_at = old.sequence() + 1;
+    let mut restore = old.engine().installer(InstallMode::Restore).unwrap();
+    restore.push(&old.engine().image(false).unwrap().take(usize::MAX).unwrap()).unwrap();
+    restore.commit().unwrap();
+    old.put_many("lost later", 25);
+    let last = old.sequence();
+    new.replication().promote().unwrap();
+    new.put_many("new", 30);
+    new.link.leads_to(Some(new.replication().local_address()));
+    wait_until_equal(&new, &old);
+    let mut kept: Vec<_> = (replicated + 1..=last).collect();
+    // No frame has the number of the restore.
+    kept.retain(|sequence| *sequence != restored_at);
+    assert_eq!(tail_of(&old), kept);
+    old.stop();
+    old.start(Role::Standby);
+    wait_until_equal(&new, &old);
 }
 
 #[test]
