@@ -5,6 +5,7 @@ go 1.26
 tool (
 	decube.dev/tools/peers/grpcload
 	decube.dev/tools/peers/kubecheck
+	decube.dev/tools/peers/kubeload
 	decube.dev/tools/peers/robustness
 	github.com/rakyll/hey
 	go.etcd.io/etcd/etcdctl/v3
