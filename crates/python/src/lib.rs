@@ -21,6 +21,7 @@ mod offline;
 mod options;
 mod owned;
 mod range;
+mod read_log;
 mod replication;
 mod watch;
 
@@ -52,6 +53,8 @@ mod _native {
     use crate::offline::PyOfflineRestore;
     #[pymodule_export]
     use crate::range::PyRangeAnswer;
+    #[pymodule_export]
+    use crate::read_log::read;
     #[pymodule_export]
     use crate::replication::PyReplication;
     #[pymodule_export]

@@ -1,5 +1,5 @@
 //! The log of a store that is not running, read without changing it: for replaying it on top of an
-//! older image.
+//! older image, and for whoever wants to see what was written.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,9 @@ pub(crate) struct Written {
     pub(crate) wall: Duration,
 }
 
+/// Who takes the frames: may stop, or say what is wrong with one.
+type Take<'a> = dyn FnMut(Frame, Written) -> Result<ControlFlow<()>, String> + 'a;
+
 impl Archive {
     /// Finds the segments in a directory.
     pub(crate) fn open(vfs: &dyn Vfs, dir: &Path) -> Result<Self, OpenError> {
@@ -73,11 +76,7 @@ impl Archive {
 
     /// Hands out the frames behind a sequence number until it is told to stop, or no good frame
     /// follows: the log ends there, was cut off there, or goes on with another state behind it.
-    pub(crate) fn read(
-        &self,
-        after: u64,
-        take: &mut dyn FnMut(Frame, Written) -> Result<ControlFlow<()>, String>,
-    ) -> Result<(), OpenError> {
+    pub(crate) fn read(&self, after: u64, take: &mut Take<'_>) -> Result<(), OpenError> {
         let start = self.segments.partition_point(|segment| segment.header.sequence <= after + 1);
         let needed = self.segments.get(start.saturating_sub(1)..).unwrap_or_default();
         let mut expected = None;
@@ -85,27 +84,48 @@ impl Archive {
             if expected.is_some_and(|expected| expected != segment.header.sequence) {
                 return Ok(());
             }
-            let mut reader = SegmentReader::new(&*segment.file, &segment.path, &segment.header);
-            while let Some(found) = reader.next()? {
-                let FrameHeader { kind, sequence, term, wall, revision, .. } = found.header;
-                if kind == Kind::Closed || sequence <= after {
-                    continue;
-                }
-                let corrupt = |reason: &str| OpenError::Corrupt {
-                    path: segment.path.clone(),
-                    offset: found.offset,
-                    reason: reason.to_owned(),
-                };
-                let entry = frame::decode_entry(&found.header, found.payload)
-                    .ok_or_else(|| corrupt("the entry is malformed"))?;
-                let frame = Frame { sequence, term, wall, entry };
-                let taken = take(frame, Written { revision, wall }).map_err(|e| corrupt(&e))?;
-                if taken.is_break() {
-                    return Ok(());
-                }
+            match segment.read(after, take)? {
+                ControlFlow::Continue(next) => expected = Some(next),
+                ControlFlow::Break(()) => return Ok(()),
             }
-            expected = Some(reader.expected);
         }
         Ok(())
+    }
+
+    /// Hands out all frames of all segments until it is told to stop. Where the sequence numbers
+    /// jump an image took the place of the state.
+    pub(crate) fn read_all(&self, take: &mut Take<'_>) -> Result<(), OpenError> {
+        for segment in &self.segments {
+            if segment.read(0, take)?.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Hands out the good frames behind a sequence number; returns the one that would come next.
+    fn read(&self, after: u64, take: &mut Take<'_>) -> Result<ControlFlow<(), u64>, OpenError> {
+        let mut reader = SegmentReader::new(&*self.file, &self.path, &self.header);
+        while let Some(found) = reader.next()? {
+            let FrameHeader { kind, sequence, term, wall, revision, .. } = found.header;
+            if kind == Kind::Closed || sequence <= after {
+                continue;
+            }
+            let corrupt = |reason: &str| OpenError::Corrupt {
+                path: self.path.clone(),
+                offset: found.offset,
+                reason: reason.to_owned(),
+            };
+            let entry = frame::decode_entry(&found.header, found.payload)
+                .ok_or_else(|| corrupt("the entry is malformed"))?;
+            let frame = Frame { sequence, term, wall, entry };
+            let taken = take(frame, Written { revision, wall }).map_err(|e| corrupt(&e))?;
+            if taken.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(reader.expected))
     }
 }
