@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,26 @@ class Cli:
             check=False,
             timeout=COMMAND_SECONDS_MAX,
         )
+
+    def on_a_terminal(self, *arguments: str, typed: str) -> tuple[int, str]:
+        """Run a command whose streams are a terminal; return its exit code and all it showed."""
+        ours, theirs = pty.openpty()
+        with os.fdopen(ours, "r+b", buffering=0) as terminal:
+            process = subprocess.Popen(
+                [DECUBE, *arguments],
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                env={**os.environ, **self.environment},
+            )
+            os.close(theirs)
+            terminal.write(typed.encode())
+            shown = b""
+            # A terminal that nobody has open any more tells EIO.
+            with suppress(OSError):
+                while piece := terminal.read(4096):
+                    shown += piece
+            return process.wait(COMMAND_SECONDS_MAX), shown.decode()
 
     @contextmanager
     def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:

@@ -1,13 +1,13 @@
 """`decube replication`: who is primary, and changing that."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
+from decube.cli.confirmation import Yes, confirm
 from decube.cli.options import Node, Output
 from decube.cli.output import OutputFormat, print_line, print_object, print_table
-from decube.kit.errors import Invalid
 
 app = App(
     name="replication", help="See and change who is primary and who is standby.", version_flags=[]
@@ -15,8 +15,6 @@ app = App(
 
 _PATH = "/api/v1/replication"
 _COLUMNS = ("NODE", "ADDRESS", "ROLE", "CONNECTED", "REVISION", "LAG")
-
-Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do it without asking.")]
 
 
 @app.command
@@ -44,7 +42,7 @@ def promote(*, yes: Yes = False, node: Node = Node(), output: Output = "table") 
         decube replication promote --address http://10.0.0.6:8080 --yes
     """
     client = node.client()
-    _confirm(f"make {client.address} the primary", yes=yes)
+    confirm(f"make {client.address} the primary", yes=yes)
     _print(client.call("POST", f"{_PATH}/promote"), output)
 
 
@@ -60,20 +58,8 @@ def demote(*, yes: Yes = False, node: Node = Node(), output: Output = "table") -
         decube replication demote --yes
     """
     client = node.client()
-    _confirm(f"stop writes on {client.address}", yes=yes)
+    confirm(f"stop writes on {client.address}", yes=yes)
     _print(client.call("POST", f"{_PATH}/demote"), output)
-
-
-def _confirm(what: str, *, yes: bool) -> None:
-    """Ask on a terminal; a script has to say --yes."""
-    import sys
-
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Invalid(f"--yes is needed to {what} without being asked", field="yes")
-    if input(f"This will {what}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise Invalid("not confirmed: nothing was changed")
 
 
 def _print(state: Mapping[str, Any], output: OutputFormat) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from decube.cli.confirmation import Yes, confirm
 from decube.cli.options import Node, Output
 from decube.cli.output import OutputFormat, print_line, print_object, print_table
 from decube.cli.paging import listed
@@ -14,7 +15,7 @@ from decube.cli.snapshots_output import Snapshot, print_snapshot, print_snapshot
 from decube.cli.snapshots_path import SNAPSHOTS, bare_id, snapshot_path
 from decube.cli.snapshots_progress import PERCENT, with_progress
 from decube.cli.snapshots_restore import restore
-from decube.kit.errors import Corrupt, Internal, Invalid, NotFound
+from decube.kit.errors import Damaged, Internal, Invalid, NotFound
 
 app = App(name="snapshots", help="Take, check and restore snapshots.", version_flags=[])
 app.command(restore)
@@ -110,7 +111,7 @@ def verify(snapshot: str, /, *, node: Node = Node(), output: Output = "table") -
     else:
         print_object(result, output)
     if not result["valid"]:
-        raise Corrupt(f"snapshot {result['id']} is damaged: do not rely on it")
+        raise Damaged(f"snapshot {result['id']} is damaged: do not rely on it")
 
 
 @app.command
@@ -119,19 +120,24 @@ def delete(
     ignore_not_found: Annotated[
         bool, Parameter(negative=(), help="An absent snapshot is no failure.")
     ] = False,
+    yes: Yes = False,
     node: Node = Node(),
 ) -> None:
     """Delete snapshots with all their chunks. Exit code 3 when one was not there.
 
+    Asks first on a terminal, and needs --yes where there is none.
+
     For example:
 
-        decube snapshots delete snap-20260131T120000000Z-1f2e3d4c
+        decube snapshots delete snap-20260131T120000000Z-1f2e3d4c --yes
     """
     if not snapshots:
         raise Invalid("name at least one snapshot", field="snapshot")
     client = node.client()
+    ids = list(map(bare_id, snapshots))
+    confirm(f"delete {', '.join(ids)} at {client.address}", yes=yes)
     missing = []
-    for snapshot in map(bare_id, snapshots):
+    for snapshot in ids:
         if client.call("DELETE", snapshot_path(snapshot))["deleted"]:
             print_line(f"snapshot/{snapshot} deleted")
         else:

@@ -1,6 +1,5 @@
 """`decube snapshots restore`: in place, into a new data directory, or into an empty etcd."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +7,13 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from decube.cli.confirmation import Yes, confirm
 from decube.cli.options import Node, Output
 from decube.cli.output import OutputFormat, print_line, print_object
 from decube.cli.progress import Report, progress_bar
 from decube.cli.snapshots_path import bare_id
 from decube.cli.snapshots_progress import with_progress
-from decube.kit.errors import Denied, Invalid, Unavailable
+from decube.kit.errors import Invalid, Unavailable
 
 _GROUP: Final = "Without a node"
 
@@ -75,7 +75,7 @@ def restore(
     skip_hash_check: Annotated[
         bool, Parameter(negative=(), help="Do not compare the hashes of chunks and image.")
     ] = False,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative=(), help="Do not ask.")] = False,
+    yes: Yes = False,
     offline: Offline = Offline(),
     node: Node = Node(),
     output: Output = "table",
@@ -85,6 +85,7 @@ def restore(
     In place: the node's store then holds what the snapshot shows, at a
     revision above all before, and watches are told to begin anew. What was
     written since is gone. A damaged snapshot changes nothing (exit code 12).
+    Asks first on a terminal, and needs --yes where there is none.
 
     Without a node: into a new data directory, on which a node is then
     started. On top of the snapshot, what is left of the old log may be
@@ -93,7 +94,7 @@ def restore(
 
     For example:
 
-        decube snapshots restore snap-20260131T120000000Z-1f2e3d4c
+        decube snapshots restore snap-20260131T120000000Z-1f2e3d4c --yes
         decube snapshots restore --from s3://backups/prod --data-dir NEW
         decube snapshots restore --from /srv/backups --data-dir NEW \
             --log-dir OLD --to-time 2026-01-31T12:00:00Z
@@ -133,17 +134,10 @@ def _in_place(
             "name the snapshot to restore in place, or a location by --from", field="snapshot"
         )
     snapshot_id = bare_id(snapshot)
-    if not yes and sys.stdin.isatty():
-        _ask(snapshot_id, node.address)
+    confirm(f"replace all that {node.client().address} holds by {snapshot_id}", yes=yes)
     body = {"skip_hash_check": skip_hash_check}
     result = with_progress(node, snapshot_id, "restore", "restoring", body)
     _tell({"snapshot": snapshot_id, "revision": result["restored_revision"]}, output)
-
-
-def _ask(snapshot_id: str, address: str) -> None:
-    question = f"Replace all that the store at {address} holds by {snapshot_id}? [y/N] "
-    if input(question).strip().lower() not in ("y", "yes"):
-        raise Denied("nothing was restored: it was not confirmed")
 
 
 def _check_offline(snapshot: str, offline: Offline, *, skip_hash_check: bool) -> None:

@@ -134,6 +134,12 @@ class Corrupt(DecubeError):
     code = "corrupt"
 
 
+class Damaged(Corrupt):
+    """A snapshot or its archive is damaged; nothing was changed, and the store is sound."""
+
+    code = "damaged"
+
+
 class Closed(DecubeError):
     """The thing was closed, or belongs to another process (after a fork)."""
 
@@ -176,6 +182,7 @@ ANSWERS: Mapping[type[DecubeError], Answer] = {
     Unauthenticated: Answer(401, "UNAUTHENTICATED", 10),
     Denied: Answer(403, "PERMISSION_DENIED", 11),
     Corrupt: Answer(500, "DATA_LOSS", 12),
+    Damaged: Answer(422, "DATA_LOSS", 12),
     Closed: Answer(503, "UNAVAILABLE", 13),
     Unimplemented: Answer(501, "UNIMPLEMENTED", 14),
     Internal: Answer(500, "INTERNAL", 1),

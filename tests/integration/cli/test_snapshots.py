@@ -38,17 +38,17 @@ def test_a_snapshots_life(cli: Cli) -> None:
     verified = cli("snapshots", "verify", name)
     assert verified.returncode == 0
     assert verified.stdout.splitlines()[1].split() == ["valid", "yes"]
-    assert cli("snapshots", "delete", name).stdout == f"snapshot/{name} deleted\n"
+    assert cli("snapshots", "delete", "--yes", name).stdout == f"snapshot/{name} deleted\n"
     assert cli("snapshots", "get", name).returncode == 3
-    assert cli("snapshots", "delete", name).returncode == 3
-    assert cli("snapshots", "delete", name, "--ignore-not-found").returncode == 0
+    assert cli("snapshots", "delete", "--yes", name).returncode == 3
+    assert cli("snapshots", "delete", "--yes", name, "--ignore-not-found").returncode == 0
 
 
 def test_what_was_deleted_since_is_back_after_a_restore(cli: Cli) -> None:
     cli("pods", "create", "restored")
     name = created(cli)
     cli("pods", "delete", "restored")
-    done = cli("snapshots", "restore", name)
+    done = cli("snapshots", "restore", "--yes", name)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"snapshot/{name} restored\n")
     assert cli("pods", "get", "restored").returncode == 0
@@ -58,10 +58,32 @@ def test_a_damaged_one_is_told_by_exit_code_12(cli: Cli, running: NodeProcess) -
     name = created(cli)
     chunk = running.directory / "data" / "snapshots" / name / "chunk-0"
     chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
-    for command in ("verify", "restore"):
-        done = cli("snapshots", command, name)
+    for command in (["verify"], ["restore", "--yes"]):
+        done = cli("snapshots", *command, name)
         assert done.returncode == 12
         assert name in done.stderr
+
+
+def test_what_takes_something_away_needs_a_yes_where_nobody_can_be_asked(cli: Cli) -> None:
+    name = created(cli)
+    for command in (["snapshots", "delete", name], ["snapshots", "restore", name]):
+        done = cli(*command, typed="y\n")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("decube: --yes is needed to "), done.stderr
+    assert cli("snapshots", "get", name).returncode == 0
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "y\n"])
+def test_on_a_terminal_it_is_asked_about(cli: Cli, answer: str) -> None:
+    name = created(cli)
+    code, told = cli.on_a_terminal("snapshots", "delete", name, typed=answer)
+    assert f"This will delete {name} at {cli.environment['DECUBE_ADDRESS']}." in told
+    done = cli("snapshots", "get", name)
+    if answer == "y\n":
+        assert (code, done.returncode) == (0, 3)
+    else:
+        assert (code, done.returncode) == (2, 0)
+        assert "not confirmed: nothing was changed" in told
 
 
 def test_an_archive_goes_out_and_comes_back(cli: Cli, tmp_path: Path) -> None:
@@ -71,7 +93,7 @@ def test_an_archive_goes_out_and_comes_back(cli: Cli, tmp_path: Path) -> None:
     assert done.stdout == f"snapshot/{name} downloaded to {file}\n"
     assert cli("snapshots", "download", name, str(file)).returncode == 4
     assert cli("snapshots", "upload", str(file)).returncode == 4
-    cli("snapshots", "delete", name)
+    cli("snapshots", "delete", "--yes", name)
     done = cli("snapshots", "upload", str(file))
     assert (done.returncode, done.stdout) == (0, f"snapshot/{name} uploaded\n"), done.stderr
     assert cli("snapshots", "verify", name).returncode == 0

@@ -225,7 +225,7 @@ async def test_a_damaged_archive_is_refused_and_leaves_nothing(api: RestApi) -> 
     flipped = bytearray(whole)
     flipped[-1024 - 512] ^= 1
     for content, status, code in (
-        (bytes(flipped), 500, "corrupt"),
+        (bytes(flipped), 422, "damaged"),
         (whole[:-2000], 400, "invalid"),
         (b"", 400, "invalid"),
         (b"no archive" * 100, 400, "invalid"),

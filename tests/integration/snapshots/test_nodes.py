@@ -104,14 +104,17 @@ async def test_a_flipped_bit_changes_nothing(node: NodeProcess) -> None:
             async with store.watch(watch) as batches:
                 for body in ({}, {"skip_hash_check": True}):
                     answer = client.post(f"{SNAPSHOTS}/{snapshot['id']}/restore", json=body)
-                    assert answer.status_code == 500
-                    assert answer.json()["error"]["code"] == "corrupt"
+                    assert answer.status_code == 422
+                    assert answer.json()["error"]["code"] == "damaged"
                     assert "chunk-0" in answer.json()["error"]["message"]
                 assert await put(store, "key", b"later") == last + 1
                 assert (await anext(batches)).revision == last + 1
             assert await contents(store) == {b"test/key": b"later"}
             verified = client.post(f"{SNAPSHOTS}/{snapshot['id']}/verify").json()
             assert verified["valid"] is False
+    told = node.log.read_text()
+    assert "a snapshot was not restored" in told
+    assert "Traceback" not in told
 
 
 async def test_a_lost_data_directory_comes_back_from_s3(s3: S3Server, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def modules_after(*arguments: str) -> set[str]:
         ["pods", "get", "a", "--address", "127.0.0.1:1"],
         ["pods", "watch", "--address", "127.0.0.1:1"],
         ["leases", "run", "--name", "a", "--address", "127.0.0.1:1", "--", "true"],
-        ["snapshots", "restore", "a", "--address", "127.0.0.1:1"],
+        ["snapshots", "restore", "a", "--yes", "--address", "127.0.0.1:1"],
         ["kv", "get", "a", "--endpoints", "127.0.0.1:1", "--timeout", "100ms"],
         ["config", "check"],
         ["certs", "issue", "--name", "a"],

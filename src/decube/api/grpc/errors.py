@@ -42,6 +42,7 @@ TOLD = (Invalid, NotFound, AlreadyExists, Conflict)
 """The kinds that an answer tells."""
 
 ERROR_DOMAIN = "decube"
+_SERVER_ERROR = 500
 
 
 class Told(TypedDict):
@@ -63,8 +64,10 @@ async def fail(context: ServicerContext[Message, Message], error: Exception) -> 
     if not isinstance(error, DecubeError):
         _log.error("call failed", exc_info=error)
         error = Internal("a defect of ours: the server's log tells more")
-    elif answer_of(error).grpc_code in ("INTERNAL", "DATA_LOSS"):
+    elif isinstance(error, Internal):
         _log.error("call failed", exc_info=error)
+    elif answer_of(error).http_status == _SERVER_ERROR:
+        _log.error("call failed", error=error.message)
     code = grpc.StatusCode[answer_of(error).grpc_code]
     status = status_pb2.Status(code=code.value[0], message=error.message, details=_details(error))
     rich = rpc_status.to_status(status)

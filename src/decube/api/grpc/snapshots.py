@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decube.api.grpc.errors import TOLD
-from decube.kit.errors import Corrupt, Denied
+from decube.kit.errors import Damaged, Denied
 from decube.pb.decube import decube_pb2 as pb
 from decube.services.snapshots import SnapshotDraft
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from decube.model.snapshot import SnapshotView
     from decube.services.snapshots import SnapshotService
 
-NOT_RESTORED = (*TOLD, Corrupt, Denied)
+NOT_RESTORED = (*TOLD, Damaged, Denied)
 """What the answer to a restore tells: it is about the snapshot, and nothing was changed."""
 
 

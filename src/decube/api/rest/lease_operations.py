@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decube.api.rest import lease_shapes as shapes
-from decube.api.rest.operations import Operation, Schema, ref
+from decube.api.rest.operations import BODY_ERRORS, STORE_ERRORS, Operation, Schema, json_of
 from decube.api.rest.shapes import Deleted
 from decube.model.lease import HOLDER_LENGTH_MAX, TTL_S_DEFAULT, TTL_S_MAX, TTL_S_MIN, LeaseView
 from decube.model.names import SUBDOMAIN_LENGTH_MAX, SUBDOMAIN_PATTERN
@@ -40,13 +40,6 @@ LEASE_PARAMETERS: dict[str, Schema] = {
     },
 }
 
-_STORE = (429, 503)
-_BODY = (413, 415, 422)
-
-
-def _json(shape: type) -> tuple[tuple[str, Schema], ...]:
-    return (("application/json", ref(shape)),)
-
 
 LEASE_OPERATIONS = (
     Operation(
@@ -59,8 +52,8 @@ LEASE_OPERATIONS = (
             "`continue` of the answer until it is empty. A page may have fewer than `limit`."
         ),
         parameters=("holder", "lease_name", "limit", "continue"),
-        answers=_json(shapes.LeaseList),
-        errors=(410, *_STORE),
+        answers=json_of(shapes.LeaseList),
+        errors=(410, *STORE_ERRORS),
     ),
     Operation(
         method="post",
@@ -78,8 +71,8 @@ LEASE_OPERATIONS = (
         body=shapes.LeaseCreation,
         status=201,
         also=(200,),
-        answers=_json(shapes.LeaseGranted),
-        errors=(409, *_BODY, *_STORE),
+        answers=json_of(shapes.LeaseGranted),
+        errors=(409, *BODY_ERRORS, *STORE_ERRORS),
     ),
     Operation(
         method="get",
@@ -87,8 +80,8 @@ LEASE_OPERATIONS = (
         name="getLease",
         summary="Read a lease",
         parameters=("lease_id",),
-        answers=_json(shapes.LeaseFound),
-        errors=(404, *_STORE),
+        answers=json_of(shapes.LeaseFound),
+        errors=(404, *STORE_ERRORS),
     ),
     Operation(
         method="delete",
@@ -97,8 +90,8 @@ LEASE_OPERATIONS = (
         summary="End a lease",
         description="Deleting what is not there is no error: `deleted` tells.",
         parameters=("lease_id",),
-        answers=_json(Deleted),
-        errors=(409, *_STORE),
+        answers=json_of(Deleted),
+        errors=(409, *STORE_ERRORS),
     ),
     Operation(
         method="post",
@@ -113,8 +106,8 @@ LEASE_OPERATIONS = (
         parameters=("lease_id",),
         body=shapes.LeaseRenewal,
         body_required=False,
-        answers=_json(shapes.LeaseGranted),
-        errors=(404, 409, *_BODY, *_STORE),
+        answers=json_of(shapes.LeaseGranted),
+        errors=(404, 409, *BODY_ERRORS, *STORE_ERRORS),
     ),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decube.api.rest import snapshot_shapes as shapes
-from decube.api.rest.operations import Operation, Schema, ref
+from decube.api.rest.operations import BODY_ERRORS, Operation, Schema, json_of
 from decube.api.rest.shapes import Deleted
 from decube.model.snapshot import (
     NAME_LENGTH_MAX,
@@ -48,12 +48,8 @@ SNAPSHOT_PARAMETERS: dict[str, Schema] = {
 }
 
 _LOCATION = (401, 403, 404, 429, 503)
-_BODY = (413, 415, 422)
+_SNAPSHOT = (*_LOCATION, 422)
 _BYTES: Schema = {"type": "string", "format": "binary"}
-
-
-def _json(shape: type) -> tuple[tuple[str, Schema], ...]:
-    return (("application/json", ref(shape)),)
 
 
 SNAPSHOT_OPERATIONS = (
@@ -67,7 +63,7 @@ SNAPSHOT_OPERATIONS = (
             "this node is creating, or lately failed to."
         ),
         parameters=("snapshots_limit", "continue"),
-        answers=_json(shapes.SnapshotList),
+        answers=json_of(shapes.SnapshotList),
         errors=_LOCATION,
     ),
     Operation(
@@ -86,8 +82,8 @@ SNAPSHOT_OPERATIONS = (
         body_required=False,
         status=201,
         also=(202,),
-        answers=_json(shapes.SnapshotCreated),
-        errors=(409, 410, *_BODY, *_LOCATION),
+        answers=json_of(shapes.SnapshotCreated),
+        errors=(409, 410, *BODY_ERRORS, *_LOCATION),
     ),
     Operation(
         method="get",
@@ -95,8 +91,8 @@ SNAPSHOT_OPERATIONS = (
         name="getSnapshot",
         summary="Read a snapshot",
         parameters=("snapshot_id",),
-        answers=_json(shapes.SnapshotFound),
-        errors=_LOCATION,
+        answers=json_of(shapes.SnapshotFound),
+        errors=_SNAPSHOT,
     ),
     Operation(
         method="delete",
@@ -105,7 +101,7 @@ SNAPSHOT_OPERATIONS = (
         summary="Delete a snapshot with all its chunks",
         description="Deleting what is not there is no error. 409 while it is in use.",
         parameters=("snapshot_id",),
-        answers=_json(Deleted),
+        answers=json_of(Deleted),
         errors=(409, *_LOCATION),
     ),
     Operation(
@@ -114,8 +110,8 @@ SNAPSHOT_OPERATIONS = (
         name="getSnapshotStatus",
         summary="How far what is done with a snapshot is",
         parameters=("snapshot_id",),
-        answers=_json(SnapshotProgress),
-        errors=_LOCATION,
+        answers=json_of(SnapshotProgress),
+        errors=_SNAPSHOT,
     ),
     Operation(
         method="post",
@@ -124,7 +120,7 @@ SNAPSHOT_OPERATIONS = (
         summary="Read a snapshot again and check every hash",
         description="That it is damaged is no error of the request: `valid` is false then.",
         parameters=("snapshot_id",),
-        answers=_json(SnapshotVerification),
+        answers=json_of(SnapshotVerification),
         errors=_LOCATION,
     ),
     Operation(
@@ -135,14 +131,14 @@ SNAPSHOT_OPERATIONS = (
         description=(
             "The store then holds what the snapshot shows, at a revision above all that it ever "
             "had; all before is compacted, and watches are told so. A snapshot that is damaged "
-            "(500 `corrupt`), cannot be decrypted (403) or is on the backend `etcd` (400) changes "
+            "(422 `damaged`), cannot be decrypted (403) or is on the backend `etcd` (400) changes "
             "nothing. An empty body is one with all checks."
         ),
         parameters=("snapshot_id",),
         body=shapes.SnapshotRestore,
         body_required=False,
-        answers=_json(shapes.SnapshotRestored),
-        errors=(409, *_BODY, *_LOCATION),
+        answers=json_of(shapes.SnapshotRestored),
+        errors=(409, *BODY_ERRORS, *_LOCATION),
     ),
     Operation(
         method="get",
@@ -151,7 +147,7 @@ SNAPSHOT_OPERATIONS = (
         summary="Download a snapshot as a tar archive",
         parameters=("snapshot_id",),
         answers=(("application/x-tar", _BYTES),),
-        errors=_LOCATION,
+        errors=_SNAPSHOT,
     ),
     Operation(
         method="put",
@@ -162,8 +158,8 @@ SNAPSHOT_OPERATIONS = (
         parameters=("snapshot_id",),
         raw_body="application/octet-stream",
         status=201,
-        answers=_json(shapes.SnapshotCreated),
-        errors=(409, 415, *_LOCATION),
+        answers=json_of(shapes.SnapshotCreated),
+        errors=(409, 415, *_SNAPSHOT),
     ),
 )
 

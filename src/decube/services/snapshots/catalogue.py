@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from decube.kit.errors import Corrupt, DecubeError, NotFound, Unimplemented
+from decube.kit.errors import Damaged, DecubeError, NotFound, Unimplemented
 from decube.services.snapshots.location import FOLDER
 from decube.services.snapshots.manifest import (
     MANIFEST_BYTES_MAX,
@@ -67,7 +67,7 @@ class Catalogue:
         )
 
     async def get(self, snapshot_id: str) -> Manifest:
-        """Read a manifest. Raises `NotFound`, `Invalid`, `Corrupt` and `Unimplemented`."""
+        """Read a manifest. Raises `NotFound`, `Invalid`, `Damaged` and `Unimplemented`."""
         key = self._manifest_key(check_snapshot_id(snapshot_id))
         try:
             content = await self.location.read(key, 0, MANIFEST_BYTES_MAX)
@@ -178,7 +178,7 @@ class Catalogue:
             return await self.get(snapshot_id)
         except NotFound:
             return None
-        except (Corrupt, Unimplemented) as error:
+        except (Damaged, Unimplemented) as error:
             _log.warning("a snapshot cannot be listed", id=snapshot_id, error=error.message)
             return error
 

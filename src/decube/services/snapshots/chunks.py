@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from decube.kit.errors import Corrupt
+from decube.kit.errors import Damaged
 from decube.services.snapshots.manifest import CHUNK_BYTES_MAX, ChunkEntry
 
 if sys.version_info >= (3, 14):
@@ -119,7 +119,7 @@ class ChunkDecoder:
         self._plain_bytes = 0
 
     def add(self, piece: bytes) -> list[bytes]:
-        """Take a stored piece; return what is plain already. Raises `Corrupt`."""
+        """Take a stored piece; return what is plain already. Raises `Damaged`."""
         if self._hash is not None:
             self._hash.update(piece)
         if self._identities is not None:
@@ -128,23 +128,23 @@ class ChunkDecoder:
         return self._plain(piece)
 
     def finish(self) -> list[bytes]:
-        """Return the rest, all checked. Raises `Corrupt` and `Denied`."""
+        """Return the rest, all checked. Raises `Damaged` and `Denied`."""
         if self._hash is not None and self._hash.hexdigest() != self._entry.sha256:
-            raise Corrupt(f"{self._what} is damaged: its SHA-256 is not the manifest's")
+            raise Damaged(f"{self._what} is damaged: its SHA-256 is not the manifest's")
         rest: list[bytes] = []
         if self._identities is not None:
             for piece in self._identities.open(self._sealed, self._what):
                 rest += self._plain(piece)
         whole = self._decompressor is None or self._decompressor.eof
         if not whole or self._plain_bytes != self._entry.plain_bytes:
-            raise Corrupt(f"{self._what} is damaged: it ends too early")
+            raise Damaged(f"{self._what} is damaged: it ends too early")
         return rest
 
     def _plain(self, piece: bytes) -> list[bytes]:
         pieces = [piece] if self._decompressor is None else self._decompressed(piece)
         self._plain_bytes += sum(map(len, pieces))
         if self._plain_bytes > self._entry.plain_bytes:
-            raise Corrupt(f"{self._what} is damaged: it holds more than the manifest says")
+            raise Damaged(f"{self._what} is damaged: it holds more than the manifest says")
         return pieces
 
     def _decompressed(self, piece: bytes) -> list[bytes]:
@@ -160,5 +160,5 @@ class ChunkDecoder:
                 if decompressor.needs_input:
                     break
         except zstd.ZstdError as error:
-            raise Corrupt(f"{self._what} is damaged: it does not decompress") from error
+            raise Damaged(f"{self._what} is damaged: it does not decompress") from error
         return pieces

@@ -14,7 +14,7 @@ import tarfile
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from decube.kit.errors import AlreadyExists, Corrupt, Invalid
+from decube.kit.errors import AlreadyExists, Damaged, Invalid
 from decube.services.snapshots.manifest import (
     MANIFEST_BYTES_MAX,
     MANIFEST_NAME,
@@ -41,7 +41,7 @@ def packed_bytes(manifest: Manifest) -> int:
 
 
 async def pack(manifest: Manifest, reader: SnapshotReader) -> AsyncGenerator[bytes, None]:
-    """Make the archive. Raises `Corrupt` in the middle when a chunk is not as it should be."""
+    """Make the archive. Raises `Damaged` in the middle when a chunk is not as it should be."""
     content = encode_manifest(manifest)
     yield _header(f"{manifest.id}/{MANIFEST_NAME}", len(content))
     yield content + bytes(_padding(len(content)))
@@ -53,7 +53,7 @@ async def pack(manifest: Manifest, reader: SnapshotReader) -> AsyncGenerator[byt
                 digest.update(piece)
                 yield piece
         if digest.hexdigest() != entry.sha256:
-            raise Corrupt(
+            raise Damaged(
                 f"{entry.name} of snapshot {manifest.id} is damaged: its SHA-256 is not the "
                 "manifest's"
             )
@@ -66,7 +66,7 @@ async def unpack(
 ) -> Manifest:
     """Store the snapshot of an archive, which must have that id; it is in `incoming` meanwhile.
 
-    Raises `Invalid` for what is no such archive, `Corrupt` for a damaged one, and `AlreadyExists`.
+    Raises `Invalid` for what is no such archive, `Damaged` for a damaged one, and `AlreadyExists`.
     What was stored before an error is removed.
     """
     source = _Source(archive)
@@ -110,7 +110,7 @@ async def _store_chunk(
 ) -> None:
     wanted = (f"{snapshot_id}/{entry.name}", entry.stored_bytes)
     if await source.header() != wanted:
-        raise Corrupt(f"the archive of snapshot {snapshot_id} is damaged: no {entry.name} follows")
+        raise Damaged(f"the archive of snapshot {snapshot_id} is damaged: no {entry.name} follows")
     digest = hashlib.sha256()
 
     async def checked() -> AsyncIterator[bytes]:
@@ -119,7 +119,7 @@ async def _store_chunk(
             yield piece
         # Before it is whole, so that a damaged one never is.
         if digest.hexdigest() != entry.sha256:
-            raise Corrupt(
+            raise Damaged(
                 f"the archive of snapshot {snapshot_id} is damaged: the SHA-256 of {entry.name} "
                 "is not the manifest's"
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from decube.kit.errors import Corrupt, Denied, Invalid
+from decube.kit.errors import Damaged, Denied, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ class Identities:
         return cls(found, str(path))
 
     def open(self, pieces: Sequence[bytes], what: str) -> list[bytes]:
-        """Decrypt; takes a while, call it in a thread. Raises `Denied` and `Corrupt`."""
+        """Decrypt; takes a while, call it in a thread. Raises `Denied` and `Damaged`."""
         import pyrage  # noqa: PLC0415
 
         opened = _Writer()
@@ -107,7 +107,7 @@ class Identities:
             # It is an OSError from behind the header on.
             if _WRONG_KEY in str(error).lower():
                 raise Denied(f"none of the keys in {self.origin} opens {what}") from error
-            raise Corrupt(f"{what} is damaged: it does not decrypt") from error
+            raise Damaged(f"{what} is damaged: it does not decrypt") from error
         return opened.pieces
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from decube.kit.errors import Corrupt, Invalid, Unimplemented
+from decube.kit.errors import Damaged, Invalid, Unimplemented
 from decube.model.names import shown
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ MANIFEST_NAME: Final = "manifest.json"
 # 64 MiB of entries name 30 TB of chunks.
 MANIFEST_BYTES_MAX: Final = 64 << 20
 CHUNK_BYTES_MAX: Final = 64 << 20
+ID_EXAMPLE: Final = "snap-20260131T120000000Z-1f2e3d4c"
 
 _REVISION: Final = re.compile(r"[0-9]{1,19}")
 _ID: Final = re.compile(r"snap-\d{8}T\d{9}Z-[0-9a-f]{8}", re.ASCII)
@@ -87,9 +88,7 @@ def check_snapshot_id(text: str) -> str:
     """Return an id. Raises `Invalid` for what cannot be one."""
     if not is_snapshot_id(text):
         raise Invalid(
-            f"{shown(text)} is not the id of a snapshot: they look like "
-            "snap-20260131T120000000Z-1f2e3d4c",
-            field="id",
+            f"{shown(text)} is not the id of a snapshot: they look like {ID_EXAMPLE}", field="id"
         )
     return text
 
@@ -107,7 +106,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def decode_manifest(snapshot_id: str, content: bytes) -> Manifest:
     """Read the manifest of a snapshot.
 
-    Raises `Corrupt` when it is damaged or contradicts itself, `Unimplemented` when a newer version
+    Raises `Damaged` when it is damaged or contradicts itself, `Unimplemented` when a newer version
     wrote it.
     """
     try:
@@ -120,9 +119,9 @@ def decode_manifest(snapshot_id: str, content: bytes) -> Manifest:
             )
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Corrupt(f"the manifest of snapshot {snapshot_id} is damaged: {error}") from error
+        raise Damaged(f"the manifest of snapshot {snapshot_id} is damaged: {error}") from error
     if defect := _defect(manifest, snapshot_id):
-        raise Corrupt(f"the manifest of snapshot {snapshot_id} is damaged: {defect}")
+        raise Damaged(f"the manifest of snapshot {snapshot_id} is damaged: {defect}")
     return manifest
 
 

@@ -12,7 +12,7 @@ import hashlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from decube.kit.errors import Corrupt, NotFound
+from decube.kit.errors import Damaged, NotFound
 from decube.services.snapshots.chunks import ChunkDecoder
 from decube.services.snapshots.encryption import need_identities
 
@@ -52,7 +52,7 @@ class SnapshotReader:
     ) -> AsyncGenerator[bytes, None]:
         """Read the plain image; `on_progress` gets plain bytes and chunks so far.
 
-        Raises `Corrupt` for anything that is not as the manifest says, and `Denied` without the
+        Raises `Damaged` for anything that is not as the manifest says, and `Denied` without the
         key to an encrypted snapshot.
         """
         manifest = self._manifest
@@ -74,12 +74,12 @@ class SnapshotReader:
         if on_progress is not None:
             on_progress(size_bytes, len(manifest.chunks))
         if whole is not None and whole.hexdigest() != manifest.checksum:
-            raise Corrupt(
+            raise Damaged(
                 f"snapshot {manifest.id} is damaged: the SHA-256 of its image is not the manifest's"
             )
 
     async def plain(self, entry: ChunkEntry, *, check_hash: bool) -> AsyncGenerator[bytes, None]:
-        """Read a chunk's part of the image. Raises `Corrupt`, at its end at the latest."""
+        """Read a chunk's part of the image. Raises `Damaged`, at its end at the latest."""
         decoder = self._decoder(entry, check_hash=check_hash)
         async with aclosing(self.stored(entry)) as stored:
             async for piece in stored:
@@ -89,16 +89,16 @@ class SnapshotReader:
             yield plain
 
     async def check_stored(self, entry: ChunkEntry) -> None:
-        """Check the hash of a chunk as it is stored. Raises `Corrupt`."""
+        """Check the hash of a chunk as it is stored. Raises `Damaged`."""
         digest = hashlib.sha256()
         async with aclosing(self.stored(entry)) as stored:
             async for piece in stored:
                 await asyncio.to_thread(digest.update, piece)
         if digest.hexdigest() != entry.sha256:
-            raise Corrupt(f"{self.called(entry)} is damaged: its SHA-256 is not the manifest's")
+            raise Damaged(f"{self.called(entry)} is damaged: its SHA-256 is not the manifest's")
 
     async def stored(self, entry: ChunkEntry) -> AsyncGenerator[bytes, None]:
-        """Read a chunk as it is stored. Raises `Corrupt` when it is shorter or not there."""
+        """Read a chunk as it is stored. Raises `Damaged` when it is shorter or not there."""
         key, what = f"{self._folder}/{entry.name}", self.called(entry)
         ranges = _ranges(entry.stored_bytes)
         reading = asyncio.ensure_future(self._location.read(key, *next(ranges)))
@@ -110,10 +110,10 @@ class SnapshotReader:
                 if following := next(ranges, None):
                     reading = asyncio.ensure_future(self._location.read(key, *following))
                 elif left:
-                    raise Corrupt(f"{what} is damaged: it is {left} bytes short")
+                    raise Damaged(f"{what} is damaged: it is {left} bytes short")
                 yield piece
         except NotFound as error:
-            raise Corrupt(f"{what} is not there: it was deleted, or never copied") from error
+            raise Damaged(f"{what} is not there: it was deleted, or never copied") from error
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

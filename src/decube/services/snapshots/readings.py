@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from decube.kit.errors import Exhausted, Invalid
+from decube.kit.errors import Corrupt, Damaged, Exhausted, Invalid
 from decube.services.snapshots.activity import Activity
 from decube.services.snapshots.container import pack
 from decube.services.snapshots.encryption import Identities
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from decube.services.snapshots.activity import Activities, Phase
     from decube.services.snapshots.dependencies import SnapshotDependencies
     from decube.services.snapshots.manifest import Manifest
+    from decube.services.snapshots.ports import Restore
     from decube.store.types import Revision
 
 READERS_MAX: Final = 4
@@ -75,9 +76,10 @@ class Readings:
                     ) as image,
                     read_ahead(image) as ahead,
                 ):
-                    revision = await self._restore(ahead)
+                    revision = await _install(self._restore, manifest, ahead)
         except BaseException:
             self._metrics.restored("failed")
+            _log.warning("a snapshot was not restored", id=manifest.id, error=activity.error)
             raise
         self._metrics.restored("completed")
         _log.warning(
@@ -89,7 +91,7 @@ class Readings:
         return revision
 
     async def packed(self, manifest: Manifest) -> AsyncGenerator[bytes, None]:
-        """Make an archive. Raises `Exhausted` and `Corrupt`."""
+        """Make an archive. Raises `Exhausted` and `Damaged`."""
         async with self._reading(manifest) as reader, aclosing(pack(manifest, reader)) as archive:
             async for piece in archive:
                 yield piece
@@ -118,3 +120,13 @@ class Readings:
             yield SnapshotReader(self._catalogue.location, folder, manifest, identities=identities)
         finally:
             self._readers -= 1
+
+
+async def _install(restore: Restore, manifest: Manifest, image: AsyncIterator[bytes]) -> Revision:
+    """Hand the image to the store, which finds damage that no hash tells of."""
+    try:
+        return await restore(image)
+    except Damaged:
+        raise
+    except Corrupt as error:
+        raise Damaged(f"snapshot {manifest.id} is damaged: {error.message}") from error

@@ -13,14 +13,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import structlog
 
-from decube.kit.errors import Closed, Conflict, Invalid, NotFound
+from decube.kit.errors import Closed, Conflict, Damaged, Invalid, NotFound
+from decube.model.names import shown
 from decube.model.snapshot import SnapshotKind, check_draft
 from decube.model.timestamps import rfc3339
 from decube.services.snapshots.activity import Activities, Activity, progress_of, view_of
 from decube.services.snapshots.container import packed_bytes, unpack
 from decube.services.snapshots.creation import Creation
-from decube.services.snapshots.manifest import check_snapshot_id, is_snapshot_id, new_snapshot_id
+from decube.services.snapshots.manifest import (
+    ID_EXAMPLE,
+    check_snapshot_id,
+    is_snapshot_id,
+    new_snapshot_id,
+)
 from decube.services.snapshots.readings import Readings
+from decube.services.snapshots.verification import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Collection
@@ -116,7 +123,7 @@ class SnapshotService:
             raise
 
     async def get(self, snapshot_id: str) -> SnapshotView:
-        """Tell a snapshot, also one that is being created here. Raises `NotFound`, `Corrupt`."""
+        """Tell a snapshot, also one that is being created here. Raises `NotFound`, `Damaged`."""
         activity = self._activities.newest(_existing_id(snapshot_id))
         unfinished = activity if activity in self._activities.unfinished_creations() else None
         try:
@@ -162,13 +169,17 @@ class SnapshotService:
 
     async def verify(self, snapshot_id: str) -> SnapshotVerification:
         """Read all of a snapshot again and check every hash. Raises `NotFound` and `Exhausted`."""
-        return await self._readings.verify(await self.catalogue.get(_existing_id(snapshot_id)))
+        try:
+            manifest = await self.catalogue.get(_existing_id(snapshot_id))
+        except Damaged as error:
+            return unreadable(snapshot_id, error)
+        return await self._readings.verify(manifest)
 
     async def restore(self, snapshot_id: str, *, skip_hash_check: bool = False) -> Revision:
         """Put a snapshot back in place; return the store's new revision.
 
         Raises `NotFound`, `Invalid` on a store that cannot, `Conflict` while another is restored,
-        `Denied` without its key, `NotLeader` on a standby, and `Corrupt`: nothing was changed then.
+        `Denied` without its key, `NotLeader` on a standby, and `Damaged`: nothing was changed then.
         """
         manifest = await self.catalogue.get(_existing_id(snapshot_id))
         return await self._readings.restore(manifest, check_hashes=not skip_hash_check)
@@ -222,7 +233,6 @@ class SnapshotService:
 
 def _existing_id(text: str) -> str:
     """Return an id. Raises `NotFound` for what can be none: there is no such snapshot."""
-    try:
-        return check_snapshot_id(text)
-    except Invalid as error:
-        raise NotFound(f"there is no such snapshot: {error.message}") from error
+    if not is_snapshot_id(text):
+        raise NotFound(f"there is no snapshot {shown(text)}: ids look like {ID_EXAMPLE}")
+    return text

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from decube.kit.errors import Corrupt, Denied
+from decube.kit.errors import Damaged, Denied
 from decube.model.snapshot import SnapshotVerification
 
 if TYPE_CHECKING:
@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
     from decube.services.snapshots.manifest import Manifest
     from decube.services.snapshots.reading import SnapshotReader
+
+
+def unreadable(snapshot_id: str, error: Damaged) -> SnapshotVerification:
+    """Tell that already the manifest is damaged, so that there is nothing else to check."""
+    return SnapshotVerification(
+        id=snapshot_id,
+        valid=False,
+        chunks_checked=0,
+        bytes_checked=0,
+        image_checked=False,
+        errors=[error.message],
+    )
 
 
 async def verify(
@@ -31,7 +43,7 @@ async def verify(
                         whole.update(piece)
             else:
                 await reader.check_stored(entry)
-        except (Corrupt, Denied) as error:
+        except (Damaged, Denied) as error:
             errors.append(error.message)
         checked_bytes += entry.stored_bytes
         plain_bytes += entry.plain_bytes

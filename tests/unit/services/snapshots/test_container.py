@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from decube.kit.errors import Corrupt, Invalid
+from decube.kit.errors import Damaged, Invalid
 from decube.services.snapshots.container import unpack
 from decube.services.snapshots.manifest import decode_manifest
 
@@ -53,5 +53,5 @@ def test_a_manifest_that_would_mislead_the_schedule_is_damaged(field: str, value
         "status": "completed",
     }
     assert decode_manifest(ID, msgspec.json.encode(manifest)).id == ID
-    with pytest.raises(Corrupt, match=field):
+    with pytest.raises(Damaged, match=field):
         decode_manifest(ID, msgspec.json.encode({**manifest, field: value}))

@@ -10,7 +10,7 @@ import pyrage
 import pytest
 from tests.support.snapshots import KIB, SNAPSHOT_ID, gathered, noise, stored, stream
 
-from decube.kit.errors import Corrupt, Denied, Invalid
+from decube.kit.errors import Damaged, Denied, Invalid
 from decube.services.snapshots.catalogue import Catalogue
 from decube.services.snapshots.chunks import ChunkForm
 from decube.services.snapshots.encryption import Identities, Recipients
@@ -90,7 +90,7 @@ async def test_a_flipped_bit_is_found(
 ) -> None:
     manifest = await stored(catalogue, CONTENT, form)
     flip(tmp_path / "snapshots" / SNAPSHOT_ID / "chunk-1", place)
-    with pytest.raises(Corrupt, match=f"chunk-1 of snapshot {SNAPSHOT_ID} is damaged"):
+    with pytest.raises(Damaged, match=f"chunk-1 of snapshot {SNAPSHOT_ID} is damaged"):
         await gathered(reader(catalogue, manifest).image())
 
 
@@ -101,7 +101,7 @@ async def test_what_is_compressed_or_encrypted_needs_no_hash_to_tell_damage(
 ) -> None:
     manifest = await stored(catalogue, CONTENT, FORMS[name])
     flip(tmp_path / "snapshots" / SNAPSHOT_ID / "chunk-1", place)
-    with pytest.raises(Corrupt, match=f"chunk-1 of snapshot {SNAPSHOT_ID} is damaged"):
+    with pytest.raises(Damaged, match=f"chunk-1 of snapshot {SNAPSHOT_ID} is damaged"):
         await gathered(reader(catalogue, manifest).image(check_hashes=False))
 
 
@@ -112,14 +112,14 @@ async def test_a_truncated_chunk_is_found_without_any_hash(
     manifest = await stored(catalogue, CONTENT, form)
     path = tmp_path / "snapshots" / SNAPSHOT_ID / "chunk-2"
     path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(Corrupt, match=r"chunk-2 .* bytes short"):
+    with pytest.raises(Damaged, match=r"chunk-2 .* bytes short"):
         await gathered(reader(catalogue, manifest).image(check_hashes=False))
 
 
 async def test_a_missing_chunk_is_named(catalogue: Catalogue, tmp_path: Path) -> None:
     manifest = await stored(catalogue, CONTENT, FORMS["plain"])
     (tmp_path / "snapshots" / SNAPSHOT_ID / "chunk-3").unlink()
-    with pytest.raises(Corrupt, match=r"chunk-3 .* is not there"):
+    with pytest.raises(Damaged, match=r"chunk-3 .* is not there"):
         await gathered(reader(catalogue, manifest).image())
 
 
@@ -129,14 +129,14 @@ async def test_chunks_in_another_order_are_found(catalogue: Catalogue, tmp_path:
     (folder / "chunk-0").rename(folder / "aside")
     (folder / "chunk-1").rename(folder / "chunk-0")
     (folder / "aside").rename(folder / "chunk-1")
-    with pytest.raises(Corrupt, match="chunk-0"):
+    with pytest.raises(Damaged, match="chunk-0"):
         await gathered(reader(catalogue, manifest).image())
 
 
 async def test_an_image_that_is_not_the_manifests_is_found(catalogue: Catalogue) -> None:
     manifest = await stored(catalogue, CONTENT, FORMS["zstd"])
     lying = msgspec.structs.replace(manifest, checksum="0" * 64)
-    with pytest.raises(Corrupt, match="SHA-256 of its image"):
+    with pytest.raises(Damaged, match="SHA-256 of its image"):
         await gathered(reader(catalogue, lying).image())
 
 
@@ -154,7 +154,7 @@ async def test_a_few_bytes_cannot_claim_to_be_terabytes(catalogue: Catalogue) ->
     manifest = await stored(catalogue, bytes(60 * KIB), FORMS["zstd"])
     entry = msgspec.structs.replace(manifest.chunks[0], plain_bytes=100)
     lying = msgspec.structs.replace(manifest, chunks=(entry,))
-    with pytest.raises(Corrupt, match="more than the manifest says"):
+    with pytest.raises(Damaged, match="more than the manifest says"):
         await gathered(reader(catalogue, lying).image(check_hashes=False))
 
 
@@ -202,10 +202,10 @@ async def test_an_error_of_the_image_ends_the_writing(catalogue: Catalogue) -> N
     async def failing() -> AsyncIterator[bytes]:
         async for block in stream(CONTENT):
             yield block
-        raise Corrupt("the store is damaged")
+        raise Damaged("the store is damaged")
 
     folder = catalogue.folder(SNAPSHOT_ID)
-    with pytest.raises(Corrupt, match="the store is damaged"):
+    with pytest.raises(Damaged, match="the store is damaged"):
         await write_image(catalogue.location, folder, failing(), FORMS["plain"], lambda *_: None)
     assert not await catalogue.has(SNAPSHOT_ID)
 

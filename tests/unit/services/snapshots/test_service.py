@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.snapshots import noise
 from tests.support.stores import WAIT_S_MAX, embedded
 
-from decube.kit.errors import Closed, Conflict, Corrupt, Exhausted, Invalid
+from decube.kit.errors import Closed, Conflict, Damaged, Exhausted, Invalid, NotFound
 from decube.services.snapshots import (
     Catalogue,
     SnapshotDependencies,
@@ -225,7 +226,7 @@ async def test_damage_that_hashes_are_not_asked_for_is_found_by_the_image(
     content[1000] ^= 1
     chunk.write_bytes(content)
     last = (await scene.store.status()).revision
-    with pytest.raises(Corrupt):
+    with pytest.raises(Damaged):
         await scene.service.restore(name, skip_hash_check=True)
     assert (await scene.store.status()).revision == last
 
@@ -249,7 +250,44 @@ async def test_a_manifest_that_cannot_be_read_hides_no_other(scene: Scene, tmp_p
     page = await scene.service.list()
     assert [view.id for view in page.snapshots] == [names[2], names[0]]
     assert page.unreadable == 1
-    with pytest.raises(Corrupt, match=f"manifest of snapshot {names[1]} is damaged"):
+    with pytest.raises(Damaged, match=f"manifest of snapshot {names[1]} is damaged"):
         await scene.service.get(names[1])
     assert await scene.service.delete(names[1])
     assert (await scene.service.list()).unreadable == 0
+
+
+async def test_a_damaged_manifest_is_a_damaged_snapshot(scene: Scene, tmp_path: Path) -> None:
+    snapshot_id = await scene.created()
+    (tmp_path / "snapshots" / snapshot_id / "manifest.json").write_text("{")
+    verified = await scene.service.verify(snapshot_id)
+    assert (verified.valid, verified.chunks_checked) == (False, 0)
+    assert verified.errors[0].startswith(f"the manifest of snapshot {snapshot_id} is damaged: ")
+    with pytest.raises(Damaged, match="the manifest of snapshot"):
+        await scene.service.restore(snapshot_id)
+
+
+@pytest.mark.parametrize("skip_hash_check", [False, True])
+async def test_damage_that_only_the_store_finds_is_told_of_the_snapshot(
+    scene: Scene, tmp_path: Path, *, skip_hash_check: bool
+) -> None:
+    snapshot_id = await scene.created()
+    chunk = tmp_path / "snapshots" / snapshot_id / "chunk-0"
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(content)
+    before = (await scene.store.status()).revision
+    with capture_logs() as logged, pytest.raises(Damaged, match=f"snapshot {snapshot_id} is dam"):
+        await scene.service.restore(snapshot_id, skip_hash_check=skip_hash_check)
+    assert [event["event"] for event in logged] == ["a snapshot was not restored"]
+    assert snapshot_id in logged[0]["error"]
+    assert (await scene.store.status()).revision == before
+
+
+@pytest.mark.parametrize("snapshot_id", ["x", "snap-1", "../a"])
+async def test_what_can_be_no_id_is_told_once(scene: Scene, snapshot_id: str) -> None:
+    for asked in (scene.service.get, scene.service.progress, scene.service.restore):
+        with pytest.raises(NotFound) as refused:
+            await asked(snapshot_id)
+        assert refused.value.message == (
+            f"there is no snapshot '{snapshot_id}': ids look like snap-20260131T120000000Z-1f2e3d4c"
+        )
