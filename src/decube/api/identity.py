@@ -21,6 +21,7 @@ from decube.kit.certificates import (
     read_private_key,
 )
 from decube.kit.errors import Invalid
+from decube.model.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -159,13 +160,13 @@ def _load_pair(context: ssl.SSLContext, pair_pem: bytes) -> None:
 def _check_validity(file: NamedFile, facts: CertificateFacts, now: datetime) -> None:
     if facts.left(now) <= _NOTHING:
         raise _refused(
-            file, f"the certificate of {facts.subject} expired at {facts.not_after.isoformat()}"
+            file, f"the certificate of {facts.subject} expired at {rfc3339(facts.not_after)}"
         )
     if facts.not_before > now:
         raise _refused(
             file,
             f"the certificate of {facts.subject} is not valid before "
-            f"{facts.not_before.isoformat()}: is this machine's clock right?",
+            f"{rfc3339(facts.not_before)}: is this machine's clock right?",
         )
 
 

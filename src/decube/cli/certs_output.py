@@ -41,12 +41,14 @@ def print_certificates(found: "Sequence[CertificateFacts]", output: Form) -> Non
 
 
 def _told(facts: "CertificateFacts", now: "datetime") -> dict[str, Any]:
+    from decube.model.timestamps import rfc3339
+
     return {
         "subject": facts.subject,
         "names": list(facts.names),
         "issuer": facts.issuer,
-        "not_before": facts.not_before.isoformat(),
-        "not_after": facts.not_after.isoformat(),
+        "not_before": rfc3339(facts.not_before),
+        "not_after": rfc3339(facts.not_after),
         "days_left": facts.left(now).days,
         "is_ca": facts.is_authority,
         "key_usage": list(facts.usages),

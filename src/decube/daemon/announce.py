@@ -50,7 +50,7 @@ def warn_about(loaded: Loaded) -> None:
         )
 
 
-def tell_ready(info: NodeInfo, data_directory: Path, store: str) -> None:
+def tell_ready(info: NodeInfo, settings: Settings, data_directory: Path, store: str) -> None:
     """Say where everything is: on a terminal as a text, else as an event of the log."""
     if not sys.stdout.isatty():
         _log.info(
@@ -63,7 +63,7 @@ def tell_ready(info: NodeInfo, data_directory: Path, store: str) -> None:
             data_dir=str(data_directory),
             store=store,
             pid=os.getpid(),
-            try_this=_first_command(info),
+            try_this=first_command(info, settings),
         )
         return
     rows = [
@@ -74,7 +74,7 @@ def tell_ready(info: NodeInfo, data_directory: Path, store: str) -> None:
     ]
     lines = [f"DeCube {info.version}, node {info.node_id}, is ready."]
     lines += [f"  {name}   {value}" for name, value in rows]
-    lines += [f"Try:  {_first_command(info)}", "Stop: Ctrl-C", ""]
+    lines += [f"Try:  {first_command(info, settings)}", "Stop: Ctrl-C", ""]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
@@ -104,7 +104,18 @@ def _verifies_clients(settings: Settings, name: ListenerName) -> bool:
     return tls is not None and tls.client_auth == "require"
 
 
-def _first_command(info: NodeInfo) -> str:
+def first_command(info: NodeInfo, settings: Settings) -> str:
+    """Return a command that works once the files it names are there: nobody tells us of them."""
     if info.address:
-        return f"curl {url(info.address)}/health"
-    return f"etcdctl --endpoints={info.etcd_address} endpoint status"
+        return f"curl{_client_files(settings, 'rest')} {url(info.address)}/health"
+    files = _client_files(settings, "etcd")
+    return f"etcdctl{files} --endpoints={info.etcd_address} endpoint status"
+
+
+def _client_files(settings: Settings, name: ListenerName) -> str:
+    """Return the options of curl and etcdctl, which call them alike."""
+    tls = tls_of(settings, name)
+    if tls is None:
+        return ""
+    own = " --cert CLIENT.pem --key CLIENT.key" if tls.client_auth == "require" else ""
+    return f" --cacert CA.pem{own}"

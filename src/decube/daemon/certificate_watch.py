@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from decube.kit.clock import SystemClock
 from decube.kit.errors import Invalid
+from decube.model.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +90,7 @@ class CertificateWatch:
             _log.info(
                 "certificate reloaded",
                 subject=leaf.subject,
-                not_after=identity.material.not_after.isoformat(),
+                not_after=rfc3339(identity.material.not_after),
                 listeners=listeners,
             )
 
@@ -105,7 +106,7 @@ class CertificateWatch:
         self._told[identity] = (expired, now_s)
         about = {
             "subject": identity.material.leaf.subject,
-            "not_after": identity.material.not_after.isoformat(),
+            "not_after": rfc3339(identity.material.not_after),
             "file": str(identity.tls.certificate.path),
             "listeners": self._listeners[identity],
         }

@@ -206,5 +206,5 @@ async def _tell(loaded: Loaded, directory: DataDirectory, facts: NodeFacts, stor
     gc.collect()
     gc.freeze()
     gc.enable()
-    tell_ready(info, directory.path, (await store.status()).backend)
+    tell_ready(info, loaded.settings, directory.path, (await store.status()).backend)
     notify(f"READY=1\nMAINPID={os.getpid()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -122,6 +123,8 @@ def test_inspect_tells_what_is_in_a_file(certs: Path) -> None:
     assert (leaf["subject"], leaf["issuer"]) == ("CN=node-1", "CN=DeCube CA")
     assert leaf["names"] == ["a.test", "10.0.0.1"]
     assert leaf["days_left"] in (89, 90)
+    for moment in (leaf["not_before"], leaf["not_after"]):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment), moment
     assert leaf["purposes"] == ["server"]
     assert (leaf["is_ca"], ca["is_ca"]) == (False, True)
     table = Cli()("certs", "inspect", str(certs / "node-1.pem")).stdout
