@@ -1,22 +1,18 @@
-"""Leases by the hundred thousand: what idle ones cost, when they end, and what their end holds up.
-
-Run by itself, `python -m tools.bench.leases --dir DIRECTORY` prints the figures and writes no page.
-"""
+"""Leases by the hundred thousand: what idle ones cost, when they end, what their end holds up."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decube.store.remote import RemoteOptions, RemoteStore
 from decube.store.types import KeyRange, LeaseId, Put, Txn, WatchRequest
 from tools.bench import processes
+from tools.bench.figures import Bench, Section
+from tools.bench.programs import FailedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -117,15 +113,15 @@ async def put_latencies_s(store: Store, until: Callable[[], bool]) -> list[float
     return latencies
 
 
-async def ended_together(store: Store) -> tuple[float, float, float]:
+async def ended_together(store: Store, together: int) -> tuple[float, float, float]:
     """Let many leases end in one second: p99 of puts before and meanwhile, and how long it took."""
-    end_s = time.monotonic() + TOGETHER / 300
+    end_s = time.monotonic() + together / 300
     prefix = b"together/"
     # Each gets the whole seconds that are left, so that all end in the second that begins then.
-    await grant(store, prefix, TOGETHER, lambda: round(end_s - time.monotonic()) + 1)
+    await grant(store, prefix, together, lambda: round(end_s - time.monotonic()) + 1)
     lead_s = end_s - QUIET_WINDOW_S - 1.0 - time.monotonic()
     if lead_s < 0:
-        raise SystemExit(f"bench: granting {TOGETHER} leases took {-lead_s:.1f} s too long")
+        raise FailedError(f"granting {together} leases took {-lead_s:.1f} s too long")
     await asyncio.sleep(lead_s)
     quiet_end_s = time.monotonic() + QUIET_WINDOW_S
     before = await put_latencies_s(store, lambda: time.monotonic() > quiet_end_s)
@@ -138,7 +134,7 @@ async def ended_together(store: Store) -> tuple[float, float, float]:
             gone += sum(event.deleted for event in batch.events)
             last_s = time.monotonic()
             first_s = first_s or last_s
-            if gone >= TOGETHER:
+            if gone >= together:
                 return
 
     async with store.watch(WatchRequest(range=KeyRange.prefix(prefix))) as batches:
@@ -153,21 +149,22 @@ def p99(latencies: list[float]) -> float:
     return statistics.quantiles(latencies, n=100)[-1]
 
 
-async def measured(server: processes.Server) -> list[str]:
+async def measured(server: processes.Server, bench: Bench) -> list[str]:
     """Measure one node; the lines of the page."""
+    live, together = bench.sized(LIVE), bench.sized(TOGETHER)
     options = RemoteOptions(endpoints=(server.address("etcd"),), request_timeout_s=60.0)
     store = await RemoteStore.connect(options)
     try:
         empty = await idle_cpu(server)
-        await grant(store, b"live/", LIVE, lambda: LIVE_TTL_S)
+        await grant(store, b"live/", live, lambda: LIVE_TTL_S)
         full = await idle_cpu(server)
         late = await lateness_s(store)
-        before, meanwhile, took_s = await ended_together(store)
+        before, meanwhile, took_s = await ended_together(store, together)
     finally:
         await store.close()
-    idle = f"idle with {LIVE:,} live leases: {full:.1%} of one processor; without any: {empty:.1%}"
+    idle = f"idle with {live:,} live leases: {full:.1%} of one processor; without any: {empty:.1%}"
     ends = f"{TIMED:,} more, how late their keys were seen to go: p50 {late[TIMED // 2]:.2f} s, "
-    puts = f"puts while {TOGETHER:,} leases end in one second (in {took_s:.1f} s): p99 "
+    puts = f"puts while {together:,} leases end in one second (in {took_s:.1f} s): p99 "
     puts += f"{meanwhile * MS:.1f} ms, before {before * MS:.1f} ms; {meanwhile / before:.1f}x"
     return [
         f"- {idle} (wanted: under 2 %)",
@@ -176,21 +173,7 @@ async def measured(server: processes.Server) -> list[str]:
     ]
 
 
-def lease_lines(directory: Path) -> list[str]:
+def measure(bench: Bench) -> Section:
     """Measure a node on an empty directory."""
-    with processes.decube(directory / "decube") as server:
-        return asyncio.run(measured(server))
-
-
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.leases", description=__doc__)
-    parser.add_argument("--dir", type=Path, default=processes.ROOT / "target")
-    base: Path = parser.parse_args().dir
-    print(processes.require_real_disk(base))
-    with tempfile.TemporaryDirectory(dir=base, prefix="bench-") as name:
-        print("\n".join(lease_lines(Path(name))))
-
-
-if __name__ == "__main__":
-    main()
+    with processes.decube(bench.directory / "decube") as server:
+        return Section("Leases", lines=asyncio.run(measured(server, bench)))

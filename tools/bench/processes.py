@@ -16,19 +16,36 @@ from tools.servers import PEERS, ROOT, EtcdProcess, NodeProcess, ServerProcess, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["PEERS", "Server", "bare", "decube", "etcd", "require_real_disk"]
+__all__ = ["ETCD", "KINE", "PEERS", "Server", "bare", "decube", "etcd", "kine", "require_real_disk"]
 
 PYTHON = ROOT / ".venv" / "bin" / "python"
+ETCD = "etcd 3.7.1"
+KINE = PEERS / "kine"
+KINE_MISSING = "it was not built: see tools/peers/kine"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """A running server: `ports` by what they serve, `start_s` until it was ready."""
 
     name: str
-    pid: int
+    process: ServerProcess
     ports: Mapping[str, int]
     start_s: float
+
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        return self.process.pid
+
+    def restart(self, *, kill: bool) -> float:
+        """End it, by `kill -9` or as it should be, and start it on its data; seconds to ready."""
+        if kill:
+            self.process.kill()
+        else:
+            self.process.stop()
+        self.start_s = started(self.process)
+        return self.start_s
 
     def address(self, what: str) -> str:
         """Tell where it listens for `what`."""
@@ -42,6 +59,13 @@ class Server:
     def memory_bytes(self) -> int:
         """Tell its resident memory."""
         return self._status_bytes("VmRSS")
+
+    def disk_written_bytes(self) -> int:
+        """Tell the bytes that it has made the system write to the disk."""
+        for line in Path(f"/proc/{self.pid}/io").read_text().splitlines():
+            if line.startswith("write_bytes:"):
+                return int(line.split()[1])
+        raise RuntimeError(f"no write_bytes of process {self.pid}")
 
     def reset_peak_memory(self) -> int:
         """Let the peak begin at what it has now; tell that."""
@@ -68,16 +92,21 @@ def require_real_disk(path: Path) -> str:
     return kind
 
 
-@contextmanager
-def running(process: ServerProcess) -> Iterator[float]:
-    """Run a server until the block ends; yields the seconds until it was ready."""
+def started(process: ServerProcess) -> float:
+    """Start a server; the seconds until its ready URL said so, though all of it is ready then."""
     begun = time.perf_counter()
     process.start()
+    ServerProcess.wait_until_ready(process)
+    start_s = time.perf_counter() - begun
+    process.wait_until_ready()
+    return start_s
+
+
+@contextmanager
+def running(name: str, process: ServerProcess, ports: Mapping[str, int]) -> Iterator[Server]:
+    """Run a server until the block ends."""
     try:
-        ServerProcess.wait_until_ready(process)
-        start_s = time.perf_counter() - begun
-        process.wait_until_ready()
-        yield start_s
+        yield Server(name, process, ports, started(process))
     finally:
         try:
             process.stop()
@@ -95,8 +124,8 @@ def _empty(directory: Path) -> Path:
 def etcd(directory: Path) -> Iterator[Server]:
     """Run a real etcd on an empty directory, with a quota that no load here reaches."""
     process = EtcdProcess(_empty(directory), "--quota-backend-bytes=17179869184")
-    with running(process) as start_s:
-        yield Server("etcd 3.7.1", process.pid, process.ports, start_s)
+    with running(ETCD, process, process.ports) as server:
+        yield server
 
 
 @contextmanager
@@ -105,8 +134,25 @@ def decube(directory: Path, *, ready: str = "etcd", **settings: str) -> Iterator
     process = NodeProcess(_empty(directory), DECUBE_LOGGING_LEVEL="warning", **settings)
     paths = {"etcd": "readyz", "rest": "health"}
     process.ready_url = f"http://127.0.0.1:{process.ports[ready]}/{paths[ready]}"
-    with running(process) as start_s:
-        yield Server("decube", process.pid, process.ports, start_s)
+    with running("DeCube", process, process.ports) as server:
+        yield server
+
+
+@contextmanager
+def kine(directory: Path) -> Iterator[Server]:
+    """Run kine on an empty SQLite database, which syncs every commit."""
+    port, metrics = free_port(), free_port()
+    database = _empty(directory) / "kine.db"
+    command = [
+        str(KINE),
+        f"--listen-address=tcp://127.0.0.1:{port}",
+        f"--endpoint=sqlite://{database}?_journal=WAL&_synchronous=FULL&_busy_timeout=30000",
+        f"--metrics-bind-address=127.0.0.1:{metrics}",
+    ]
+    url = f"http://127.0.0.1:{metrics}/metrics"
+    process = ServerProcess(command, url, directory / "kine.log")
+    with running("kine, sqlite", process, {"etcd": port}) as server:
+        yield server
 
 
 @contextmanager
@@ -118,5 +164,5 @@ def bare(kind: str, directory: Path) -> Iterator[Server]:
     url = f"http://127.0.0.1:{port if kind == 'rest' else health}/"
     process = ServerProcess(command, url, directory / f"{kind}.log")
     process.environment = {"PYTHONPATH": str(ROOT)}
-    with running(process) as start_s:
-        yield Server(f"bare {kind}", process.pid, {kind: port}, start_s)
+    with running(f"bare {kind}", process, {kind: port}) as server:
+        yield server

@@ -1,17 +1,10 @@
-"""A snapshot of a million keys, and back: beside what the disk itself takes for the same bytes.
-
-Run by itself, `python -m tools.bench.snapshots --dir DIRECTORY` prints the figures and writes no
-page; `--keys` makes it smaller.
-"""
+"""A snapshot of a million keys, and back: beside what the disk itself takes for the same bytes."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx2
@@ -19,9 +12,12 @@ import httpx2
 from decube.store.remote import RemoteOptions, RemoteStore
 from decube.store.types import Put, Txn
 from tools.bench import processes
+from tools.bench.figures import Bench, Section
 from tools.bench.leases import MS, in_parallel, p99, put_latencies_s
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from decube.store.protocol import Store
 
 KEYS = 1_000_000
@@ -146,23 +142,11 @@ async def measured(server: processes.Server, directory: Path, keys: int) -> list
     ]
 
 
-def snapshot_lines(directory: Path, keys: int = KEYS) -> list[str]:
+def measure(bench: Bench) -> Section:
     """Measure a node on an empty directory."""
     settings = {"DECUBE_SNAPSHOT_ENABLED": "false", "DECUBE_SNAPSHOT_COMPRESSION": "false"}
-    with processes.decube(directory / "decube", **settings) as server:
-        return asyncio.run(measured(server, directory, keys))
-
-
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.snapshots", description=__doc__)
-    parser.add_argument("--dir", type=Path, default=processes.ROOT / "target")
-    parser.add_argument("--keys", type=int, default=KEYS)
-    options = parser.parse_args()
-    print(processes.require_real_disk(options.dir))
-    with tempfile.TemporaryDirectory(dir=options.dir, prefix="bench-") as name:
-        print("\n".join(snapshot_lines(Path(name), options.keys)))
-
-
-if __name__ == "__main__":
-    main()
+    with processes.decube(bench.directory / "decube", **settings) as server:
+        return Section(
+            "Snapshots",
+            lines=asyncio.run(measured(server, bench.directory, bench.sized(KEYS))),
+        )

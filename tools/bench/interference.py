@@ -1,0 +1,100 @@
+"""The latency of puts while the store does something large: compacts, streams itself, is listed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx2
+
+from tools.bench.figures import Figure
+from tools.bench.programs import CLIENT_SECONDS_MAX, client, held, kubeload, kubeload_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tools.bench.processes import Server
+
+RATE = 500
+QUIET_S = 5.0
+SETTLE_S = 1.0
+
+
+class Disturbance(NamedTuple):
+    """Something that is done while puts go on."""
+
+    name: str
+    prepare: Callable[[Server, int], None]
+    run: Callable[[Server, int], None]
+
+
+def nothing(_server: Server, _objects: int) -> None:
+    """Need nothing before."""
+
+
+def be_quiet(_server: Server, _objects: int) -> None:
+    """Disturb nobody."""
+    time.sleep(QUIET_S)  # noqa: TID251 - a window to measure in
+
+
+def overwrite(server: Server, objects: int) -> None:
+    """Give every object a version that a compaction drops."""
+    kubeload(server, "fill", objects=objects, clients=32)
+
+
+def compact(server: Server, _objects: int) -> None:
+    """Drop all history, and wait until it is dropped."""
+    endpoint = f"--endpoints={server.address('etcd')}"
+    status = client("etcdctl", endpoint, "get", "none", "--write-out=fields")
+    revision = next(
+        line.rpartition(":")[2].strip() for line in status.splitlines() if '"Revision"' in line
+    )
+    client("etcdctl", endpoint, "--command-timeout=600s", "compaction", "--physical=true", revision)
+
+
+def snapshot(server: Server, _objects: int) -> None:
+    """Stream all of the store into a file on the same disk."""
+    if "rest" in server.ports:
+        base = f"http://{server.address('rest')}/api/v1/snapshots"
+        made = httpx2.post(base, timeout=CLIENT_SECONDS_MAX).raise_for_status()
+        httpx2.delete(f"{base}/{made.json()['snapshot']['id']}").raise_for_status()
+        return
+    file = Path(server.process.log).with_suffix(".snapshot")
+    endpoint = f"--endpoints={server.address('etcd')}"
+    client("etcdctl", endpoint, "--command-timeout=600s", "snapshot", "save", str(file))
+    file.unlink()
+
+
+def read_all(server: Server, _objects: int) -> None:
+    """Read all objects in one answer."""
+    kubeload(server, "list", lists=1)
+
+
+DISTURBANCES = (
+    Disturbance("nothing else", nothing, be_quiet),
+    Disturbance("{:,} versions compact", overwrite, compact),
+    Disturbance("a snapshot of {:,} objects streams", nothing, snapshot),
+    Disturbance("a list of {:,} objects is read", nothing, read_all),
+)
+
+
+def put_p99_ms(server: Server, disturbance: Disturbance, objects: int) -> float:
+    """Put at a steady rate from shortly before until shortly after; the p99 of all of it."""
+    disturbance.prepare(server, objects)
+    command = kubeload_command(server, "paced", rate=RATE, objects=objects, connections=8)
+    with held(command) as puts:
+        time.sleep(SETTLE_S)  # noqa: TID251 - until it puts
+        disturbance.run(server, objects)
+        return float(puts.end()["p99_ms"])
+
+
+def measure(servers: dict[str, Server], objects: int) -> list[Figure]:
+    """Measure puts beside each disturbance, in turn."""
+    figures = []
+    for disturbance in DISTURBANCES:
+        p99 = {name: put_p99_ms(server, disturbance, objects) for name, server in servers.items()}
+        name = f"p99 of puts while {disturbance.name.format(objects)}"
+        figures.append(Figure(name, "ms", p99["etcd"], p99["decube"]))
+        print(f"  {figures[-1].line()}", flush=True)
+    return figures
