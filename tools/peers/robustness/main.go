@@ -65,7 +65,7 @@ func run(arguments []string) error {
 		etcdData := flags.String("etcd-data", "", "data directory of an etcd that has ended")
 		timeout := flags.Duration("timeout", 5*time.Minute, "bound of the linearizability check")
 		_ = flags.Parse(arguments[1:])
-		persisted, err := persistedRequests(log, *operations, *etcdData)
+		persisted, err := readPersisted(log, *operations, *etcdData)
 		if err != nil {
 			return err
 		}

@@ -15,14 +15,20 @@ import (
 	"go.etcd.io/etcd/tests/v3/robustness/report"
 )
 
-// persistedRequests returns what the store's own log says was done, in order, as etcd's validators
-// want it.
-func persistedRequests(log *zap.Logger, operations, etcdData string) ([]model.EtcdRequest, error) {
+// persisted is what the store's own log says was done, in order, as etcd's validators want it.
+type persisted struct {
+	requests []model.EtcdRequest
+	// flaw is what is wrong with the log's own numbers.
+	flaw error
+}
+
+func readPersisted(log *zap.Logger, operations, etcdData string) (*persisted, error) {
 	if (operations == "") == (etcdData == "") {
 		return nil, errors.New("give one of -operations and -etcd-data")
 	}
 	if etcdData != "" {
-		return report.PersistedRequests(log, []string{etcdData})
+		requests, err := report.PersistedRequests(log, []string{etcdData})
+		return &persisted{requests: requests}, err
 	}
 	file, err := os.Open(operations)
 	if err != nil {
@@ -50,25 +56,25 @@ type change struct {
 	Lease string `json:"lease"`
 }
 
-func readOperations(from io.Reader) ([]model.EtcdRequest, error) {
-	requests := []model.EtcdRequest{}
+func readOperations(from io.Reader) (*persisted, error) {
+	read := &persisted{}
 	decoder := json.NewDecoder(bufio.NewReader(from))
 	for last := (entry{Revision: 1}); ; {
 		var e entry
 		if err := decoder.Decode(&e); errors.Is(err, io.EOF) {
-			return requests, nil
+			return read, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("behind entry %d: %w", last.Sequence, err)
 		}
-		if err := e.check(last); err != nil {
-			return nil, fmt.Errorf("entry %d: %w", e.Sequence, err)
+		if read.flaw == nil {
+			read.flaw = e.check(last)
 		}
 		request, err := e.request()
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.Sequence, err)
 		}
 		if request != nil {
-			requests = append(requests, *request)
+			read.requests = append(read.requests, *request)
 		}
 		last = e
 	}
@@ -78,7 +84,7 @@ func readOperations(from io.Reader) ([]model.EtcdRequest, error) {
 // neither repeat nor leave gaps.
 func (e *entry) check(last entry) error {
 	if e.Sequence != last.Sequence+1 {
-		return fmt.Errorf("it follows entry %d; the log has to be whole", last.Sequence)
+		return fmt.Errorf("entry %d follows entry %d: it is not whole", e.Sequence, last.Sequence)
 	}
 	next := last.Revision + 1
 	switch {
@@ -86,7 +92,9 @@ func (e *entry) check(last entry) error {
 	case e.Kind == "lease_end" && e.Revision == next:
 	case e.Kind != "write" && e.Revision == last.Revision:
 	default:
-		return fmt.Errorf("%w: a %s has revision %d after %d", errViolation, e.Kind, e.Revision, last.Revision)
+		return fmt.Errorf(
+			"entry %d, a %s, has revision %d after %d", e.Sequence, e.Kind, e.Revision, last.Revision,
+		)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -171,33 +172,32 @@ func (t *trafficRun) start(
 ) error {
 	limiter := rate.NewLimiter(rate.Limit(m.rates.MaximalQPS), m.rates.BurstableQPS)
 	keys, objects := traffic.NewKeyStore(10, "key"), traffic.NewKubernetesStorage()
-	err := traffic.SimulateKeyValueTraffic(ctx, clients, &m.rates, t.endpoints, set, m.traffic, traffic.RunTrafficLoopParam{
-		QPSLimiter:                         limiter,
-		IDs:                                set.IdentityProvider(),
-		LeaseIDStorage:                     identity.NewLeaseIDStorage(),
-		NonUniqueRequestConcurrencyLimiter: traffic.NewConcurrencyLimiter(m.rates.MaxNonUniqueRequestConcurrency),
-		KeyStore:                           keys,
-		Storage:                            objects,
-		Finish:                             finish,
-	})
-	if err != nil {
-		return err
+	ofKeys := traffic.RunTrafficLoopParam{
+		QPSLimiter:     limiter,
+		IDs:            set.IdentityProvider(),
+		LeaseIDStorage: identity.NewLeaseIDStorage(),
+		KeyStore:       keys,
+		Storage:        objects,
+		Finish:         finish,
+		NonUniqueRequestConcurrencyLimiter: traffic.NewConcurrencyLimiter(
+			m.rates.MaxNonUniqueRequestConcurrency,
+		),
 	}
-	err = traffic.SimulateWatchTraffic(ctx, clients, &traffic.WatchDefault, t.endpoints, set, m.traffic, traffic.RunWatchLoopParam{
+	ofWatches := traffic.RunWatchLoopParam{
 		Config:     traffic.WatchDefault,
 		QPSLimiter: limiter,
 		KeyStore:   keys,
 		Storage:    objects,
 		Finish:     finish,
 		Logger:     t.log,
-	})
-	if err != nil {
-		return err
 	}
-	return traffic.SimulateCompactionTraffic(ctx, clients, &m.compact, t.endpoints, set, m.traffic, traffic.RunCompactLoopParam{
-		Period: m.compact.Period,
-		Finish: finish,
-	})
+	ofCompactions := traffic.RunCompactLoopParam{Period: m.compact.Period, Finish: finish}
+	e, watches := t.endpoints, &traffic.WatchDefault
+	return errors.Join(
+		traffic.SimulateKeyValueTraffic(ctx, clients, &m.rates, e, set, m.traffic, ofKeys),
+		traffic.SimulateWatchTraffic(ctx, clients, watches, e, set, m.traffic, ofWatches),
+		traffic.SimulateCompactionTraffic(ctx, clients, &m.compact, e, set, m.traffic, ofCompactions),
+	)
 }
 
 func (t *trafficRun) save(reports []report.ClientReport, m mix) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,11 +21,12 @@ type verdict struct {
 	Linearization string `json:"linearization"`
 	Watch         string `json:"watch"`
 	Serializable  string `json:"serializable"`
+	Log           string `json:"log"`
 	Persisted     int    `json:"persisted_requests"`
 }
 
 func validateReport(
-	log *zap.Logger, directory string, persisted []model.EtcdRequest, timeout time.Duration,
+	log *zap.Logger, directory string, persisted *persisted, timeout time.Duration,
 ) error {
 	reports, err := report.LoadClientReports(directory)
 	if err != nil {
@@ -34,18 +36,20 @@ func validateReport(
 	if err != nil {
 		return err
 	}
-	if len(persisted) == 0 {
+	if len(persisted.requests) == 0 {
 		// The validators would leave out what needs it, and say nothing.
-		return fmt.Errorf("the log of the store is empty")
+		return errors.New("the log of the store is empty")
 	}
 	config := validate.Config{ExpectRevisionUnique: detail.ExpectUniqueRevision}
-	result := validate.ValidateAndReturnVisualize(log, config, reports, persisted, timeout)
+	ofLog := validate.ResultFromError(persisted.flaw)
+	result := judge(log, config, reports, persisted.requests, timeout)
 	err = printLine(verdict{
 		Assumptions:   result.Assumptions.String(),
 		Linearization: result.Linearization.String(),
 		Watch:         result.Watch.String(),
 		Serializable:  result.Serializable.String(),
-		Persisted:     len(persisted),
+		Log:           ofLog.String(),
+		Persisted:     len(persisted.requests),
 	})
 	if err != nil {
 		return err
@@ -56,11 +60,28 @@ func validateReport(
 	case validate.Failure:
 		draw(directory, result.Linearization)
 	}
-	if violation := result.Error(); violation != nil {
+	if violation := errors.Join(result.Error(), ofLog.Error()); violation != nil {
 		fmt.Fprintln(os.Stderr, "robustness:", violation)
 		return errViolation
 	}
 	return nil
+}
+
+// judge runs etcd's validators. They panic at what they do not expect of any store, such as an event
+// of a revision that the log does not have.
+func judge(
+	log *zap.Logger,
+	config validate.Config,
+	reports []report.ClientReport,
+	requests []model.EtcdRequest,
+	timeout time.Duration,
+) (result validate.RobustnessResult) {
+	defer func() {
+		if unexpected := recover(); unexpected != nil {
+			result.Watch = validate.ResultFromError(fmt.Errorf("a validator gave up: %v", unexpected))
+		}
+	}()
+	return validate.ValidateAndReturnVisualize(log, config, reports, requests, timeout)
 }
 
 // draw leaves a picture of a history that is not linearizable beside it.
