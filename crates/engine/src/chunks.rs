@@ -20,9 +20,8 @@ const SLICE_KEYS: usize = 2_048;
 pub struct RangeChunks {
     store: Arc<Store>,
     range: KeyRange,
-    /// The revision read, and the store's at the beginning.
     revision: Revision,
-    begun_at: Revision,
+    store_revision: Revision,
     /// Of the state that it reads.
     generation: u64,
     /// The key to go on from; `None` behind the last.
@@ -50,7 +49,7 @@ impl RangeChunks {
         let state = store.state.read();
         Ok(Self {
             revision: state.readable(revision)?,
-            begun_at: state.published.revision,
+            store_revision: state.published.revision,
             generation: state.generation,
             resume: Some(range.key.as_ref().into()),
             range,
@@ -60,17 +59,20 @@ impl RangeChunks {
 
     /// The store's revision when the reading began, whichever revision is read.
     #[must_use]
-    pub fn revision(&self) -> Revision {
-        self.begun_at
+    pub fn store_revision(&self) -> Revision {
+        self.store_revision
     }
 
-    /// Reads up to so many more keys, at least one if there is one.
-    pub fn next(&mut self, records_max: usize) -> Result<RangeChunk, Error> {
-        let records_max = records_max.max(1);
+    /// Reads more keys: at least one if there is one, up to so many, and no more once they have so
+    /// many bytes.
+    pub fn next(&mut self, records_max: usize, bytes_max: usize) -> Result<RangeChunk, Error> {
         let mut chunk = RangeChunk::default();
+        let mut bytes = 0;
         self.walk(|record| {
-            chunk.more = chunk.records.len() == records_max;
+            let full = chunk.records.len() >= records_max || bytes >= bytes_max;
+            chunk.more = full && !chunk.records.is_empty();
             if !chunk.more {
+                bytes += record.message().len();
                 chunk.records.push(record.clone());
             }
             !chunk.more
@@ -98,8 +100,10 @@ impl RangeChunks {
             let from = self.resume.take().unwrap_or_default();
             self.resume = match Span::of(&self.range) {
                 Span::Key(key) => {
-                    let record = state.index.get(key).and_then(|key| key.at(self.revision));
-                    record.into_iter().for_each(|record| _ = take(record));
+                    if let Some(record) = state.index.get(key).and_then(|key| key.at(self.revision))
+                    {
+                        take(record);
+                    }
                     None
                 }
                 Span::Interval(_, end) => {

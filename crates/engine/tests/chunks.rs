@@ -29,11 +29,11 @@ fn chunks(engine: &Engine, range: KeyRange, revision: i64) -> RangeChunks {
 fn rest(chunks: &mut RangeChunks, records_max: usize) -> Vec<Record> {
     let mut records = Vec::new();
     loop {
-        let chunk = chunks.next(records_max).unwrap();
+        let chunk = chunks.next(records_max, usize::MAX).unwrap();
         assert!(chunk.records.len() == records_max || !chunk.more, "a chunk is full or the last");
         records.extend(chunk.records);
         if !chunk.more {
-            assert!(chunks.next(1).unwrap().records.is_empty(), "nothing is behind the last");
+            assert!(chunks.next(1, 1).unwrap().records.is_empty(), "nothing is behind the last");
             return records;
         }
     }
@@ -46,10 +46,10 @@ fn check(engine: &Engine, range: &KeyRange, revision: i64) {
     for records_max in [1, 7, 2_048, usize::MAX] {
         let mut chunks = chunks(engine, range.clone(), revision.0);
         assert_eq!(rest(&mut chunks, records_max), whole.records, "{range:?}, {records_max}");
-        assert_eq!(chunks.revision(), whole.revision);
+        assert_eq!(chunks.store_revision(), whole.revision);
     }
     let mut chunks = chunks(engine, range.clone(), revision.0);
-    let first = chunks.next(10).unwrap().records.len();
+    let first = chunks.next(10, usize::MAX).unwrap().records.len();
     assert_eq!(i64::try_from(first).unwrap() + chunks.count_rest().unwrap(), whole.count);
 }
 
@@ -73,10 +73,20 @@ fn the_chunks_of_a_range_are_what_one_read_gives() {
 }
 
 #[test]
+fn a_chunk_ends_with_the_record_that_fills_it() {
+    let engine = filled();
+    let mut chunks = chunks(&engine, range_to("\0", "\0").into_range(), 0);
+    let record_bytes = chunks.next(1, 0).unwrap().records[0].message().len();
+    let full = chunks.next(10, 2 * record_bytes + 1).unwrap();
+    assert_eq!((full.records.len(), full.more), (3, true));
+    assert_eq!(rest(&mut chunks, 50).len(), 196);
+}
+
+#[test]
 fn what_is_written_meanwhile_is_not_read() {
     let engine = filled();
     let mut chunks = chunks(&engine, range_to("\0", "\0").into_range(), 0);
-    let first = chunks.next(10).unwrap();
+    let first = chunks.next(10, usize::MAX).unwrap();
     put(&engine, "0050", "changed");
     put(&engine, "00505", "new");
     delete(&engine, "4950");
@@ -90,13 +100,13 @@ fn a_compaction_meanwhile_is_told() {
     let engine = filled();
     let revision = engine.revision();
     let mut pinned = chunks(&engine, range_to("\0", "\0").into_range(), 0);
-    pinned.next(10).unwrap();
+    pinned.next(10, usize::MAX).unwrap();
     engine.execute(Command::Compact(revision)).unwrap();
-    pinned.next(10).expect("what is at the compaction is there");
+    pinned.next(10, usize::MAX).expect("what is at the compaction is there");
     put(&engine, "0000", "more");
     engine.execute(Command::Compact(engine.revision())).unwrap();
     for _ in 0..2 {
-        let told = [pinned.next(10).unwrap_err(), pinned.count_rest().unwrap_err()];
+        let told = [pinned.next(10, usize::MAX).unwrap_err(), pinned.count_rest().unwrap_err()];
         assert!(told.iter().all(|told| matches!(told, Error::Compacted { compact_revision }
             if *compact_revision == engine.revision())));
     }

@@ -146,7 +146,7 @@ fn a_range_that_is_read_in_chunks_does_not_go_on_in_another_state() {
     for (engine, mode) in engines {
         let mut chunks = engine.range_chunks(range_to("a", "z").into_range(), Revision(0)).unwrap();
         install(&engine, mode, &bytes).unwrap();
-        assert!(matches!(chunks.next(1), Err(Error::Compacted { .. })), "{mode:?}");
+        assert!(matches!(chunks.next(1, 1), Err(Error::Compacted { .. })), "{mode:?}");
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn may_need_primary(method: Method) -> bool {
     matches!(
         method,
         Method::Range
+            | Method::RangeStream
             | Method::Put
             | Method::Txn
             | Method::DeleteRange

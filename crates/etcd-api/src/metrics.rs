@@ -87,6 +87,10 @@ impl OpenStream {
         }
     }
 
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     pub(crate) fn events_sent(&self, count: usize) {
         self.counters.events_sent.add(count as u64);
     }

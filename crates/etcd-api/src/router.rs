@@ -5,8 +5,10 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use decube_tls::ServerTls;
 use http::{HeaderMap, Request, Response};
+use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use prost::Message as _;
@@ -16,7 +18,7 @@ use tower_service::Service;
 
 use crate::forward::{self, Forwarder};
 use crate::grpc::{self, Method, ReplyBody};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, OpenStream};
 use crate::service;
 use crate::status;
 use crate::store::Store;
@@ -124,24 +126,35 @@ impl Router {
         let body = request.into_body();
         Box::pin(async move {
             let response = router.unary(method, body).await;
-            router.counters.handle(method, code(response.headers()));
+            router.count(method, &response);
             Ok(response)
         })
     }
 
+    /// Counts an answered call; one whose answer is streamed is counted where that ends.
+    fn count(&self, method: Method, response: &Response<ReplyBody>) {
+        if !matches!(response.body(), ReplyBody::Streamed(_)) {
+            self.counters.handle(method, code(response.headers()));
+        }
+    }
+
     /// Answers what a standby may have to pass on.
     async fn as_standby(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
-        let response = if method == Method::Range {
-            self.range_as_standby(request).await
+        let response = if matches!(method, Method::Range | Method::RangeStream) {
+            self.range_as_standby(method, request).await
         } else {
             self.forwarder.pass_on(request.map(Either::Left)).await
         };
-        self.counters.handle(method, code(response.headers()));
+        self.count(method, &response);
         response
     }
 
     /// Only a serializable read is content with what is here.
-    async fn range_as_standby(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+    async fn range_as_standby(
+        &self,
+        method: Method,
+        request: Request<Incoming>,
+    ) -> Response<ReplyBody> {
         let (parts, body) = request.into_parts();
         let limit = self.store.options.message_bytes_max();
         let message = match grpc::read_message(body, limit).await {
@@ -151,8 +164,7 @@ impl Router {
         let serializable = pb::RangeRequest::decode(message.clone());
         let body = Full::new(grpc::framed(&message));
         if serializable.is_ok_and(|range| range.serializable) {
-            let handler = async |r| service::range(&self.store, r);
-            return grpc::unary(body, limit, &self.counters, handler, grpc::range_response).await;
+            return self.range(method, body).await;
         }
         self.forwarder.pass_on(Request::from_parts(parts, Either::Right(body))).await
     }
@@ -160,16 +172,27 @@ impl Router {
     async fn unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {
         let store = &*self.store;
         match method {
-            Method::Range => {
-                let limit = store.options.message_bytes_max();
-                let handler = async |r| service::range(store, r);
-                grpc::unary(body, limit, &self.counters, handler, grpc::range_response).await
-            }
+            Method::Range | Method::RangeStream => self.range(method, body).await,
             Method::Put => self.call(body, async |r| service::put(store, r).await).await,
             Method::Txn => self.call(body, async |r| service::txn(store, r).await).await,
             // The rest is rare: boxed, so that its state does not swell that of every call.
             _ => Box::pin(self.rare_unary(method, body)).await,
         }
+    }
+
+    async fn range<B>(&self, method: Method, body: B) -> Response<ReplyBody>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (counters, limit) = (&self.counters, self.store.options.message_bytes_max());
+        if method == Method::Range {
+            let handler = async |r| service::range(&self.store, r);
+            return grpc::unary(body, limit, counters, handler, grpc::range_response).await;
+        }
+        let handler = async |r| service::range_stream(&self.store, r);
+        let respond =
+            |chunks, _: &_| grpc::streamed_response(chunks, OpenStream::new(counters, method));
+        grpc::unary(body, limit, counters, handler, respond).await
     }
 
     async fn rare_unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {

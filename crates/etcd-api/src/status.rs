@@ -50,6 +50,16 @@ pub(crate) fn invalid_sort_option() -> Status {
     Status::invalid_argument("etcdserver: invalid sort option")
 }
 
+/// A stream of keys in another order than theirs, in etcd's words.
+pub(crate) fn stream_of_sorted() -> Status {
+    Status::unimplemented("RangeStream does not support custom sort orders")
+}
+
+/// A stream of some revisions' keys only, in etcd's words.
+pub(crate) fn stream_of_filtered() -> Status {
+    Status::unimplemented("RangeStream does not support revision filters")
+}
+
 /// A number that stands for nothing in etcd's contract.
 pub(crate) fn unknown(what: &str, number: i32) -> Status {
     Status::invalid_argument(format!("etcdserver: unknown {what} {number}"))

@@ -24,7 +24,7 @@ impl Keys {
         Self::Metadata { with_lease: request.sort_target == by_value }
     }
 
-    fn key_value(self, record: Record) -> KeyValue {
+    pub(crate) fn key_value(self, record: Record) -> KeyValue {
         match self {
             Self::Whole => KeyValue::whole(record),
             Self::Metadata { with_lease } => KeyValue::metadata(record, with_lease),

@@ -9,9 +9,9 @@ use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
 use super::pieces::Pieces;
+use super::streamed::Streamed;
 
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
 /// A response body.
 #[derive(Default)]
 pub(crate) enum ReplyBody {
@@ -22,7 +22,9 @@ pub(crate) enum ReplyBody {
     Message(Bytes),
     /// A long one, and the same trailers.
     Pieces(Box<Pieces>),
-    /// Those trailers.
+    /// Many, one after the other, and trailers that say how it went.
+    Streamed(Box<Streamed>),
+    /// Trailers that say it went well.
     Trailers,
     /// A plain HTTP body.
     Plain(Bytes),
@@ -47,15 +49,20 @@ impl Body for ReplyBody {
             }
             *self = Self::Trailers;
         }
+        if let Self::Streamed(streamed) = &mut *self {
+            let (frame, is_last) = streamed.next();
+            if is_last {
+                *self = Self::Done;
+            }
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let (frame, next) = match std::mem::take(&mut *self) {
             Self::Message(message) => (Frame::data(message), Self::Trailers),
-            Self::Trailers => {
-                let mut trailers = HeaderMap::with_capacity(1);
-                trailers.insert(&GRPC_STATUS, HeaderValue::from_static("0"));
-                (Frame::trailers(trailers), Self::Done)
-            }
+            Self::Trailers => (Frame::trailers(good_trailers()), Self::Done),
             Self::Plain(text) => (Frame::data(text), Self::Done),
-            Self::Done | Self::Pieces(_) | Self::Tonic(_) => return Poll::Ready(None),
+            Self::Done | Self::Pieces(_) | Self::Streamed(_) | Self::Tonic(_) => {
+                return Poll::Ready(None);
+            }
         };
         *self = next;
         Poll::Ready(Some(Ok(frame)))
@@ -66,7 +73,7 @@ impl Body for ReplyBody {
             Self::Done => true,
             Self::Plain(text) => text.is_empty(),
             Self::Tonic(body) => body.is_end_stream(),
-            Self::Message(_) | Self::Pieces(_) | Self::Trailers => false,
+            Self::Message(_) | Self::Pieces(_) | Self::Streamed(_) | Self::Trailers => false,
         }
     }
 
@@ -74,9 +81,18 @@ impl Body for ReplyBody {
         match self {
             Self::Done => SizeHint::with_exact(0),
             Self::Plain(text) => SizeHint::with_exact(text.len() as u64),
-            Self::Message(_) | Self::Pieces(_) | Self::Trailers | Self::Tonic(_) => {
-                SizeHint::default()
-            }
+            Self::Message(_)
+            | Self::Pieces(_)
+            | Self::Streamed(_)
+            | Self::Trailers
+            | Self::Tonic(_) => SizeHint::default(),
         }
     }
+}
+
+/// The call went well.
+pub(super) fn good_trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(&GRPC_STATUS, HeaderValue::from_static("0"));
+    trailers
 }

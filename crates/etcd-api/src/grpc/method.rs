@@ -38,6 +38,7 @@ macro_rules! methods {
 
 methods! {
     Range = "unary" "etcdserverpb.KV" "Range",
+    RangeStream = "server_stream" "etcdserverpb.KV" "RangeStream",
     Put = "unary" "etcdserverpb.KV" "Put",
     Txn = "unary" "etcdserverpb.KV" "Txn",
     DeleteRange = "unary" "etcdserverpb.KV" "DeleteRange",

@@ -1,14 +1,18 @@
-//! gRPC on hyper, as much of it as unary calls need: one message in, one message and the trailers
-//! out, without a box, a task or a spare buffer on the way.
+//! gRPC on hyper, as much of it as calls with one request need: one message in; one message, or
+//! one after the other, and the trailers out, without a task or a spare buffer on the way.
 
 mod body;
 mod method;
 mod pieces;
+mod streamed;
 mod unary;
 
 pub(crate) use body::ReplyBody;
 pub(crate) use method::Method;
-pub(crate) use unary::{framed, message_response, range_response, read_message, unary};
+pub(crate) use streamed::Chunks;
+pub(crate) use unary::{
+    framed, message_response, range_response, read_message, streamed_response, unary,
+};
 
 use http::{HeaderMap, HeaderValue, Response};
 use tonic::Status;

@@ -19,6 +19,7 @@ const KVS_TAG: u32 = 2;
 
 /// What is left of an answer.
 pub(crate) struct Pieces {
+    left: usize,
     /// What goes before the next key.
     head: BytesMut,
     kvs: vec::IntoIter<KeyValue>,
@@ -27,14 +28,15 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// The message, behind its `prefix`.
-    pub(super) fn new(prefix: &[u8], reply: RangeResponse) -> Self {
+    /// The message of this length, behind its `prefix`.
+    pub(super) fn new(prefix: &[u8], length: usize, reply: RangeResponse) -> Self {
         let RangeResponse { header, kvs, more, count } = reply;
-        let mut head = BytesMut::with_capacity(PIECE_BYTES);
+        let left = prefix.len() + length;
+        let mut head = BytesMut::with_capacity(left.min(PIECE_BYTES));
         head.put_slice(prefix);
         RangeResponse { header, ..RangeResponse::default() }.encode_raw(&mut head);
         let tail = RangeResponse { more, count, ..RangeResponse::default() };
-        Self { head, kvs: kvs.into_iter(), tail: Some(tail) }
+        Self { left, head, kvs: kvs.into_iter(), tail: Some(tail) }
     }
 }
 
@@ -43,7 +45,7 @@ impl Iterator for Pieces {
 
     fn next(&mut self) -> Option<Bytes> {
         let mut piece = std::mem::take(&mut self.head);
-        piece.reserve(PIECE_BYTES);
+        piece.reserve(self.left.min(PIECE_BYTES).saturating_sub(piece.len()));
         while piece.len() < PIECE_BYTES {
             if let Some(key_value) = self.kvs.next() {
                 encoding::message::encode(KVS_TAG, &key_value, &mut piece);
@@ -52,6 +54,7 @@ impl Iterator for Pieces {
                 break;
             }
         }
+        self.left = self.left.saturating_sub(piece.len());
         (!piece.is_empty()).then(|| piece.freeze())
     }
 }
@@ -78,7 +81,8 @@ mod tests {
             count: 1_000_000,
         };
         let expected = [b"prefix", &reply.encode_to_vec()[..]].concat();
-        let pieces: Vec<Bytes> = Pieces::new(b"prefix", reply).collect();
+        let length = reply.encoded_len();
+        let pieces: Vec<Bytes> = Pieces::new(b"prefix", length, reply).collect();
         assert_eq!(pieces.concat(), expected, "{keys} keys of {value_bytes}");
         let bound = PIECE_BYTES + value_bytes + 64;
         assert!(pieces.iter().all(|piece| piece.len() <= bound), "{keys} keys of {value_bytes}");

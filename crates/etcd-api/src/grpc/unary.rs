@@ -9,8 +9,9 @@ use tonic::Status;
 
 use super::body::ReplyBody;
 use super::pieces::{PIECE_BYTES, Pieces};
+use super::streamed::{Chunks, Streamed};
 use super::{CONTENT_TYPE, error_response};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, OpenStream};
 use crate::status;
 use crate::wire::etcdserverpb::RangeResponse;
 
@@ -61,13 +62,18 @@ pub(crate) fn range_response(reply: RangeResponse, counters: &Counters) -> Respo
     let length = reply.encoded_len();
     match prefix(length, counters) {
         Ok(prefix) if length <= PIECE_BYTES => encoded_response(prefix, length, &reply),
-        Ok(prefix) => response(ReplyBody::Pieces(Box::new(Pieces::new(&prefix, reply)))),
+        Ok(prefix) => response(ReplyBody::Pieces(Box::new(Pieces::new(&prefix, length, reply)))),
         Err(too_long) => error_response(too_long),
     }
 }
 
+/// An answer of many chunks.
+pub(crate) fn streamed_response(chunks: Chunks, open: OpenStream) -> Response<ReplyBody> {
+    response(ReplyBody::Streamed(Box::new(Streamed::new(chunks, open))))
+}
+
 /// What stands before a message of this length.
-fn prefix(length: usize, counters: &Counters) -> Result<[u8; PREFIX_BYTES], Status> {
+pub(super) fn prefix(length: usize, counters: &Counters) -> Result<[u8; PREFIX_BYTES], Status> {
     counters.sent_bytes.add(length as u64);
     let Ok(length_on_wire) = u32::try_from(length) else {
         return Err(Status::resource_exhausted(format!(

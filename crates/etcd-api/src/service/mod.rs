@@ -4,6 +4,7 @@ mod cluster;
 mod kv;
 mod lease;
 mod maintenance;
+mod range_stream;
 mod watch;
 
 use decube_engine::Outcome;
@@ -13,6 +14,7 @@ pub(crate) use cluster::member_list;
 pub(crate) use kv::{compact, delete_range, put, range, txn};
 pub(crate) use lease::{LeaseStreams, lease_grant, lease_leases, lease_revoke, lease_time_to_live};
 pub(crate) use maintenance::{alarm, alarm_name, defragment, hash, hash_kv, member_status};
+pub(crate) use range_stream::range_stream;
 pub(crate) use watch::WatchStreams;
 
 /// The engine answered another command than the one asked; a bug, told as one.

@@ -9,6 +9,7 @@ mod lease;
 mod limits;
 mod maintenance;
 mod pings;
+mod range_stream;
 mod served;
 mod standby;
 mod tls;
