@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from decube.cli.failures import INTERRUPTED, PIPE_CLOSED, tell_error
 from decube.kit.errors import DecubeError, Exhausted
@@ -18,10 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     code = run(sys.argv[1:] if arguments is None else arguments)
     if "obstore" in sys.modules:
-        # Its threads may still hand an answer to a Python that is ending: the process would abort.
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-        os._exit(code)
+        _end_beside_threads(code)
     sys.exit(code)
 
 
@@ -46,6 +43,23 @@ def run(arguments: Sequence[str]) -> int:
         _give_up_output()
         return tell_error(Exhausted(f"cannot write the output: {os.strerror(error.errno).lower()}"))
     return code
+
+
+def _end_beside_threads(code: int) -> NoReturn:
+    """End without finalizing Python, which a thread of obstore's runtime may still be in.
+
+    It hands a result over by `loop.call_soon_threadsafe`, which gives the GIL away while it writes
+    the byte that wakes the loop. When we are so quick to end that Python is finalized before it has
+    the GIL again, CPython ends the thread, by `pthread_exit`; that unwinds through frames of Rust,
+    which abort the process (exit code 134). Its threads cannot be joined, and end with the process.
+    What the end of Python would do for us, and nothing else, is done here.
+    """
+    import logging
+
+    logging.shutdown()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _give_up_output() -> None:
