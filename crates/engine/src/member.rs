@@ -56,7 +56,8 @@ impl Engine {
 
     /// Applies one revision of the primary that came as writes and not as a frame, and returns the
     /// revision that is here then. One that is here already is ignored. Its frame is this member's
-    /// own, so the log is no copy any more: the next feed has to begin with an image.
+    /// own, so the log is no copy any more, and in no term ([`Engine::log_term`] is 0): the next feed
+    /// has to begin with an image.
     ///
     /// Refuses with [`Error::NotStandby`], [`Error::RevisionGap`], and whatever the writes are
     /// refused for.
@@ -82,6 +83,20 @@ impl Engine {
         }
         self.ask(Work::Stand(met))?;
         Ok(stepped_down)
+    }
+
+    /// This standby, which has nothing yet, is going to be seeded by the primary of a cluster: its
+    /// terms are those of that cluster, durably, even if it heard of higher ones elsewhere. Returns
+    /// whether they were others before.
+    pub fn join(&self, terms: &[TermStart]) -> Result<bool, Error> {
+        let _changing = self.store().changing.lock();
+        let before = self.standing();
+        let empty = before.role == Role::Standby && self.status().log_sequence == 0;
+        if !empty || before.terms == terms {
+            return Ok(false);
+        }
+        self.ask(Work::Stand(Standing { role: Role::Standby, terms: terms.to_vec() }))?;
+        Ok(true)
     }
 
     /// Takes no more writes, but stays the primary: its standbys get the rest of its log, which grows
@@ -163,7 +178,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The term that the log is in. A member may know of a higher one.
+    /// The term that the log is in. A member may know of a higher one. 0: it ends in what this
+    /// standby was told to write ([`Engine::copy_revision`]), and goes on with nobody's.
     #[must_use]
     pub fn log_term(&self) -> u64 {
         self.store().term()

@@ -2,6 +2,9 @@
 //!
 //! The image is loaded; frames of the log of the store that it is of may be replayed on top, up to
 //! a revision or a moment. What is live then is written into empty directories.
+//!
+//! To the members that the lost store had the new one is what a promoted standby is: it is in a term
+//! of its own, which began where it parted from their logs.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,8 @@ use crate::entry::{Entry, ImageHead, ImageItem};
 use crate::error::OpenError;
 use crate::image::{Extent, ImageDecoder, ImageError, read_key};
 use crate::log::{Archive, NewStore, Replay as _, Written};
-use crate::options::{LogLocation, Options, Storage};
+use crate::options::{Options, Storage};
+use crate::role::{Role, Standing, TermStart};
 use crate::state::{Loader, State};
 use crate::types::Revision;
 use crate::vfs::Vfs;
@@ -172,11 +176,17 @@ impl OfflineRestore {
         let Storage::Log(location) = &options.storage else {
             unreachable!("a store in memory has no directories to be restored into");
         };
-        let term = self.head.map_or(1, |head| head.term);
-        let head = new_head(&point, term, numbers);
+        let head = new_head(&point, self.head.unwrap_or_default().term, numbers);
         let state = self.loader.finish();
         let now = self.clock.wall();
-        let member_id = write(&state, &head, (location, options), (cluster_id, point.wall, now))?;
+        let store = NewStore::begin(location, cluster_id, head, now)?;
+        let member_id = store.identity().member_id;
+        let began =
+            TermStart { term: head.term, raised_by: member_id, after_sequence: point.sequence };
+        let standing = Standing { role: Role::Standalone, terms: vec![began] };
+        write(store, &state, &head, (point.wall, now))?
+            .finish(options, &standing)
+            .map_err(OpenError::from)?;
         Ok(Created {
             point,
             revision: head.revision,
@@ -211,24 +221,29 @@ impl ReplayTo {
     }
 }
 
-/// What was live is all there is: as after a compaction.
+/// What was live is all there is: as after a compaction. The term is a new one: members of before
+/// have a log that this store's does not go on from, whatever the numbers.
 fn new_head(point: &Point, term: u64, numbers: NewNumbers) -> ImageHead {
     let (revisions, sequences) = match numbers {
         NewNumbers::FarAbove => (REVISIONS_ABOVE, SEQUENCES_ABOVE),
         NewNumbers::Kept => (0, 0),
     };
     let revision = Revision(point.revision.0 + revisions);
-    ImageHead { sequence: point.sequence + sequences, term, revision, compact_revision: revision }
+    ImageHead {
+        sequence: point.sequence + sequences,
+        term: term.max(1) + 1,
+        revision,
+        compact_revision: revision,
+    }
 }
 
-/// Leases go on with what they had left at `then`. Returns the new member.
+/// Leases go on with what they had left at `then`.
 fn write(
+    mut store: NewStore,
     state: &State,
     head: &ImageHead,
-    (location, options): (&LogLocation, &Options),
-    (cluster_id, then, now): (u64, Duration, Duration),
-) -> Result<u64, OpenError> {
-    let mut store = NewStore::begin(location, cluster_id, *head, now)?;
+    (then, now): (Duration, Duration),
+) -> Result<NewStore, OpenError> {
     for (id, lease) in state.leases.all_published(state.sequence) {
         let ttl = Duration::from_secs(lease.ttl_s.unsigned_abs());
         let expires_at = now + lease.expires_at.saturating_sub(then).min(ttl);
@@ -241,5 +256,5 @@ fn write(
             store.push(&item)?;
         }
     }
-    Ok(store.finish(options)?.member_id)
+    Ok(store)
 }

@@ -16,14 +16,14 @@ pub enum Role {
     Standby,
 }
 
-/// How a term began: a standby became the primary.
+/// How a term began: a standby became the primary, or a store was made out of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TermStart {
     /// Above all before.
     pub term: u64,
-    /// The member that became the primary.
+    /// That member.
     pub raised_by: u64,
-    /// The last frame it had of the term before. What somebody else had after it is lost.
+    /// The last frame it had, or had the effect of, of the term before. What somebody else had after it is lost.
     pub after_sequence: u64,
 }
 
@@ -33,7 +33,7 @@ pub struct Standing {
     /// What it is.
     pub role: Role,
     /// The oldest first; empty in the first term, which nobody raised. Of very many only the newest
-    /// are known.
+    /// are known, and of those before a store was made out of an image none.
     pub terms: Vec<TermStart>,
 }
 
@@ -58,8 +58,9 @@ impl Standing {
     #[must_use]
     pub fn end_of(&self, term: u64) -> Option<u64> {
         let next = self.terms.iter().position(|start| start.term > term)?;
-        let known = next > 0 || self.terms.len() < TERMS_MAX;
-        self.terms.get(next).filter(|_| known).map(|start| start.after_sequence)
+        // What comes before the oldest one that is listed began with the second term, if any.
+        let known = |start: &&TermStart| next > 0 || start.term == 2 || start.term == term + 1;
+        self.terms.get(next).filter(known).map(|start| start.after_sequence)
     }
 
     /// What this member is after it became the primary by itself.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use decube_engine::vfs::{Crash, Fault, Faulty, Vfs};
 use decube_engine::{
     Command, Created, Engine, InstallMode, LeaseId, LogLocation, ManualClock, NewNumbers,
-    OfflineError, OfflineRestore, OpenError, Options, ReplayTo, Revision, Storage,
+    OfflineError, OfflineRestore, OpenError, Options, ReplayTo, Revision, Role, Storage, TermStart,
 };
 use support::{delete, get, keys, put, put_request};
 
@@ -109,6 +109,31 @@ fn an_image_makes_a_store_of_the_same_cluster_at_revisions_never_handed_out() {
     put(&new, "after", "");
     new.close();
     assert_eq!(names(&scene.open(NEW)).len(), 32);
+}
+
+#[test]
+fn a_store_that_is_made_begins_a_term_above_those_of_its_image() {
+    for numbers in [NewNumbers::FarAbove, NewNumbers::Kept] {
+        let scene = Scene::new();
+        let old = scene.open(OLD);
+        old.demote().unwrap();
+        old.promote().unwrap();
+        scene.write(&old, 0..3);
+        let (bytes, last) = (image(&old), old.status().log_sequence);
+        let made = scene.create(scene.begin(&bytes), numbers).unwrap();
+        let began = TermStart { term: 3, raised_by: made.member_id, after_sequence: last };
+        let new = scene.open(NEW);
+        assert_eq!((new.standing().role, new.log_term()), (Role::Standalone, 3));
+        assert_eq!(new.standing().terms, [began]);
+        assert_eq!((new.standing().end_of(2), new.standing().end_of(1)), (Some(last), None));
+        scene.write(&new, 3..5);
+        new.close();
+        let mut as_primary = options(&scene.disk, &scene.clock, NEW);
+        as_primary.role = Role::Primary;
+        let new = Engine::open(as_primary).unwrap();
+        assert_eq!((new.standing().role, new.standing().terms), (Role::Primary, vec![began]));
+        scene.write(&new, 5..7);
+    }
 }
 
 #[test]

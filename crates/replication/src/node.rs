@@ -90,12 +90,14 @@ impl Node {
     /// Takes notice of who another member is. A primary that hears of a higher term is a standby,
     /// durably, when this returns.
     pub(crate) fn meet(&self, other: &Member) -> Result<(), Status> {
-        let ours = self.member();
-        check_cluster(&ours, other)?;
-        // Of another cluster only one side has terms to tell, and the other side is empty.
+        let relation = relation(&self.member(), other)?;
         let theirs = other.standing();
         let before = self.engine.standing();
-        let stepped_down = block_in_place(|| self.engine.meet(&theirs.terms));
+        let stepped_down = block_in_place(|| match relation {
+            Relation::SameCluster => self.engine.meet(&theirs.terms),
+            Relation::ItIsToBeJoined => self.engine.join(&theirs.terms).map(|_joins| false),
+            Relation::None => Ok(false),
+        });
         let stepped_down = stepped_down.map_err(|error| unavailable(&error))?;
         let standing = self.engine.standing();
         if standing != before {
@@ -108,7 +110,7 @@ impl Node {
             }
             self.begin_epoch();
         }
-        let same_term = theirs.term() == standing.term();
+        let same_term = relation == Relation::SameCluster && theirs.term() == standing.term();
         let primaries = standing.role == Role::Primary && theirs.role == Role::Primary;
         if same_term && (theirs.raised_by() != standing.raised_by() || primaries) {
             return Err(Status::failed_precondition(format!(
@@ -146,12 +148,30 @@ impl Drop for Fed {
     }
 }
 
-/// Members of two clusters have nothing to tell each other, except that an empty standby joins.
-fn check_cluster(ours: &Member, other: &Member) -> Result<(), Status> {
-    let joins =
+/// What another member's terms mean to this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    /// The higher ones hold.
+    SameCluster,
+    /// This one is empty, and will be seeded by it: they hold, whatever this one heard elsewhere.
+    ItIsToBeJoined,
+    /// Nothing: one of both is empty, and knows nothing that concerns the other.
+    None,
+}
+
+/// Members of two clusters have nothing to tell each other, except that an empty standby joins the
+/// cluster of a primary.
+fn relation(ours: &Member, other: &Member) -> Result<Relation, Status> {
+    let empty =
         |member: &Member| member.last_sequence == 0 && member.standing().role == Role::Standby;
-    if ours.cluster_id == other.cluster_id || joins(ours) || joins(other) {
-        return Ok(());
+    if ours.cluster_id == other.cluster_id {
+        return Ok(Relation::SameCluster);
+    }
+    if empty(ours) && other.standing().role == Role::Primary {
+        return Ok(Relation::ItIsToBeJoined);
+    }
+    if empty(ours) || empty(other) {
+        return Ok(Relation::None);
     }
     Err(Status::failed_precondition(format!(
         "{} is of cluster {:016x}, {} of {:016x}; give the one that is to join an empty data \

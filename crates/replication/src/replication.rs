@@ -168,14 +168,10 @@ impl Replication {
     ) -> Result<Revision, CopyError> {
         let node = &self.node;
         let _fed = node.begin_feed().ok_or(CopyError::Fed)?;
-        let before = node.engine.revision();
         let copied = revisions.into_iter().try_for_each(|(revision, txn)| {
             let found = node.engine.copy_revision(revision, txn)?;
             if found < revision { Err(CopyError::NoWrites { revision }) } else { Ok(()) }
         });
-        if node.engine.revision() > before {
-            node.set_diverged(true);
-        }
         copied.map(|()| node.engine.revision())
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use decube_engine::{InstallMode, Installer};
+use decube_engine::{InstallMode, Installer, Standing};
 use tokio::sync::watch;
 use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -39,8 +39,7 @@ fn keep_what_is_lost(node: &Node, primary: &Member) -> Result<(), Status> {
     if ours.cluster_id != primary.cluster_id || ours.last_sequence == 0 {
         return Ok(());
     }
-    let end = primary.standing().end_of(ours.log_term);
-    let after = end.unwrap_or(primary.last_sequence);
+    let after = shared_up_to(&primary.standing(), ours.log_term).unwrap_or(primary.last_sequence);
     if ours.last_sequence <= after {
         return Ok(());
     }
@@ -56,6 +55,18 @@ fn keep_what_is_lost(node: &Node, primary: &Member) -> Result<(), Status> {
         );
     }
     Ok(())
+}
+
+/// The last frame that a log in this term can have in common with the primary's; `None` for one in
+/// the primary's own term.
+fn shared_up_to(primary: &Standing, log_term: u64) -> Option<u64> {
+    let newest = primary.terms.last()?;
+    // In nobody's term: what this standby was told to write came after some frame of a primary's.
+    if log_term == 0 {
+        return Some(newest.after_sequence);
+    }
+    // Where an older term ended may not be known any more: then too much is better than too little.
+    (log_term < newest.term).then(|| primary.end_of(log_term).unwrap_or(0))
 }
 
 /// `None` if the session has to begin anew.

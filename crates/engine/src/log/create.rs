@@ -12,6 +12,7 @@ use crate::entry::{ImageHead, ImageItem};
 use crate::error::OpenError;
 use crate::image::ImageOrigin;
 use crate::options::{LogLocation, Options};
+use crate::role::Standing;
 
 /// A store that is being made, in directories that were empty. It is one when it is finished: until
 /// then its directories hold a checkpoint that belongs to nothing, and are refused.
@@ -49,8 +50,17 @@ impl NewStore {
         self.file.push(item)
     }
 
-    /// The checkpoint, the segment behind it, and last the identity.
-    pub(crate) fn finish(mut self, options: &Options) -> Result<Identity, IoFailure> {
+    /// Who it will be.
+    pub(crate) fn identity(&self) -> Identity {
+        self.origin.identity
+    }
+
+    /// The checkpoint, the segment behind it, what it is to its peers, and last the identity.
+    pub(crate) fn finish(
+        mut self,
+        options: &Options,
+        standing: &Standing,
+    ) -> Result<(), IoFailure> {
         let Self { files, origin, head, file } = &mut self;
         file.finish()?;
         files.install(&file.path, &files.checkpoint_path(head.sequence))?;
@@ -63,7 +73,7 @@ impl NewStore {
             bytes: options.segment_bytes,
         };
         ActiveSegment::create(files, None, &start)?;
-        origin.identity.write(files, origin.created_at)?;
-        Ok(origin.identity)
+        standing.write(files, origin.identity, origin.created_at)?;
+        origin.identity.write(files, origin.created_at)
     }
 }

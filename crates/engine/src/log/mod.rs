@@ -42,7 +42,7 @@ use std::time::Duration;
 use crate::entry::{Entry, Frame, ImageHead, ImageItem};
 use crate::error::{Error, OpenError};
 use crate::options::{LogLocation, Options};
-use crate::role::Standing;
+use crate::role::{Role, Standing};
 use crate::types::Revision;
 
 use self::files::Files;
@@ -66,6 +66,9 @@ pub use self::side_file::SideFile;
 /// Most bytes that the encoded records of one entry may take. Check a command against it before it
 /// is evaluated: [`Log::append`] refuses a larger one with [`Error::RequestTooLarge`].
 pub const ENTRY_BYTES_MAX: usize = 256 << 20;
+
+/// Of what a standby logs that is no frame of its primary's.
+const TERM_OF_NOBODY: u64 = 0;
 
 /// A buffer that one huge batch made larger than this is shrunk again.
 const BUFFER_BYTES_KEPT: usize = 16 << 20;
@@ -210,6 +213,10 @@ impl Log {
     /// is buffered then.
     pub fn append(&mut self, entry: &Entry, wall: Duration) -> Result<u64, Error> {
         self.refuse_if_latched()?;
+        if self.standing.role == Role::Standby {
+            // The log parts from the primary's, and no restart may forget it.
+            self.term = TERM_OF_NOBODY;
+        }
         let revision = match entry {
             Entry::Write { revision, .. } | Entry::LeaseEnd { revision, .. } => *revision,
             _ => self.revision,

@@ -26,17 +26,16 @@ impl Standing {
         files: &Files,
         identity: Identity,
     ) -> Result<Self, OpenError> {
-        if let Some(standing) = Self::read(files, identity)? {
-            return Ok(standing);
-        }
-        let standing = Self { role: options.role, terms: Vec::new() };
-        if standing.role != Role::Standalone {
+        let mut standing = Self::read(files, identity)?.unwrap_or_default();
+        if standing.role == Role::Standalone && options.role != Role::Standalone {
+            standing.role = options.role;
             standing.write(files, identity, options.clock.wall())?;
         }
         Ok(standing)
     }
 
-    /// Reads the file; `None` if there is none, as on a store that never had peers.
+    /// Reads the file; `None` if there is none, as on a store that never had peers and was not made
+    /// out of an image.
     fn read(files: &Files, identity: Identity) -> Result<Option<Self>, OpenError> {
         let path = files.role_path();
         let file = match files.open(&path) {

@@ -139,10 +139,15 @@ impl Writer {
         for _ in 0..SLICE_COMMANDS {
             // The job stays in the queue while it is evaluated: a panic must not lose who waits.
             let Some(job) = jobs.front_mut() else { break };
+            // What it logs decides which frames fit behind it.
+            let parts = matches!(job.work, Work::CopyRevision(..));
             match self.step(&mut state, &mut job.work, &mut logged) {
                 Step::Done(result) => {
                     let reply = jobs.pop_front().and_then(|job| job.reply);
                     self.answers.push(reply, result);
+                    if parts {
+                        break;
+                    }
                 }
                 Step::More => break,
                 Step::Later => {

@@ -1,9 +1,12 @@
 //! Who may join a cluster, and with what it begins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use decube_engine::vfs::Crash;
-use decube_engine::{Command, Error, InstallMode, Role};
+use decube_engine::vfs::{Crash, Faulty};
+use decube_engine::{
+    Command, Error, InstallMode, NewNumbers, OfflineRestore, Role, SystemClock, TermStart,
+};
 use decube_replication::StartError;
 
 use crate::link::Link;
@@ -132,6 +135,69 @@ fn a_standby_ahead_of_a_primary_that_lost_its_disk_is_seeded_anew_and_keeps_what
     wait_until_equal(&primary, &standby);
     assert!(standby.sequence() < had);
     assert_eq!(standby.status().tails.len(), 1, "{:?}", standby.status().tails);
+}
+
+#[test]
+fn a_primary_that_was_made_offline_takes_over_and_its_old_standby_keeps_what_it_lacks() {
+    for (seed, numbers) in [(30, NewNumbers::FarAbove), (31, NewNumbers::Kept)] {
+        let (mut primary, standby) = running_pair(seed);
+        let image = primary.engine().image(false).unwrap().take(usize::MAX).unwrap();
+        primary.put_many("lost", 10);
+        wait_until_equal(&primary, &standby);
+        primary.kill();
+        primary.disk = Faulty::new(seed + 500);
+        let mut restore = OfflineRestore::new(Arc::new(SystemClock::new()));
+        restore.push(&image).unwrap();
+        restore.create(&primary.store_options(), numbers).unwrap();
+        primary.start(Role::Primary);
+        // With its own frames under the numbers of the lost ones, and beyond.
+        primary.put_many("new", 20);
+        wait_until_equal(&primary, &standby);
+        assert_eq!(standby.status().tails.len(), 1, "{numbers:?}");
+        assert_eq!(standby.status().term, 2);
+    }
+}
+
+/// A standby that was told of a term, and has nothing else.
+fn empty_standby_that_knows_term_2(mut standby: Member) -> Member {
+    let terms = [TermStart { term: 2, raised_by: 77, after_sequence: 5 }];
+    let peers = std::mem::take(&mut standby.peers);
+    standby.start(Role::Standby);
+    standby.engine().meet(&terms).unwrap();
+    assert_eq!((standby.status().term, standby.sequence()), (2, 0));
+    standby.stop();
+    standby.peers = peers;
+    standby
+}
+
+#[test]
+fn an_empty_standby_takes_over_the_terms_of_the_cluster_it_joins_and_tells_it_none() {
+    let (mut primary, standby) = pair(32);
+    primary.start(Role::Primary);
+    primary.put_many("a", 10);
+    let mut standby = empty_standby_that_knows_term_2(standby);
+    standby.start(Role::Standby);
+    wait_until_equal(&primary, &standby);
+    assert_eq!((primary.status().role, primary.status().term), (Role::Primary, 1));
+    assert_eq!((standby.status().role, standby.status().term), (Role::Standby, 1));
+    standby.stop();
+    standby.start(Role::Standby);
+    primary.put_many("b", 10);
+    wait_until_equal(&primary, &standby);
+}
+
+#[test]
+fn an_empty_standby_joins_a_cluster_whose_term_somebody_else_raised() {
+    let (primary, standby) = pair(33);
+    let mut primary = primary;
+    primary.start(Role::Standby);
+    primary.replication().promote().unwrap();
+    primary.put_many("a", 10);
+    assert_eq!(primary.status().term, 2);
+    let mut standby = empty_standby_that_knows_term_2(standby);
+    standby.start(Role::Standby);
+    wait_until_equal(&primary, &standby);
+    assert_eq!(standby.status().raised_by, primary.status().raised_by);
 }
 
 #[test]

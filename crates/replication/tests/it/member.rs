@@ -59,12 +59,18 @@ impl Member {
         }
     }
 
-    pub(crate) fn start(&mut self, role: Role) {
+    /// Of its store, which is on its disk.
+    pub(crate) fn store_options(&self) -> Options {
         let dir = PathBuf::from("/store");
         let vfs = Arc::new(self.disk.clone());
         let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs };
         let mut options = Options::new(Storage::Log(location));
         options.segment_bytes = 256 << 10;
+        options
+    }
+
+    pub(crate) fn start(&mut self, role: Role) {
+        let mut options = self.store_options();
         options.role = role;
         (self.settings)(&mut options);
         let engine = Engine::open(options).expect("the store opens");

@@ -1,7 +1,7 @@
 //! A standby that is there, goes away, and comes back.
 
 use decube_engine::vfs::{Errno, Fault};
-use decube_engine::{Command, LeaseId, Revision, Role};
+use decube_engine::{Command, LeaseId, Operation, PutRequest, Revision, Role, TxnRequest};
 
 use crate::member::{pair, running_pair, wait_until, wait_until_equal};
 
@@ -54,6 +54,23 @@ fn first_image(standby: &crate::member::Member) -> u64 {
     let first = images.next().expect("it joined with an image");
     assert_eq!(images.next(), None, "there was no second image");
     first
+}
+
+#[test]
+fn a_standby_that_was_written_to_by_hand_is_seeded_even_after_a_restart() {
+    let (mut primary, mut standby) = running_pair(7);
+    primary.stop();
+    let next = Revision(standby.engine().revision().0 + 1);
+    let put = PutRequest { key: "by hand".into(), ..PutRequest::default() };
+    let txn = TxnRequest { success: vec![Operation::Put(put)], ..TxnRequest::default() };
+    wait_until("nobody feeds it", &[&standby], || {
+        standby.replication().copy_revisions(vec![(next, txn.clone())]).is_ok()
+    });
+    standby.stop();
+    standby.start(Role::Standby);
+    primary.start(Role::Primary);
+    primary.put_many("otherwise", 10);
+    wait_until_equal(&primary, &standby);
 }
 
 #[test]

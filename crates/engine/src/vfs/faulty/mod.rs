@@ -166,8 +166,8 @@ impl Vfs for Faulty {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut model = self.model();
         let turn = model.turn("remove", path)?;
-        model.remove(path)?;
-        model.end(turn)
+        let removed = model.remove(path);
+        model.end(turn).and(removed)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
