@@ -7,12 +7,12 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use decube_engine::vfs::Disk;
 use decube_engine::{
-    Command, Engine, InstallMode, LeaseId, LogLocation, Operation, Options, PutRequest, Storage,
-    TxnRequest,
+    Clock as _, Command, Engine, InstallMode, LeaseId, LogLocation, Operation, Options, PutRequest,
+    Storage, SystemClock, TxnRequest,
 };
 
 #[global_allocator]
@@ -74,9 +74,10 @@ fn timed(
     what: &str,
     work: impl FnOnce() -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
-    let (began, cpu) = (Instant::now(), cpu()?);
+    let (clock, cpu) = (SystemClock::new(), cpu()?);
     work()?;
-    let (took, cpu) = (began.elapsed(), self::cpu()?.saturating_sub(cpu));
+    let took = clock.monotonic();
+    let cpu = self::cpu()?.saturating_sub(cpu);
     println!("{what}: {:.2} s, {:.2} s of processor time", took.as_secs_f64(), cpu.as_secs_f64());
     Ok(())
 }

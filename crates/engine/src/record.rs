@@ -16,6 +16,8 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::BufMut as _;
+
 use crate::types::{LeaseId, Revision};
 use crate::wire;
 
@@ -56,6 +58,9 @@ pub struct Version<'a> {
 }
 
 impl Record {
+    /// Bytes that a record has before its message.
+    pub(crate) const ROOM: usize = HEADER;
+
     /// Encodes a put. Panics if key and value together exceed 4 GiB, which the request limit
     /// forbids long before.
     #[must_use]
@@ -90,21 +95,25 @@ impl Record {
         tombstone: bool,
         message: &[u8],
     ) -> Option<Self> {
-        let fields = wire::KeyValueFields::parse(message)?;
-        let record = if tombstone {
-            Self::tombstone(fields.key, mod_revision, sub_revision)
-        } else {
-            Self::put(&Version {
-                key: fields.key,
-                value: fields.value,
-                create_revision: Revision(fields.create_revision),
-                mod_revision,
-                sub_revision,
-                version: fields.version,
-                lease: LeaseId(fields.lease),
-            })
-        };
-        (record.message() == message).then_some(record)
+        let tail = tail_of(mod_revision, tombstone, message)?;
+        Some(Self::encode(mod_revision, sub_revision, |bytes| {
+            bytes.extend_from_slice(message);
+            tail
+        }))
+    }
+
+    /// The same for a message with [`Record::ROOM`] bytes before it, whatever they are: an image is
+    /// so laid out, and nothing has to be put together first.
+    pub(crate) fn decode_with_room(
+        mod_revision: Revision,
+        sub_revision: u32,
+        tombstone: bool,
+        bytes: &[u8],
+    ) -> Option<Self> {
+        let tail = tail_of(mod_revision, tombstone, bytes.get(HEADER..)?)?;
+        let mut record = Arc::<[u8]>::from(bytes);
+        *Arc::get_mut(&mut record)?.first_chunk_mut()? = header(mod_revision, sub_revision, tail);
+        Some(Self(record))
     }
 
     /// The key.
@@ -189,10 +198,8 @@ impl Record {
             bytes.clear();
             bytes.resize(HEADER, 0);
             let tail = message(bytes);
-            let order = u64::from(sub_revision) | u64::from(tail) << 32;
-            let header = [mod_revision.0.to_le_bytes(), order.to_le_bytes()];
-            for (slot, field) in bytes.chunks_exact_mut(8).zip(header) {
-                slot.copy_from_slice(&field);
+            if let Some(room) = bytes.first_chunk_mut() {
+                *room = header(mod_revision, sub_revision, tail);
             }
             let record = Self(Arc::from(bytes.as_slice()));
             bytes.shrink_to(SCRATCH_BYTES_KEPT);
@@ -238,6 +245,37 @@ impl fmt::Debug for Record {
     }
 }
 
+fn header(mod_revision: Revision, sub_revision: u32, tail: u32) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let mut out = &mut header[..];
+    out.put_i64_le(mod_revision.0);
+    out.put_u32_le(sub_revision);
+    out.put_u32_le(tail);
+    header
+}
+
+/// Where the tail of a record with this message is; `None` if nothing here made the message.
+fn tail_of(mod_revision: Revision, tombstone: bool, message: &[u8]) -> Option<u32> {
+    let mut rest = message;
+    wire::expect_bytes(&mut rest, 1)?;
+    if tombstone {
+        return rest.is_empty().then_some(NO_TAIL);
+    }
+    wire::expect_varint(&mut rest, 2)?;
+    if wire::expect_varint(&mut rest, 3)? != mod_revision.0 {
+        return None;
+    }
+    wire::expect_varint(&mut rest, 4)?;
+    let tail = u32::try_from(HEADER + message.len() - rest.len()).ok()?;
+    wire::expect_bytes(&mut rest, 5)?;
+    wire::expect_varint(&mut rest, 6)?;
+    rest.is_empty().then_some(tail)
+}
+
 fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a record is far below 4 GiB: the request limit holds it there")
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -29,36 +29,32 @@ pub(crate) fn write_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number.to_le_bytes()[0]);
 }
 
-/// The fields of a `KeyValue` that are not known from elsewhere.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct KeyValueFields<'a> {
-    pub(crate) key: &'a [u8],
-    pub(crate) value: &'a [u8],
-    pub(crate) create_revision: i64,
-    pub(crate) version: i64,
-    pub(crate) lease: i64,
+/// Takes a field that [`put_bytes`] wrote; empty if that wrote nothing. `None` if it is malformed, or
+/// would have been written in another way.
+pub(crate) fn expect_bytes<'a>(input: &mut &'a [u8], field: u8) -> Option<&'a [u8]> {
+    if take_tag(input, field << 3 | 2).is_none() {
+        return Some(&[]);
+    }
+    let length = usize::try_from(expect_number(input)?).ok()?;
+    let (bytes, rest) = input.split_at_checked(length)?;
+    *input = rest;
+    Some(bytes)
 }
 
-impl<'a> KeyValueFields<'a> {
-    /// Reads a message; `None` if it is malformed or holds an unknown field.
-    pub(crate) fn parse(mut message: &'a [u8]) -> Option<Self> {
-        let mut fields = Self::default();
-        while !message.is_empty() {
-            let tag = read_varint(&mut message)?;
-            match tag {
-                0x0a => fields.key = read_bytes(&mut message)?,
-                0x10 => fields.create_revision = read_varint(&mut message)?.cast_signed(),
-                0x18 => {
-                    read_varint(&mut message)?;
-                }
-                0x20 => fields.version = read_varint(&mut message)?.cast_signed(),
-                0x2a => fields.value = read_bytes(&mut message)?,
-                0x30 => fields.lease = read_varint(&mut message)?.cast_signed(),
-                _ => return None,
-            }
-        }
-        Some(fields)
+/// Takes a field that [`put_varint`] wrote, as [`expect_bytes`] does.
+pub(crate) fn expect_varint(input: &mut &[u8], field: u8) -> Option<i64> {
+    if take_tag(input, field << 3).is_none() {
+        return Some(0);
     }
+    Some(expect_number(input)?.cast_signed())
+}
+
+/// A varint that is not zero and no longer than it has to be.
+fn expect_number(input: &mut &[u8]) -> Option<u64> {
+    let before = input.len();
+    let number = read_varint(input)?;
+    let bytes = (u64::BITS - number.leading_zeros()).div_ceil(7);
+    (before - input.len() == bytes as usize).then_some(number)
 }
 
 /// Takes a varint off the front; `None` if it is cut short or longer than 64 bits.
@@ -66,6 +62,9 @@ pub(crate) fn read_varint(input: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = input.split_first()?;
+        if shift == 63 && byte > 1 {
+            return None;
+        }
         *input = rest;
         number |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
@@ -89,10 +88,10 @@ pub(crate) fn take_varint(input: &mut &[u8], field: u8) -> i64 {
     found.inspect(|_| *input = rest).unwrap_or_default().cast_signed()
 }
 
+/// `None`, and nothing taken, if another is there.
 fn take_tag(input: &mut &[u8], tag: u8) -> Option<()> {
     let (&first, rest) = input.split_first()?;
-    *input = rest;
-    (first == tag).then_some(())
+    (first == tag).then(|| *input = rest)
 }
 
 fn read_bytes<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {

@@ -59,13 +59,21 @@ pub(crate) type TakeBlock<'a> = dyn FnMut(&[u8], u32) -> Result<(), String> + 'a
 #[derive(Debug)]
 pub(crate) struct BlockReader {
     salt: u32,
-    /// Not yet a whole block.
+    /// The beginning of a block.
     buffer: Vec<u8>,
-    /// Where the buffer starts in the image.
+    /// Where the next block starts in the image.
     offset: u64,
     blocks: u32,
     items: u64,
     ended: bool,
+}
+
+/// What stands at a place where a block should be.
+enum Found {
+    /// One of that length, which was handed out.
+    Block { bytes: usize },
+    /// Less than one: it takes at least so many more to go on.
+    Missing { bytes: usize },
 }
 
 impl BlockReader {
@@ -74,22 +82,34 @@ impl BlockReader {
         Self { salt, buffer: Vec::new(), offset, blocks: 0, items: 0, ended: false }
     }
 
-    /// Takes the next bytes and hands out the blocks that they complete.
+    /// Takes the next bytes and hands out the blocks that they complete. Only what is not a whole
+    /// block is copied.
     pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
         take: &mut TakeBlock<'_>,
     ) -> Result<(), ImageError> {
-        self.buffer.extend_from_slice(bytes);
-        let buffer = std::mem::take(&mut self.buffer);
-        let mut rest = &*buffer;
-        while let Some(length) = self.next_block(rest, take)? {
-            rest = rest.get(length..).unwrap_or_default();
-            self.offset += length as u64;
+        let mut rest = bytes;
+        while !self.buffer.is_empty() {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            match self.next_block(&buffer, take)? {
+                Found::Block { .. } => buffer.clear(),
+                Found::Missing { bytes } => {
+                    let (more, behind) = rest.split_at(bytes.min(rest.len()));
+                    buffer.extend_from_slice(more);
+                    rest = behind;
+                    if more.len() < bytes {
+                        self.buffer = buffer;
+                        return Ok(());
+                    }
+                }
+            }
+            self.buffer = buffer;
         }
-        let left = rest.len();
-        self.buffer = buffer;
-        self.buffer.drain(..self.buffer.len() - left);
+        while let Found::Block { bytes } = self.next_block(rest, take)? {
+            rest = rest.get(bytes..).unwrap_or_default();
+        }
+        self.buffer.extend_from_slice(rest);
         Ok(())
     }
 
@@ -98,25 +118,26 @@ impl BlockReader {
         if self.ended { Ok(self.offset) } else { Err(self.damaged("it is cut short")) }
     }
 
-    /// The length of the block that starts here; `None` if it is not all there yet.
-    fn next_block(
-        &mut self,
-        bytes: &[u8],
-        take: &mut TakeBlock<'_>,
-    ) -> Result<Option<usize>, ImageError> {
+    /// Hands out the block that starts here, if it is all there.
+    fn next_block(&mut self, bytes: &[u8], take: &mut TakeBlock<'_>) -> Result<Found, ImageError> {
+        let missing = |length: usize| Found::Missing { bytes: length - bytes.len() };
         if bytes.is_empty() {
-            return Ok(None);
+            return Ok(missing(BLOCK_HEADER_BYTES));
         }
         if self.ended {
             return Err(self.damaged("something follows the end"));
         }
-        let Some(header) = bytes.get(..BLOCK_HEADER_BYTES) else { return Ok(None) };
+        let Some(header) = bytes.get(..BLOCK_HEADER_BYTES) else {
+            return Ok(missing(BLOCK_HEADER_BYTES));
+        };
         let index = self.blocks;
         let header = BlockHeader::decode(self.salt, header)
             .filter(|header| header.index == index && header.length as usize <= PAYLOAD_BYTES_MAX)
             .ok_or_else(|| self.damaged(&format!("the header of block {index} is damaged")))?;
         let length = BLOCK_HEADER_BYTES + header.length as usize;
-        let Some(payload) = bytes.get(BLOCK_HEADER_BYTES..length) else { return Ok(None) };
+        let Some(payload) = bytes.get(BLOCK_HEADER_BYTES..length) else {
+            return Ok(missing(length));
+        };
         if crc32c::crc32c(payload) != header.checksum {
             return Err(self.damaged(&format!("block {index} is damaged")));
         }
@@ -128,7 +149,8 @@ impl BlockReader {
         }
         self.items += u64::from(header.items);
         self.blocks += 1;
-        Ok(Some(length))
+        self.offset += length as u64;
+        Ok(Found::Block { bytes: length })
     }
 
     fn damaged(&self, reason: &str) -> ImageError {

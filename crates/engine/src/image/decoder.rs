@@ -54,6 +54,22 @@ impl ImageDecoder {
         Self { blocks: Some(blocks), header: Some(*header), ..Self::default() }
     }
 
+    /// Takes what is missing of the header; returns the bytes behind it.
+    pub(crate) fn begin<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ImageError> {
+        if self.blocks.is_some() {
+            return Ok(bytes);
+        }
+        let missing = HEADER_BYTES.saturating_sub(self.start.len()).min(bytes.len());
+        let (head, behind) = bytes.split_at(missing);
+        self.start.extend_from_slice(head);
+        if self.start.len() == HEADER_BYTES {
+            let header = FileHeader::parse(&self.start, FileKind::Checkpoint)?;
+            self.blocks = Some(BlockReader::new(header.salt, HEADER_BYTES as u64));
+            self.header = Some(header);
+        }
+        Ok(behind)
+    }
+
     /// Takes the next bytes, however many, and hands out the items that they complete. An error of
     /// `take` is damage at its block.
     pub fn feed(
@@ -61,19 +77,7 @@ impl ImageDecoder {
         bytes: &[u8],
         take: &mut dyn FnMut(ImageItem) -> Result<(), String>,
     ) -> Result<(), ImageError> {
-        let mut rest = bytes;
-        if self.blocks.is_none() {
-            let missing = HEADER_BYTES.saturating_sub(self.start.len()).min(bytes.len());
-            let (head, behind) = bytes.split_at(missing);
-            self.start.extend_from_slice(head);
-            rest = behind;
-            if self.start.len() < HEADER_BYTES {
-                return Ok(());
-            }
-            let header = FileHeader::parse(&self.start, FileKind::Checkpoint)?;
-            self.blocks = Some(BlockReader::new(header.salt, HEADER_BYTES as u64));
-            self.header = Some(header);
-        }
+        let rest = self.begin(bytes)?;
         let Self { blocks: Some(blocks), order, .. } = self else { return Ok(()) };
         blocks.feed(rest, &mut |mut payload, items| {
             for _ in 0..items {

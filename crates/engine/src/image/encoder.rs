@@ -12,6 +12,9 @@ use crate::log::{FileHeader, FileKind, HEADER_BYTES, Identity, random_salt};
 /// Header and head: what is known last when an image is installed, and so can be written last.
 pub(crate) const PREFACE_BYTES: usize = HEADER_BYTES + BLOCK_HEADER_BYTES + HEAD_BYTES;
 
+/// Space that is kept, or made at once. That of larger values is given back.
+const OUT_BYTES_KEPT: usize = 4 << 20;
+
 /// Whose image it is, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageOrigin {
@@ -74,9 +77,24 @@ impl ImageEncoder {
 
     /// Takes what is ready: whole blocks.
     pub fn take(&mut self) -> Vec<u8> {
-        let rest = self.out.split_off(self.block_at);
+        let rest = self.out.get(self.block_at..).unwrap_or_default();
+        // The next taken will be as much again.
+        let mut next = Vec::with_capacity(self.out.len().min(OUT_BYTES_KEPT));
+        next.extend_from_slice(rest);
+        self.out.truncate(self.block_at);
         self.block_at = 0;
-        std::mem::replace(&mut self.out, rest)
+        std::mem::replace(&mut self.out, next)
+    }
+
+    /// What is ready, to be put where it belongs and forgotten.
+    pub(crate) fn ready(&self) -> &[u8] {
+        self.out.get(..self.block_at).unwrap_or_default()
+    }
+
+    pub(crate) fn forget_ready(&mut self) {
+        self.out.drain(..self.block_at);
+        self.out.shrink_to(OUT_BYTES_KEPT);
+        self.block_at = 0;
     }
 
     /// By which the blocks' checksums are salted.

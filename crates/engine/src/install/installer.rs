@@ -31,18 +31,25 @@ impl Installer {
     /// Takes the next bytes. They are checked, and written beside the store, which they do not
     /// change. After an error nothing more can be pushed.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), InstallError> {
-        let mut items = Vec::new();
-        self.decoder.feed(bytes, &mut |item| {
-            items.push(item);
-            Ok(())
-        })?;
+        let rest = self.decoder.begin(bytes)?;
         let Some(ImageOrigin { created_at, .. }) = self.decoder.origin() else { return Ok(()) };
         let purpose = match self.mode {
             InstallMode::Restore => Purpose::Restore { created_at },
             InstallMode::Reseed => Purpose::Reseed,
         };
         let sink = self.sink.get_or_insert_with(|| Sink::new(&self.engine, purpose));
-        items.into_iter().try_for_each(|item| sink.take(item))
+        let mut refused = None;
+        let fed = self.decoder.feed(rest, &mut |item| {
+            sink.take(item).map_err(|error| {
+                let reason = error.to_string();
+                refused = Some(error);
+                reason
+            })
+        });
+        match refused {
+            Some(error) => Err(error),
+            None => Ok(fed?),
+        }
     }
 
     /// All bytes were pushed: makes the image durable, and the store what it is of. Waits for the

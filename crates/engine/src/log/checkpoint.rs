@@ -1,26 +1,24 @@
 //! Checkpoints: images of the state that bound how much log is replayed.
 //!
-//! Written block by block beside the log, under a name that recovery ignores, until it is whole,
+//! Written beside the log ([`CheckpointFile`]) under a name that recovery ignores, until it is whole,
 //! durable and read back. Layout in `docs/store-format.md`, section 4.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::checkpoint_file::CheckpointFile;
 use super::failure::{IoFailure, Named};
-use super::files::{Files, UNFINISHED_SUFFIX, read_header};
-use super::header::{FileHeader, FileKind, HEADER_BYTES};
+use super::files::UNFINISHED_SUFFIX;
+use super::header::{FileHeader, HEADER_BYTES};
 use super::retention::Shared;
 use super::window::Window;
 use crate::entry::{ImageHead, ImageItem};
 use crate::error::OpenError;
-use crate::image::{ImageDecoder, ImageEncoder, ImageError, ImageOrigin, PREFACE_BYTES, preface};
+use crate::image::{ImageDecoder, ImageError, ImageOrigin};
 use crate::vfs::VfsFile;
 
-/// Bytes written at once, and read.
-const WRITE_BYTES: usize = 256 << 10;
+/// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
-/// Synced every so often, so that the log's own syncs do not wait behind a whole image.
-const SYNC_EVERY_BYTES: u64 = 8 << 20;
 
 /// Writes one checkpoint. Dropped before [`CheckpointWriter::finish`] it leaves nothing behind.
 #[derive(Debug)]
@@ -108,76 +106,6 @@ impl Drop for CheckpointWriter {
         catalog.checkpoint_running = false;
         catalog.checkpoint_at_bytes = self.log_bytes;
         catalog.checkpoint_at_sequence = self.head.sequence;
-    }
-}
-
-/// The file of a checkpoint that is being written, under a name that recovery ignores.
-#[derive(Debug)]
-pub(crate) struct CheckpointFile {
-    pub(crate) path: PathBuf,
-    file: Box<dyn VfsFile>,
-    encoder: ImageEncoder,
-    offset: u64,
-    synced_to: u64,
-}
-
-impl CheckpointFile {
-    pub(crate) fn create(
-        files: &Files,
-        path: PathBuf,
-        origin: &ImageOrigin,
-        head: &ImageHead,
-    ) -> Result<Self, IoFailure> {
-        let file = files.create(&path, 0)?;
-        Ok(Self { path, file, encoder: ImageEncoder::new(origin, head), offset: 0, synced_to: 0 })
-    }
-
-    pub(crate) fn push(&mut self, item: &ImageItem) -> Result<(), IoFailure> {
-        self.encoder.push(item);
-        if self.encoder.ready_bytes() >= WRITE_BYTES { self.write() } else { Ok(()) }
-    }
-
-    /// Ends the file, makes it durable and reads it back; returns its length.
-    pub(crate) fn finish(&mut self) -> Result<u64, IoFailure> {
-        self.encoder.finish();
-        self.write()?;
-        self.file.sync_data().named("sync", &self.path)?;
-        self.verify().map_err(std::io::Error::other).named("verify", &self.path)?;
-        Ok(self.offset)
-    }
-
-    /// Gives a finished file other numbers, durably.
-    pub(crate) fn rewrite_preface(
-        &mut self,
-        origin: &ImageOrigin,
-        head: &ImageHead,
-    ) -> Result<(), IoFailure> {
-        let preface = preface(origin, head, self.encoder.salt());
-        self.file.write_all_at(0, &preface).named("write", &self.path)?;
-        self.file.sync_data().named("sync", &self.path)?;
-        let mut window = Window::with_chunk(&*self.file, PREFACE_BYTES);
-        if window.at(0, PREFACE_BYTES).named("read", &self.path)? == preface {
-            return Ok(());
-        }
-        let error = std::io::Error::other("it reads back as something else");
-        Err(error).named("verify", &self.path)
-    }
-
-    fn write(&mut self) -> Result<(), IoFailure> {
-        let bytes = self.encoder.take();
-        self.file.write_all_at(self.offset, &bytes).named("write", &self.path)?;
-        self.offset += bytes.len() as u64;
-        if self.offset - self.synced_to > SYNC_EVERY_BYTES {
-            self.file.sync_data().named("sync", &self.path)?;
-            self.synced_to = self.offset;
-        }
-        Ok(())
-    }
-
-    fn verify(&self) -> Result<(), OpenError> {
-        let header = read_header(&*self.file, &self.path)?;
-        let header = FileHeader::decode(&header, FileKind::Checkpoint, &self.path)?;
-        read(&*self.file, &self.path, &header, &mut |_| Ok(())).map(drop)
     }
 }
 

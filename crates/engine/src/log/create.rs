@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Identity;
-use super::checkpoint::CheckpointFile;
+use super::checkpoint_file::CheckpointFile;
 use super::failure::{IoFailure, Named};
 use super::files::{Files, LOCK};
 use super::identity::random_salt;

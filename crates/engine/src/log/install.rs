@@ -9,7 +9,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::checkpoint::{self, CheckpointFile};
+use super::checkpoint;
+use super::checkpoint_file::CheckpointFile;
 use super::failure::IoFailure;
 use super::files::{Files, Listing, read_header};
 use super::header::{FileHeader, FileKind};

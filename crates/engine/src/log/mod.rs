@@ -15,6 +15,7 @@
 
 mod archive;
 mod checkpoint;
+mod checkpoint_file;
 mod copy;
 mod create;
 mod failure;

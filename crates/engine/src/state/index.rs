@@ -9,6 +9,8 @@
 //! bytes of each key that follow what all keys of the leaf have in common. Mostly one record is
 //! touched, to confirm.
 
+use std::cmp::Ordering;
+
 use super::entries::Entries;
 use super::key_history::KeyHistory;
 use crate::record::Record;
@@ -41,6 +43,19 @@ impl Index {
         let leaf = self.leaves.partition_point(|leaf| *leaf.fence <= *key).saturating_sub(1);
         let slot = self.leaves.get(leaf).map_or(Err(0), |leaf| leaf.entries.search(key));
         Position { leaf, slot }
+    }
+
+    /// [`Index::find`] for keys that come in order, each at the end.
+    pub(crate) fn find_at_end(&self, key: &[u8]) -> Position {
+        let Some(leaf) = self.leaves.last() else { return self.find(key) };
+        let length = leaf.entries.len();
+        let last = leaf.entries.get(length.saturating_sub(1));
+        let slot = match last.map(|last| last.key().cmp(key)) {
+            Some(Ordering::Less) => Err(length),
+            Some(Ordering::Equal) => Ok(length - 1),
+            Some(Ordering::Greater) | None => return self.find(key),
+        };
+        Position { leaf: self.leaves.len() - 1, slot }
     }
 
     pub(crate) fn at(&self, position: Position) -> Option<&KeyHistory> {

@@ -30,12 +30,11 @@ impl Loader {
         self.state
     }
 
-    fn record(&mut self, record: &Record) {
+    fn record(&mut self, record: Record) {
         let state = &mut self.state;
-        let compacted = state.compact_revision;
-        let at = record.mod_revision();
-        let change = state.index_record(state.index.find(record.key()), record.clone());
-        if at >= compacted {
+        let position = state.index.find_at_end(record.key());
+        let change = state.index_record(position, record);
+        if change.record.mod_revision() >= state.compact_revision {
             self.changes.push(change);
         }
     }
@@ -76,7 +75,7 @@ impl Replay for Loader {
             }
             ImageItem::Lease { id, ttl_s, expires_at } => self.lease(id, ttl_s, expires_at),
             ImageItem::Record(record) => {
-                self.record(&record);
+                self.record(record);
                 Ok(())
             }
         }
