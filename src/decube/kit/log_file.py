@@ -154,9 +154,10 @@ class LogFileHandler(logging.Handler):
     """Writes records to a `RotatedFile`, from a thread of its own. Raises `OSError` when made."""
 
     def __init__(self, path: Path, rotation: Rotation, clock: Clock = _SYSTEM_CLOCK) -> None:
+        # Before anything else: `logging` keeps a list of all handlers, also of one half made.
+        self._file = RotatedFile(path, rotation, clock)
         super().__init__()
         self._path = path
-        self._file = RotatedFile(path, rotation, clock)
         # Lines to write, calls to make between them, and None for the end.
         self._waiting: queue.Queue[str | Callable[[], None] | None] = queue.Queue(LINES_WAITING_MAX)
         self._not_queued = 0

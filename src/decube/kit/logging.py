@@ -107,7 +107,9 @@ def _open(output: str, rotation: Rotation) -> logging.StreamHandler[Any] | LogFi
         return LogFileHandler(Path(output), rotation)
     except OSError as error:
         raise Invalid(
-            f"cannot write the log file {output}: {error.strerror}", field="logging.output"
+            f"cannot write the log file {output}: {error.strerror}",
+            field="logging.output",
+            hint="its directory must be there; logging.output chooses another file, or stdout",
         ) from error
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,6 +102,26 @@ def test_console_is_for_people(tmp_path: Path) -> None:
     (line,) = path.read_text().splitlines()
     assert "pod created" in line
     assert "pod=web" in line
+
+
+def test_the_end_of_a_process_says_nothing_of_a_log_file_that_was_refused(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from decube.kit import logging\n"
+        "try:\n"
+        "    logging.configure(level='info', form='json', output=sys.argv[1])\n"
+        "except logging.Invalid as error:\n"
+        "    kept = error\n"
+        "sys.exit(2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "absent" / "log"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (2, "")
 
 
 def test_a_log_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
