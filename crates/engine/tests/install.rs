@@ -440,6 +440,49 @@ fn a_crash_at_any_call_leaves_the_old_state_or_the_seeded_one() {
 }
 
 #[test]
+fn a_crash_while_a_long_image_is_written_leaves_the_old_state_or_the_restored_one() {
+    let source = engine();
+    for key in 0..10 {
+        put(&source, &format!("key-{key}"), &"v".repeat(1 << 20));
+    }
+    let bytes = image(&source, false);
+    let prepared = || {
+        let disk = Faulty::new(7);
+        let engine = durable(&disk);
+        put(&engine, "old", "");
+        (disk, engine)
+    };
+    let push = |engine: &Engine| {
+        let mut installer = engine.installer(InstallMode::Restore)?;
+        installer.push(&bytes)?;
+        installer.commit()
+    };
+    let (disk, engine) = prepared();
+    let first_call = disk.calls();
+    push(&engine).unwrap();
+    let calls = disk.calls() - first_call;
+    assert!(calls > 30, "{calls} calls: it was not synced while it was written");
+    let mut kept = 0;
+    for (call, fault) in (1..=calls)
+        .step_by(5)
+        .zip([Fault::Halt, Fault::Fail(Errno::Io), Fault::Short(Errno::NoSpace)].iter().cycle())
+    {
+        let (disk, engine) = prepared();
+        disk.inject(disk.calls() + call, *fault);
+        let result = push(&engine);
+        let found = names(&durable(&disk.crash(Crash::PowerTorn)));
+        match result {
+            Ok(_) => assert_eq!(found.len(), 10, "{fault:?} at {call}"),
+            Err(InstallError::Refused(Error::Latched { .. })) => {}
+            Err(_) if *fault == Fault::Halt => assert!(found == ["old"] || found.len() == 10),
+            Err(_) => assert_eq!(found, ["old"], "{fault:?} at {call}"),
+        }
+        kept += u32::from(found == ["old"]);
+    }
+    assert!(kept > 2, "{kept}");
+}
+
+#[test]
 fn a_restored_image_that_is_damaged_later_is_refused_by_its_name_not_gone_behind() {
     let disk = Faulty::new(1);
     let engine = durable(&disk);

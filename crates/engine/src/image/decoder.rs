@@ -93,6 +93,12 @@ impl ImageDecoder {
         })
     }
 
+    /// Takes the next bytes and checks the blocks that they complete, but not what is in them.
+    pub(crate) fn skim(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
+        let rest = self.begin(bytes)?;
+        self.blocks.as_mut().map_or(Ok(()), |blocks| blocks.feed(rest, &mut |_, _| Ok(())))
+    }
+
     /// Whose image it is, once its header was read.
     #[must_use]
     pub fn origin(&self) -> Option<ImageOrigin> {
@@ -108,17 +114,25 @@ impl ImageDecoder {
 
     /// Nothing follows: refuses an image that is cut short. Returns its length in bytes.
     pub fn finish(&self) -> Result<u64, ImageError> {
-        let damaged = |reason: &str| ImageError::Damaged { offset: 0, reason: reason.to_owned() };
-        let blocks = self.blocks.as_ref().ok_or_else(|| damaged("the header is cut short"))?;
-        let bytes = blocks.finish()?;
-        self.head().map(|_| bytes).ok_or_else(|| damaged("it has no head"))
+        let bytes = self.finish_skimming()?;
+        self.head().map(|_| bytes).ok_or_else(|| damaged_at_start("it has no head"))
     }
+
+    /// The same where its items were not looked at.
+    pub(crate) fn finish_skimming(&self) -> Result<u64, ImageError> {
+        let blocks = self.blocks.as_ref();
+        blocks.ok_or_else(|| damaged_at_start("the header is cut short"))?.finish()
+    }
+}
+
+fn damaged_at_start(reason: &str) -> ImageError {
+    ImageError::Damaged { offset: 0, reason: reason.to_owned() }
 }
 
 impl From<BadHeader> for ImageError {
     fn from(bad: BadHeader) -> Self {
         match bad {
-            BadHeader::Damaged(reason) => Self::Damaged { offset: 0, reason: reason.to_owned() },
+            BadHeader::Damaged(reason) => damaged_at_start(reason),
             BadHeader::Newer { found, supported } => Self::Newer { found, supported },
         }
     }

@@ -77,24 +77,19 @@ impl ImageEncoder {
 
     /// Takes what is ready: whole blocks.
     pub fn take(&mut self) -> Vec<u8> {
-        let rest = self.out.get(self.block_at..).unwrap_or_default();
         // The next taken will be as much again.
-        let mut next = Vec::with_capacity(self.out.len().min(OUT_BYTES_KEPT));
-        next.extend_from_slice(rest);
+        let room = self.out.len().min(OUT_BYTES_KEPT);
+        self.take_for(Vec::with_capacity(room))
+    }
+
+    /// The same in exchange for space that was taken before.
+    pub(crate) fn take_for(&mut self, mut space: Vec<u8>) -> Vec<u8> {
+        space.clear();
+        space.shrink_to(OUT_BYTES_KEPT);
+        space.extend_from_slice(self.out.get(self.block_at..).unwrap_or_default());
         self.out.truncate(self.block_at);
         self.block_at = 0;
-        std::mem::replace(&mut self.out, next)
-    }
-
-    /// What is ready, to be put where it belongs and forgotten.
-    pub(crate) fn ready(&self) -> &[u8] {
-        self.out.get(..self.block_at).unwrap_or_default()
-    }
-
-    pub(crate) fn forget_ready(&mut self) {
-        self.out.drain(..self.block_at);
-        self.out.shrink_to(OUT_BYTES_KEPT);
-        self.block_at = 0;
+        std::mem::replace(&mut self.out, space)
     }
 
     /// By which the blocks' checksums are salted.

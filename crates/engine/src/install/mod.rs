@@ -76,11 +76,10 @@ pub(crate) struct Install {
     pub(crate) reply: SyncSender<Result<Replaced, InstallError>>,
 }
 
-/// What the writer answers: the old state comes along, so that it is dropped by who waited and not
-/// by the writer.
+/// What the writer answers: the old state comes along, so that it is not the writer that drops it.
 pub(crate) struct Replaced {
     pub(crate) now: Installed,
-    pub(crate) _before: State,
+    pub(crate) before: State,
 }
 
 impl std::fmt::Debug for Install {

@@ -1,9 +1,10 @@
 //! What an image's items become: the new state, and the file that makes it durable.
 
 use std::sync::mpsc::{RecvError, sync_channel};
+use std::thread;
 
 use super::numbers::Purpose;
-use super::{Install, InstallError, Installed};
+use super::{Install, InstallError, Installed, Replaced};
 use crate::engine::Engine;
 use crate::entry::{ImageHead, ImageItem};
 use crate::error::Error;
@@ -76,7 +77,10 @@ impl Sink {
         queue.put(Job { work: Work::Install(Box::new(install)), reply: None })?;
         // Without an answer the writer ended.
         let gone = |RecvError| queue.check_open().err().unwrap_or(Error::Closed);
-        Ok(answer.recv().map_err(gone)??.now)
+        let Replaced { now, before } = answer.recv().map_err(gone)??;
+        // Nobody has to wait while a large one is given back.
+        drop(thread::Builder::new().name("decube-drop".into()).spawn(move || drop(before)));
+        Ok(now)
     }
 
     /// The numbers are final only when it is installed. Until then everything counts as compacted,

@@ -1,13 +1,13 @@
 //! The file of a checkpoint while it is written, under a name that recovery ignores.
 //!
-//! A long one is synced behind the writing, by a thread that then reads back and checks what it
-//! synced. So the disk works while the next items are encoded, little is left to be done when the
-//! last is written, and the log's own syncs never wait behind a whole image.
+//! It is synced every so often, so that the log's own syncs do not wait behind a whole image, and
+//! what was synced is read back and checked. A long one is written, synced and read back by a thread
+//! of its own, while the next items are encoded and whoever brings them gets on with them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use super::failure::{IoFailure, Named};
@@ -18,9 +18,10 @@ use crate::image::{ImageDecoder, ImageEncoder, ImageOrigin, PREFACE_BYTES, prefa
 use crate::vfs::VfsFile;
 
 /// Bytes written at once, and read.
-const WRITE_BYTES: usize = 256 << 10;
-const READ_BYTES: u64 = 1 << 20;
-/// Bytes synced at once. As many more wait to be synced, and as many are on their way to them.
+const PIECE_BYTES: usize = 256 << 10;
+/// Pieces that wait to be written.
+const PIECES_WAITING: usize = 16;
+/// Bytes synced at once, and then read back.
 const SYNC_BYTES: u64 = 8 << 20;
 
 /// Takes the items of an image.
@@ -29,9 +30,7 @@ pub(crate) struct CheckpointFile {
     pub(crate) path: PathBuf,
     file: Arc<dyn VfsFile>,
     encoder: ImageEncoder,
-    offset: u64,
-    /// What the thread was given to do.
-    handed_over: u64,
+    /// From the first piece on; a file of one piece is written at its end.
     behind: Option<Behind>,
 }
 
@@ -43,29 +42,31 @@ impl CheckpointFile {
         head: &ImageHead,
     ) -> Result<Self, IoFailure> {
         let file = files.create(&path, 0)?.into();
-        let encoder = ImageEncoder::new(origin, head);
-        Ok(Self { path, file, encoder, offset: 0, handed_over: 0, behind: None })
+        Ok(Self { path, file, encoder: ImageEncoder::new(origin, head), behind: None })
     }
 
     pub(crate) fn push(&mut self, item: &ImageItem) -> Result<(), IoFailure> {
         self.encoder.push(item);
-        if self.encoder.ready_bytes() < WRITE_BYTES {
+        if self.encoder.ready_bytes() < PIECE_BYTES {
             return Ok(());
         }
-        self.write()?;
-        if self.offset - self.handed_over >= SYNC_BYTES { self.hand_over() } else { Ok(()) }
+        let behind = match &mut self.behind {
+            Some(behind) => behind,
+            None => self.behind.insert(Behind::start(Written::nothing(&self.file, &self.path))?),
+        };
+        let spare = behind.spare();
+        behind.write(self.encoder.take_for(spare))
     }
 
     /// Ends the file, makes it durable and reads it back; returns its length.
     pub(crate) fn finish(&mut self) -> Result<u64, IoFailure> {
         self.encoder.finish();
-        self.write()?;
-        let mut proof = match &mut self.behind {
+        let mut written = match &mut self.behind {
             Some(behind) => behind.end()?,
-            None => Proof::new(&self.file, &self.path),
+            None => Written::nothing(&self.file, &self.path),
         };
-        proof.extend(self.offset)?;
-        proof.decoder.finish().map_err(io::Error::other).named("verify", &self.path)
+        written.write(&self.encoder.take())?;
+        written.finish()
     }
 
     /// Gives a finished file other numbers, durably.
@@ -84,101 +85,117 @@ impl CheckpointFile {
         let error = io::Error::other("it reads back as something else");
         Err(error).named("verify", &self.path)
     }
-
-    fn write(&mut self) -> Result<(), IoFailure> {
-        let bytes = self.encoder.ready();
-        self.file.write_all_at(self.offset, bytes).named("write", &self.path)?;
-        self.offset += bytes.len() as u64;
-        self.encoder.forget_ready();
-        Ok(())
-    }
-
-    fn hand_over(&mut self) -> Result<(), IoFailure> {
-        self.handed_over = self.offset;
-        if self.behind.is_none() {
-            self.behind = Some(Behind::start(Proof::new(&self.file, &self.path))?);
-        }
-        match &mut self.behind {
-            Some(behind) if !behind.go_on_to(self.offset) => behind.end().map(drop),
-            _ => Ok(()),
-        }
-    }
 }
 
-/// That a file is durable and reads back as what it should be, from its beginning.
+/// A file as far as it was written.
 #[derive(Debug)]
-struct Proof {
+struct Written {
     file: Arc<dyn VfsFile>,
     path: PathBuf,
+    bytes: u64,
+    /// What is durable, and reads back as the beginning of an image.
+    proven: u64,
     decoder: ImageDecoder,
-    through: u64,
+    buffer: Vec<u8>,
 }
 
-impl Proof {
-    fn new(file: &Arc<dyn VfsFile>, path: &Path) -> Self {
-        let decoder = ImageDecoder::new();
-        Self { file: Arc::clone(file), path: path.to_owned(), decoder, through: 0 }
+impl Written {
+    fn nothing(file: &Arc<dyn VfsFile>, path: &Path) -> Self {
+        Self {
+            file: Arc::clone(file),
+            path: path.to_owned(),
+            bytes: 0,
+            proven: 0,
+            decoder: ImageDecoder::new(),
+            buffer: vec![0; PIECE_BYTES],
+        }
     }
 
-    /// Goes on to an offset: all before it was written.
-    fn extend(&mut self, end: u64) -> Result<(), IoFailure> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), IoFailure> {
+        self.file.write_all_at(self.bytes, bytes).named("write", &self.path)?;
+        self.bytes += bytes.len() as u64;
+        if self.bytes - self.proven >= SYNC_BYTES { self.prove() } else { Ok(()) }
+    }
+
+    /// The file is whole; returns its length.
+    fn finish(&mut self) -> Result<u64, IoFailure> {
+        self.prove()?;
+        self.decoder.finish_skimming().map_err(io::Error::other).named("verify", &self.path)
+    }
+
+    /// The items come from the state, or were checked: what is to be found here is damage.
+    fn prove(&mut self) -> Result<(), IoFailure> {
         self.file.sync_data().named("sync", &self.path)?;
-        let mut window = Window::with_chunk(&*self.file, 0);
-        while self.through < end {
-            let length = usize::try_from(READ_BYTES.min(end - self.through)).unwrap_or(0);
-            let bytes = window.at(self.through, length).named("read", &self.path)?;
-            if bytes.is_empty() {
-                let error = io::Error::from(io::ErrorKind::UnexpectedEof);
-                return Err(error).named("verify", &self.path);
-            }
-            let checked = self.decoder.feed(bytes, &mut |_| Ok(()));
-            checked.map_err(io::Error::other).named("verify", &self.path)?;
-            self.through += bytes.len() as u64;
+        while self.proven < self.bytes {
+            let count = self.file.read_at(self.proven, &mut self.buffer);
+            let count = count.named("read", &self.path)?;
+            let bytes = self.buffer.get(..count).unwrap_or_default();
+            let checked = match bytes {
+                [] => Err(io::ErrorKind::UnexpectedEof.into()),
+                bytes => self.decoder.skim(bytes).map_err(io::Error::other),
+            };
+            checked.named("verify", &self.path)?;
+            self.proven += count as u64;
         }
         Ok(())
     }
 }
 
-/// The thread that proves what was written while more is.
+/// The thread that writes.
 #[derive(Debug)]
 struct Behind {
+    path: PathBuf,
     /// `None` when no more comes.
-    ends: Option<SyncSender<u64>>,
+    pieces: Option<SyncSender<Vec<u8>>>,
+    /// Space of pieces that were written.
+    spares: Receiver<Vec<u8>>,
     /// `None` when its result was taken.
-    thread: Option<JoinHandle<Result<Proof, IoFailure>>>,
+    thread: Option<JoinHandle<Result<Written, IoFailure>>>,
 }
 
 impl Behind {
-    fn start(mut proof: Proof) -> Result<Self, IoFailure> {
-        let (ends, written) = sync_channel(1);
-        let path = proof.path.clone();
+    fn start(mut written: Written) -> Result<Self, IoFailure> {
+        let (pieces, coming) = sync_channel::<Vec<u8>>(PIECES_WAITING);
+        let (spare, spares) = channel();
+        let path = written.path.clone();
         let work = move || {
-            written.iter().try_for_each(|end| proof.extend(end))?;
-            Ok(proof)
+            for piece in coming {
+                written.write(&piece)?;
+                // Behind the last nobody wants it.
+                drop(spare.send(piece));
+            }
+            Ok(written)
         };
         let thread = thread::Builder::new().name("decube-image".into()).spawn(work);
-        Ok(Self { ends: Some(ends), thread: Some(thread.named("sync", &path)?) })
+        let thread = thread.named("write", &path)?;
+        Ok(Self { path, pieces: Some(pieces), spares, thread: Some(thread) })
     }
 
-    /// Waits until it is near enough, and lets it go on to an offset; false when it has failed.
-    fn go_on_to(&self, end: u64) -> bool {
-        self.ends.as_ref().is_some_and(|ends| ends.send(end).is_ok())
+    fn spare(&self) -> Vec<u8> {
+        self.spares.try_recv().unwrap_or_default()
     }
 
-    /// Waits until all is done that it was given.
-    fn end(&mut self) -> Result<Proof, IoFailure> {
-        self.ends = None;
-        let result = self.thread.take().and_then(|thread| thread.join().ok());
-        result.expect("it is asked once, and does not panic")
+    /// Waits while enough is waiting already.
+    fn write(&mut self, piece: Vec<u8>) -> Result<(), IoFailure> {
+        match self.pieces.as_ref().map(|pieces| pieces.send(piece)) {
+            Some(Ok(())) => Ok(()),
+            _ => self.end().map(drop),
+        }
+    }
+
+    /// Waits until all is written.
+    fn end(&mut self) -> Result<Written, IoFailure> {
+        self.pieces = None;
+        let Some(Ok(result)) = self.thread.take().map(JoinHandle::join) else {
+            return Err(io::Error::other("writing it failed before")).named("write", &self.path);
+        };
+        result
     }
 }
 
 impl Drop for Behind {
     fn drop(&mut self) {
-        self.ends = None;
-        if let Some(thread) = self.thread.take() {
-            // What it found is of no use to anybody any more.
-            drop(thread.join());
-        }
+        // What it finds is of no use to anybody any more; but nothing of it goes on.
+        drop(self.end());
     }
 }

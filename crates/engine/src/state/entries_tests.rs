@@ -39,6 +39,7 @@ proptest! {
         writes in vec((key(), prop::bool::weighted(0.7)), 1..4_000),
         spans in vec((key(), key()), 20),
         ascending in any::<bool>(),
+        at_end in any::<bool>(),
     ) {
         let mut writes = writes;
         if ascending {
@@ -49,7 +50,8 @@ proptest! {
         for (at, (key, put)) in (2..).zip(&writes) {
             if *put {
                 let record = record(key, at);
-                index.push_at(index.find(key), record);
+                let position = if at_end { index.find_at_end(key) } else { index.find(key) };
+                index.push_at(position, record);
                 *map.entry(key.clone()).or_default() += 1;
             } else {
                 index.remove(key);

@@ -54,7 +54,7 @@ impl Writer {
         store.stand_anew();
         store.followers.wake();
         let now = Installed { revision: head.revision, sequence: head.sequence, term: head.term };
-        Ok(Replaced { now, _before: before })
+        Ok(Replaced { now, before })
     }
 }
 
