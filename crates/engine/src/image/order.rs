@@ -6,6 +6,9 @@ use crate::entry::{ImageHead, ImageItem};
 use crate::record::Record;
 use crate::types::{Alarm, LeaseId};
 
+/// A store goes on counting from an image's numbers, and must not come to their end.
+const NUMBER_MAX: i64 = i64::MAX / 2;
+
 /// Head, alarms, leases, records in key order and of one key the oldest first; nothing above the head.
 #[derive(Debug, Default)]
 pub(crate) struct ItemOrder {
@@ -20,6 +23,7 @@ impl ItemOrder {
     pub(crate) fn check(&mut self, item: &ImageItem) -> Result<(), String> {
         match (item, self.head) {
             (ImageItem::Head(head), None) => {
+                check_head(head)?;
                 self.head = Some(*head);
                 Ok(())
             }
@@ -68,4 +72,14 @@ impl ItemOrder {
         self.record = Some(record.clone());
         Ok(())
     }
+}
+
+fn check_head(head: &ImageHead) -> Result<(), String> {
+    let ImageHead { sequence, term, revision, compact_revision } = *head;
+    let counters = sequence.max(term) <= NUMBER_MAX.cast_unsigned();
+    let revisions = (0..=NUMBER_MAX).contains(&revision.0);
+    if counters && revisions && (-1..=revision.0).contains(&compact_revision.0) {
+        return Ok(());
+    }
+    Err(format!("{head:?} cannot be of a store"))
 }
