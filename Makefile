@@ -16,7 +16,8 @@ DATA_DIR   ?= ./.decube
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help up build wheel check test test-slow bench fmt proto peers venv clean rust-test python-test
+.PHONY: help up build wheel check test test-slow bench fmt proto peers venv clean rust-test \
+  python-test store-under-test
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +38,8 @@ check: build ## format, lint, types, layers, licences, generated files, sizes
 	$(BIN)/lint-imports --no-logo
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --locked --features decube-etcd-api/broken \
+	  --example store_under_test -- -D warnings
 	$(BIN)/python tools/licences.py
 	$(BIN)/python tools/genproto.py --check
 	$(BIN)/python tools/gendocs.py --check
@@ -47,12 +50,17 @@ test: rust-test python-test ## everything a change must pass
 rust-test: $(VENV)/.synced
 	cargo test --workspace --locked
 
-python-test: build peers
+python-test: build peers store-under-test
 	$(BIN)/pytest -n auto -m "not slow"
 
-test-slow: build peers ## long fuzzing, crash loops, soaks
+test-slow: build peers store-under-test ## long fuzzing, crash loops, soaks
 	TEST_EFFORT=20 cargo test --workspace --release --locked -- --include-ignored
 	TEST_EFFORT=20 $(BIN)/pytest -m "slow or effort" --timeout 7200
+
+# A store that can be told to misbehave, for the robustness tests. With the features of the whole
+# workspace, so that it shares what `cargo test` has compiled.
+store-under-test:
+	cargo build --workspace --locked --features decube-etcd-api/broken --example store_under_test
 
 bench: build peers ## measure side by side with a real etcd; writes docs/benchmarks.md
 	$(BIN)/python -m tools.bench

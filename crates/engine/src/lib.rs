@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod broken;
 mod checkpointer;
 mod chunks;
 mod clock;

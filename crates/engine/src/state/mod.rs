@@ -27,6 +27,7 @@ pub(crate) use read::{Scan, Span};
 use self::alarms::Alarms;
 use self::history::History;
 use self::index::Position;
+use crate::broken::{self, Defect};
 use crate::entry::ImageHead;
 use crate::error::Error;
 use crate::lease::LeaseTable;
@@ -180,7 +181,8 @@ impl State {
         if wanted > revision {
             Err(Error::FutureRevision { current: revision })
         } else if wanted.0 <= 0 {
-            Ok(revision)
+            let missed = i64::from(broken::strikes(Defect::StaleRead));
+            Ok(Revision(revision.0 - missed).max(compact_revision))
         } else if wanted < compact_revision {
             Err(Error::Compacted { compact_revision })
         } else {

@@ -1,6 +1,7 @@
 //! Carrying out what was checked.
 
 use super::plan::{Plan, View};
+use crate::broken::{self, Defect};
 use crate::record::Record;
 use crate::state::{Put, State};
 use crate::types::{
@@ -19,7 +20,8 @@ pub(crate) struct Transaction<'a> {
 
 impl<'a> Transaction<'a> {
     pub(crate) fn begin(state: &'a mut State) -> Self {
-        let revision = Revision(state.revision.0 + 1);
+        let reused = i64::from(broken::strikes(Defect::ReusedRevision));
+        let revision = Revision(state.revision.0 + 1 - reused);
         Self { state, revision, records: Vec::new() }
     }
 

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use super::queue::Work;
+use crate::broken::{self, Defect};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::lease::{Lease, TTL_S_MAX};
@@ -13,7 +14,7 @@ use crate::state::{Span, State};
 use crate::txn::{Plan, RECORD_BYTES_OVERHEAD, Transaction, View, check_put, read_only};
 use crate::types::{
     Alarm, AlarmKind, Command, DeleteRangeRequest, LeaseId, Operation, Outcome, PutRequest,
-    Revision, TxnRequest,
+    PutResult, Revision, TxnRequest,
 };
 
 /// What became of a command.
@@ -85,6 +86,10 @@ impl Evaluator {
     fn put(&self, state: &mut State, put: &PutRequest) -> Changed {
         self.check_room(state, put_cost(put))?;
         check_put(&View::applied(state), put)?;
+        if broken::strikes(Defect::LostWrite) {
+            let revision = Revision(state.revision.0 + 1);
+            return Ok((Outcome::Put(PutResult { revision, previous: None }), None));
+        }
         let mut transaction = Transaction::begin(state);
         let result = transaction.put(put);
         Ok((Outcome::Put(result), write(transaction)))
