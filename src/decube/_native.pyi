@@ -11,6 +11,7 @@ not open the engine and `closed` after `close`. A `TypeError` means a defect in 
 
 # ruff: noqa: PYI021 - the module's documentation is this stub; stubtest holds it to the module
 
+from collections.abc import Callable
 from os import PathLike
 from typing import Literal, Protocol, TypeAlias, final
 
@@ -28,6 +29,7 @@ __all__ = [
     "StoreError",
     "Watch",
     "__version__",
+    "read_log",
 ]
 
 __version__: str
@@ -509,6 +511,24 @@ class OfflineRestore:
         Unless `keep_numbers` the revision is far above the restored one and all before is
         compacted. Kinds: `not_empty` (path), `locked`.
         """
+
+_Logged: TypeAlias = (
+    tuple[Literal["write"], list[tuple[_KeyValue, bool]]]
+    | tuple[Literal["lease_grant"], int, int, float]
+    | tuple[Literal["lease_keep_alive"], int, float]
+    | tuple[Literal["lease_end"], int]
+    | tuple[Literal["compact"], int]
+    | tuple[Literal["alarm"], int, Literal["no_space", "corrupt"], bool]
+)
+
+# sequence, term, wall time in seconds since the epoch, revision after it, change
+_LogEntry: TypeAlias = tuple[int, int, float, int, _Logged]
+
+def read_log(log_dir: PathLike[str] | str, take: Callable[[list[_LogEntry]], object]) -> None:
+    """Hand out the log of a store that does not run, in pieces. Blocks.
+
+    Kinds: `locked` (path, pid), `corrupt` and `newer_format` for a segment, `io`.
+    """
 
 @final
 class ImageDecoder:

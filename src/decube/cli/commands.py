@@ -18,6 +18,7 @@ _COMMANDS = (
     "snapshots",
     "kv",
     "replication",
+    "store",
     "certs",
     "config",
     "completion",
