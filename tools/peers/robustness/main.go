@@ -57,8 +57,15 @@ func run(arguments []string) error {
 		endpoint := flags.String("endpoint", "127.0.0.1:2379", "host:port of the store")
 		mix := flags.String("mix", "etcd", "what the clients do: "+mixNames())
 		patience := flags.Duration("patience", 30*time.Second, "bound of each wait for the store")
+		settle := flags.Duration("settle", 10*time.Second, "bound of the wait for the last events")
 		_ = flags.Parse(arguments[1:])
-		t := trafficRun{log: log, endpoints: []string{*endpoint}, report: *report, patience: *patience}
+		t := trafficRun{
+			log:       log,
+			endpoints: []string{*endpoint},
+			report:    *report,
+			patience:  *patience,
+			settle:    *settle,
+		}
 		return t.run(context.Background(), *mix, os.Stdin)
 	case "validate":
 		operations := flags.String("operations", "", "file that `decube store dump-log -o json` wrote")

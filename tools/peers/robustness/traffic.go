@@ -47,7 +47,8 @@ type trafficRun struct {
 	log       *zap.Logger
 	endpoints []string
 	report    string
-	patience  time.Duration
+	// patience bounds each wait for the store, settle the wait for the last events.
+	patience, settle time.Duration
 }
 
 // summary is the one line that a run prints.
@@ -60,6 +61,7 @@ type summary struct {
 	Events     int     `json:"events"`
 	Progress   int     `json:"progress_notifications"`
 	Revision   int64   `json:"revision"`
+	Followed   bool    `json:"followed"` // one watch saw it all, to the last revision
 }
 
 func (t *trafficRun) run(ctx context.Context, name string, until io.Reader) error {
@@ -86,14 +88,10 @@ func (t *trafficRun) run(ctx context.Context, name string, until io.Reader) erro
 		lastRevision <- report.OperationsMaxRevision(writers.Reports())
 		return nil
 	})
-	// One more watch sees the whole history, and asks for progress all the time.
-	group.Go(func() error {
-		return client.CollectClusterWatchEvents(ctx, client.CollectClusterWatchEventsParam{
-			Lg:              zap.NewNop(),
-			Endpoints:       t.endpoints,
-			MaxRevisionChan: lastRevision,
-			ClientSet:       watcher,
-		})
+	var followed bool
+	group.Go(func() (err error) {
+		followed, err = t.follow(ctx, watcher, lastRevision)
+		return err
 	})
 	if err := t.wait(&group, ended); err != nil {
 		return err
@@ -102,7 +100,9 @@ func (t *trafficRun) run(ctx context.Context, name string, until io.Reader) erro
 	if err := t.save(reports, chosen); err != nil {
 		return err
 	}
-	return printLine(summarize(name, reports, begun, time.Since(base)))
+	told := summarize(name, reports, begun, time.Since(base))
+	told.Followed = followed
+	return printLine(told)
 }
 
 // wait returns what the group does, but not long after `ended`: some of etcd's loops have no bound.
