@@ -3,6 +3,7 @@ module decube.dev/tools/peers
 go 1.26
 
 tool (
+	decube.dev/tools/peers/crowd
 	decube.dev/tools/peers/grpcload
 	decube.dev/tools/peers/kubecheck
 	decube.dev/tools/peers/kubeload
