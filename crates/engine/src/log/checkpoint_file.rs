@@ -1,14 +1,15 @@
 //! The file of a checkpoint while it is written, under a name that recovery ignores.
 //!
-//! It is synced every so often, so that the log's own syncs do not wait behind a whole image, and
-//! what was synced is read back and checked. A long one is written, synced and read back by a thread
-//! of its own, while the next items are encoded and whoever brings them gets on with them.
+//! A long one is synced behind the writing, by a thread that then reads back and checks what it
+//! synced. So the disk works while the next items are encoded, little is left to be done behind the
+//! last, and the log's own syncs never wait behind a whole image.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
+
+use parking_lot::{Condvar, Mutex};
 
 use super::failure::{IoFailure, Named};
 use super::files::Files;
@@ -19,10 +20,10 @@ use crate::vfs::VfsFile;
 
 /// Bytes written at once, and read.
 const PIECE_BYTES: usize = 256 << 10;
-/// Pieces that wait to be written.
-const PIECES_WAITING: usize = 16;
-/// Bytes synced at once, and then read back.
+/// Synced as soon as so much is written.
 const SYNC_BYTES: u64 = 8 << 20;
+/// The writing waits while more than this is not synced.
+const UNSYNCED_BYTES_MAX: u64 = 24 << 20;
 
 /// Takes the items of an image.
 #[derive(Debug)]
@@ -30,7 +31,10 @@ pub(crate) struct CheckpointFile {
     pub(crate) path: PathBuf,
     file: Arc<dyn VfsFile>,
     encoder: ImageEncoder,
-    /// From the first piece on; a file of one piece is written at its end.
+    written: u64,
+    /// Space of the piece before.
+    spare: Vec<u8>,
+    /// From the first sync on.
     behind: Option<Behind>,
 }
 
@@ -42,7 +46,8 @@ impl CheckpointFile {
         head: &ImageHead,
     ) -> Result<Self, IoFailure> {
         let file = files.create(&path, 0)?.into();
-        Ok(Self { path, file, encoder: ImageEncoder::new(origin, head), behind: None })
+        let encoder = ImageEncoder::new(origin, head);
+        Ok(Self { path, file, encoder, written: 0, spare: Vec::new(), behind: None })
     }
 
     pub(crate) fn push(&mut self, item: &ImageItem) -> Result<(), IoFailure> {
@@ -50,23 +55,35 @@ impl CheckpointFile {
         if self.encoder.ready_bytes() < PIECE_BYTES {
             return Ok(());
         }
-        let behind = match &mut self.behind {
-            Some(behind) => behind,
-            None => self.behind.insert(Behind::start(Written::nothing(&self.file, &self.path))?),
-        };
-        let spare = behind.spare();
-        behind.write(self.encoder.take_for(spare))
+        self.write()?;
+        match &mut self.behind {
+            Some(behind) => behind.go_on_to(self.written),
+            None if self.written < SYNC_BYTES => Ok(()),
+            None => {
+                let behind = Behind::start(Proof::new(&self.file, &self.path))?;
+                self.behind.insert(behind).go_on_to(self.written)
+            }
+        }
     }
 
     /// Ends the file, makes it durable and reads it back; returns its length.
     pub(crate) fn finish(&mut self) -> Result<u64, IoFailure> {
         self.encoder.finish();
-        let mut written = match &mut self.behind {
+        self.write()?;
+        let mut proof = match &mut self.behind {
             Some(behind) => behind.end()?,
-            None => Written::nothing(&self.file, &self.path),
+            None => Proof::new(&self.file, &self.path),
         };
-        written.write(&self.encoder.take())?;
-        written.finish()
+        proof.extend(self.written)?;
+        proof.finish()
+    }
+
+    fn write(&mut self) -> Result<(), IoFailure> {
+        let piece = self.encoder.take_for(std::mem::take(&mut self.spare));
+        self.file.write_all_at(self.written, &piece).named("write", &self.path)?;
+        self.written += piece.len() as u64;
+        self.spare = piece;
+        Ok(())
     }
 
     /// Gives a finished file other numbers, durably.
@@ -87,107 +104,112 @@ impl CheckpointFile {
     }
 }
 
-/// A file as far as it was written.
+/// That a file is durable from its beginning on, and reads back as the beginning of an image.
 #[derive(Debug)]
-struct Written {
+struct Proof {
     file: Arc<dyn VfsFile>,
     path: PathBuf,
-    bytes: u64,
-    /// What is durable, and reads back as the beginning of an image.
-    proven: u64,
+    through: u64,
     decoder: ImageDecoder,
     buffer: Vec<u8>,
 }
 
-impl Written {
-    fn nothing(file: &Arc<dyn VfsFile>, path: &Path) -> Self {
+impl Proof {
+    fn new(file: &Arc<dyn VfsFile>, path: &Path) -> Self {
         Self {
             file: Arc::clone(file),
             path: path.to_owned(),
-            bytes: 0,
-            proven: 0,
+            through: 0,
             decoder: ImageDecoder::new(),
             buffer: vec![0; PIECE_BYTES],
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), IoFailure> {
-        self.file.write_all_at(self.bytes, bytes).named("write", &self.path)?;
-        self.bytes += bytes.len() as u64;
-        if self.bytes - self.proven >= SYNC_BYTES { self.prove() } else { Ok(()) }
-    }
-
-    /// The file is whole; returns its length.
-    fn finish(&mut self) -> Result<u64, IoFailure> {
-        self.prove()?;
-        self.decoder.finish_skimming().map_err(io::Error::other).named("verify", &self.path)
-    }
-
-    /// The items come from the state, or were checked: what is to be found here is damage.
-    fn prove(&mut self) -> Result<(), IoFailure> {
+    /// Extends it to what was written. The items come from the state, or were checked: what is to
+    /// be found here is damage.
+    fn extend(&mut self, written: u64) -> Result<(), IoFailure> {
         self.file.sync_data().named("sync", &self.path)?;
-        while self.proven < self.bytes {
-            let count = self.file.read_at(self.proven, &mut self.buffer);
-            let count = count.named("read", &self.path)?;
-            let bytes = self.buffer.get(..count).unwrap_or_default();
-            let checked = match bytes {
+        while self.through < written {
+            let wanted = usize::try_from(written - self.through).unwrap_or(PIECE_BYTES);
+            let room = self.buffer.get_mut(..wanted.min(PIECE_BYTES)).unwrap_or_default();
+            let count = self.file.read_at(self.through, room).named("read", &self.path)?;
+            let checked = match room.get(..count).unwrap_or_default() {
                 [] => Err(io::ErrorKind::UnexpectedEof.into()),
                 bytes => self.decoder.skim(bytes).map_err(io::Error::other),
             };
             checked.named("verify", &self.path)?;
-            self.proven += count as u64;
+            self.through += count as u64;
         }
         Ok(())
     }
+
+    /// The file ends where the proof does; returns its length.
+    fn finish(&self) -> Result<u64, IoFailure> {
+        self.decoder.finish_skimming().map_err(io::Error::other).named("verify", &self.path)
+    }
 }
 
-/// The thread that writes.
+/// The thread that extends the proof.
 #[derive(Debug)]
 struct Behind {
     path: PathBuf,
-    /// `None` when no more comes.
-    pieces: Option<SyncSender<Vec<u8>>>,
-    /// Space of pieces that were written.
-    spares: Receiver<Vec<u8>>,
+    progress: Arc<Progress>,
     /// `None` when its result was taken.
-    thread: Option<JoinHandle<Result<Written, IoFailure>>>,
+    thread: Option<JoinHandle<Result<Proof, IoFailure>>>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    inner: Mutex<Reached>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Reached {
+    written: u64,
+    proven: u64,
+    /// No more is written, or proven.
+    ended: bool,
+}
+
+/// Ends when the thread does, however that comes about: nobody waits for it for ever.
+struct Ending(Arc<Progress>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Behind {
-    fn start(mut written: Written) -> Result<Self, IoFailure> {
-        let (pieces, coming) = sync_channel::<Vec<u8>>(PIECES_WAITING);
-        let (spare, spares) = channel();
-        let path = written.path.clone();
-        let work = move || {
-            for piece in coming {
-                written.write(&piece)?;
-                // Behind the last nobody wants it.
-                drop(spare.send(piece));
-            }
-            Ok(written)
-        };
+    fn start(mut proof: Proof) -> Result<Self, IoFailure> {
+        let path = proof.path.clone();
+        let progress = Arc::<Progress>::default();
+        let ending = Ending(Arc::clone(&progress));
+        let work = move || ending.0.follow(&mut proof).map(|()| proof);
         let thread = thread::Builder::new().name("decube-image".into()).spawn(work);
-        let thread = thread.named("write", &path)?;
-        Ok(Self { path, pieces: Some(pieces), spares, thread: Some(thread) })
+        let thread = thread.named("sync", &path)?;
+        Ok(Self { path, progress, thread: Some(thread) })
     }
 
-    fn spare(&self) -> Vec<u8> {
-        self.spares.try_recv().unwrap_or_default()
-    }
-
-    /// Waits while enough is waiting already.
-    fn write(&mut self, piece: Vec<u8>) -> Result<(), IoFailure> {
-        match self.pieces.as_ref().map(|pieces| pieces.send(piece)) {
-            Some(Ok(())) => Ok(()),
-            _ => self.end().map(drop),
+    /// So much is written. Waits until it is near enough.
+    fn go_on_to(&mut self, written: u64) -> Result<(), IoFailure> {
+        let mut reached = self.progress.inner.lock();
+        reached.written = written;
+        self.progress.changed.notify_all();
+        while !reached.ended && written - reached.proven > UNSYNCED_BYTES_MAX {
+            self.progress.changed.wait(&mut reached);
         }
+        let failed = reached.ended;
+        drop(reached);
+        if failed { self.end().map(drop) } else { Ok(()) }
     }
 
-    /// Waits until all is written.
-    fn end(&mut self) -> Result<Written, IoFailure> {
-        self.pieces = None;
+    /// Waits until it is done with what it does.
+    fn end(&mut self) -> Result<Proof, IoFailure> {
+        self.progress.end();
         let Some(Ok(result)) = self.thread.take().map(JoinHandle::join) else {
-            return Err(io::Error::other("writing it failed before")).named("write", &self.path);
+            return Err(io::Error::other("it failed before")).named("sync", &self.path);
         };
         result
     }
@@ -197,5 +219,30 @@ impl Drop for Behind {
     fn drop(&mut self) {
         // What it finds is of no use to anybody any more; but nothing of it goes on.
         drop(self.end());
+    }
+}
+
+impl Progress {
+    /// The thread's body: proves what was written until all ends.
+    fn follow(&self, proof: &mut Proof) -> Result<(), IoFailure> {
+        let mut reached = self.inner.lock();
+        while !reached.ended {
+            if reached.written - reached.proven < SYNC_BYTES {
+                self.changed.wait(&mut reached);
+                continue;
+            }
+            let written = reached.written;
+            drop(reached);
+            proof.extend(written)?;
+            reached = self.inner.lock();
+            reached.proven = written;
+            self.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    fn end(&self) {
+        self.inner.lock().ended = true;
+        self.changed.notify_all();
     }
 }
