@@ -1,12 +1,11 @@
-"""What is typed at both servers: scripts of etcdctl commands, named by situation.
-
-`$LEASE` stands for the lease that the script granted last. A command is a list of arguments; a
-tuple is a command with what goes to its standard input.
-"""
+"""What is typed at both servers: scripts of etcdctl commands, named by situation."""
 
 from __future__ import annotations
 
-Command = list[str] | tuple[list[str], str]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conformance.etcdctl.typist import Command
 
 SCRIPTS: dict[str, list[Command]] = {
     "put_get_delete": [
