@@ -17,7 +17,7 @@ DATA_DIR   ?= ./.decube
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: help up build wheel check test test-slow bench fmt proto peers venv clean rust-test \
-  python-test store-under-test
+  python-test store-under-test kine
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,7 +62,7 @@ test-slow: build peers store-under-test ## long fuzzing, crash loops, soaks
 store-under-test:
 	cargo build --workspace --locked --features decube-etcd-api/broken --example store_under_test
 
-bench: build peers ## measure side by side with a real etcd; writes docs/benchmarks.md
+bench: build peers kine ## measure side by side with a real etcd; writes docs/benchmarks.md
 	$(BIN)/python -m tools.bench
 
 fmt: $(VENV)/.synced ## format everything
@@ -78,6 +78,9 @@ venv: $(VENV)/.synced ## the Python environment alone
 peers: ## etcd, etcdctl and etcd's benchmark, from their Go modules
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(PEERS); \
 	else echo "peers: go is not installed, so tests against a real etcd will be skipped"; fi
+
+kine: ## a peer of `make bench` alone, because it takes minutes to build
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory tools/peers/bin/kine; fi
 
 clean: ## remove what was built
 	rm -rf target dist $(VENV) .tools tools/peers/bin
@@ -100,6 +103,10 @@ $(VENV)/.built: $(VENV)/.synced $(RUST_FILES) | docs-assets
 .PHONY: docs-assets
 docs-assets: $(VENV)/.synced
 	@$(BIN)/python tools/docs_assets.py
+
+tools/peers/bin/kine: tools/peers/kine/go.mod tools/peers/kine/go.sum
+	cd tools/peers/kine && go build -o ../bin/ tool
+	@touch $@
 
 $(PEERS): tools/peers/go.mod tools/peers/go.sum $(wildcard tools/peers/*/*.go)
 	cd tools/peers && mkdir -p bin && go build -o bin/ tool

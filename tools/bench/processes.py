@@ -21,7 +21,8 @@ __all__ = ["ETCD", "KINE", "PEERS", "Server", "bare", "decube", "etcd", "kine", 
 PYTHON = ROOT / ".venv" / "bin" / "python"
 ETCD = "etcd 3.7.1"
 KINE = PEERS / "kine"
-KINE_MISSING = "it was not built: see tools/peers/kine"
+# Its own defaults, with a sync of every commit, and patience for many writers.
+KINE_OPTIONS = "?_journal=WAL&cache=shared&_txlock=immediate&_synchronous=FULL&_busy_timeout=300000"
 
 
 @dataclass
@@ -141,12 +142,14 @@ def decube(directory: Path, *, ready: str = "etcd", **settings: str) -> Iterator
 @contextmanager
 def kine(directory: Path) -> Iterator[Server]:
     """Run kine on an empty SQLite database, which syncs every commit."""
+    if not KINE.exists():
+        raise FileNotFoundError("it was not built, see tools/peers/kine")
     port, metrics = free_port(), free_port()
     database = _empty(directory) / "kine.db"
     command = [
         str(KINE),
         f"--listen-address=tcp://127.0.0.1:{port}",
-        f"--endpoint=sqlite://{database}?_journal=WAL&_synchronous=FULL&_busy_timeout=30000",
+        f"--endpoint=sqlite://{database}{KINE_OPTIONS}",
         f"--metrics-bind-address=127.0.0.1:{metrics}",
     ]
     url = f"http://127.0.0.1:{metrics}/metrics"
