@@ -1,27 +1,36 @@
-//! The thread that drops what compactions made unreachable, slice by slice.
+//! The thread that drops what compactions made unreachable, slice by slice, and answers those who
+//! wait for that.
 
 use std::collections::VecDeque;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::error::Error;
 use crate::hash_kv::REMEMBERED_MAX;
+use crate::mailbox::Answer;
 use crate::state::Retired;
 use crate::store::Store;
-use crate::types::Revision;
+use crate::types::{Outcome, Revision};
+use crate::writer::Reply;
 
 /// Changes dropped before readers and the writer are let in.
 const SLICE_CHANGES: usize = 512;
 
 /// What the thread waits for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Compactor {
     inner: Mutex<Inner>,
     wake: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     waiting: VecDeque<Due>,
+    is_dropping: bool,
+    /// Of this state; zero if nothing was.
+    dropped_through: Revision,
+    /// Those who want to know when all through a revision is dropped.
+    askers: Vec<(Revision, Reply)>,
     closed: bool,
 }
 
@@ -49,13 +58,35 @@ impl Compactor {
         self.wake.notify_one();
     }
 
+    /// Answers when nothing that a compaction through this revision made unreachable is left.
+    pub(crate) fn tell_when_dropped(&self, through: Revision, reply: Reply) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Err(Error::Closed);
+        }
+        inner.askers.push((through, reply));
+        let answered = inner.take_answered();
+        drop(inner);
+        answer(answered, || Ok(()));
+        Ok(())
+    }
+
     /// The state is being replaced by another.
     pub(crate) fn forget(&self) {
-        self.inner.lock().waiting.clear();
+        let mut inner = self.inner.lock();
+        inner.waiting.clear();
+        inner.dropped_through = Revision(0);
+        let answered = inner.take_answered();
+        drop(inner);
+        answer(answered, || Ok(()));
     }
 
     pub(crate) fn close(&self) {
-        self.inner.lock().closed = true;
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        let askers = std::mem::take(&mut inner.askers);
+        drop(inner);
+        answer(askers, || Err(Error::Closed));
         self.wake.notify_one();
     }
 
@@ -66,6 +97,7 @@ impl Compactor {
             // Synced watchers must not lose what they have not been handed yet.
             store.hub.drain(store);
             if !remember(store, due) {
+                self.finish(Revision(0));
                 continue;
             }
             let mut progress = Retired::new(due.through);
@@ -79,7 +111,17 @@ impl Compactor {
                     break;
                 }
             }
+            self.finish(due.through);
         }
+    }
+
+    fn finish(&self, dropped_through: Revision) {
+        let mut inner = self.inner.lock();
+        inner.is_dropping = false;
+        inner.dropped_through = dropped_through;
+        let answered = inner.take_answered();
+        drop(inner);
+        answer(answered, || Ok(()));
     }
 
     fn wait(&self) -> Option<Due> {
@@ -89,10 +131,27 @@ impl Compactor {
                 return None;
             }
             if let Some(next) = inner.waiting.pop_front() {
+                inner.is_dropping = true;
                 return Some(next);
             }
             self.wake.wait(&mut inner);
         }
+    }
+}
+
+impl Inner {
+    /// Those who wait for nothing any more.
+    fn take_answered(&mut self) -> Vec<(Revision, Reply)> {
+        let idle = !self.is_dropping && self.waiting.is_empty();
+        let dropped = |through: Revision| idle || through <= self.dropped_through;
+        self.askers.extract_if(.., |(through, _)| dropped(*through)).collect()
+    }
+}
+
+fn answer(askers: Vec<(Revision, Reply)>, result: impl Fn() -> Result<(), Error>) {
+    for (revision, (mailbox, ticket)) in askers {
+        let result = result().map(|()| Outcome::Compact { revision });
+        mailbox.deliver(vec![Answer { ticket, result }]);
     }
 }
 

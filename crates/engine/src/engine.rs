@@ -98,6 +98,17 @@ impl Engine {
         Waiting::for_answer(|mailbox| self.submit(command, mailbox, 0))
     }
 
+    /// Delivers an answer under `ticket` when all that a compaction through this revision made
+    /// unreachable is dropped from memory, which is after the compaction itself was answered.
+    pub fn tell_when_dropped(
+        &self,
+        through: Revision,
+        mailbox: &Arc<dyn Mailbox>,
+        ticket: u64,
+    ) -> Result<(), Error> {
+        self.store().compactor.tell_when_dropped(through, (Arc::clone(mailbox), ticket))
+    }
+
     /// Queues work of the store's own making and waits for the answer.
     pub(crate) fn ask(&self, work: Work) -> Result<Outcome, Error> {
         Waiting::for_answer(|mailbox| {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use decube_engine::{Answer, Command, Engine, Error, Mailbox, Outcome};
+use decube_engine::{Answer, Error, Mailbox, Outcome};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -49,15 +49,13 @@ enum Slot {
 }
 
 impl Answers {
-    /// Submits a command; the future gives its answer.
-    pub(crate) fn submit(
+    /// Asks for something by a ticket; the future gives the answer.
+    pub(crate) fn ask(
         self: &Arc<Self>,
-        engine: &Engine,
-        mailbox: &Arc<dyn Mailbox>,
-        command: Command,
+        by: impl FnOnce(u64) -> Result<(), Error>,
     ) -> Result<Answered, Error> {
         let slot = self.slots.lock().take_free();
-        if let Err(error) = engine.submit(command, mailbox, slot as u64) {
+        if let Err(error) = by(slot as u64) {
             self.slots.lock().free(slot);
             return Err(error);
         }

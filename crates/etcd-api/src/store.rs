@@ -37,8 +37,20 @@ impl Store {
 
     /// Makes a change and waits until it is durable.
     pub(crate) async fn execute(&self, command: Command) -> Result<Outcome, Status> {
-        let answered = self.answers.submit(&self.engine, &self.mailbox, command);
-        let outcome = match answered {
+        self.answer(|ticket| self.engine.submit(command, &self.mailbox, ticket)).await
+    }
+
+    /// Waits until nothing is left of what a compaction made unreachable.
+    pub(crate) async fn dropped(&self, through: Revision) -> Result<(), Status> {
+        let asked = |ticket| self.engine.tell_when_dropped(through, &self.mailbox, ticket);
+        self.answer(asked).await.map(|_compact| ())
+    }
+
+    async fn answer(
+        &self,
+        by: impl FnOnce(u64) -> Result<(), decube_engine::Error>,
+    ) -> Result<Outcome, Status> {
+        let outcome = match self.answers.ask(by) {
             Ok(answered) => answered.await,
             Err(error) => Err(error),
         };

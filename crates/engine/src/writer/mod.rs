@@ -12,7 +12,7 @@ mod queue;
 mod weight;
 
 pub(crate) use copies::Copies;
-pub(crate) use queue::{Job, Queue, Work};
+pub(crate) use queue::{Job, Queue, Reply, Work};
 
 use std::any::Any;
 use std::collections::VecDeque;

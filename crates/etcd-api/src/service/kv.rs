@@ -72,13 +72,16 @@ fn is_key_not_found(refusal: &Status) -> bool {
         && refusal.message() == status::refusal(&Error::KeyNotFound).message()
 }
 
-/// Forgets history.
+/// Forgets history. A physical one is answered when nothing is left of it.
 pub(crate) async fn compact(
     store: &Store,
     request: pb::CompactionRequest,
 ) -> Result<pb::CompactionResponse, Status> {
     match store.execute(Command::Compact(Revision(request.revision))).await? {
         Outcome::Compact { revision } => {
+            if request.physical {
+                store.dropped(Revision(request.revision)).await?;
+            }
             Ok(pb::CompactionResponse { header: store.header(revision) })
         }
         outcome => Err(mismatched(&outcome)),

@@ -90,7 +90,10 @@ impl Reading {
     fn chunk(&mut self) -> Result<pb::RangeResponse, Status> {
         let bytes_target = self.store.options.request_bytes_max;
         let keys_max = self.next_keys.min(self.left);
-        let bytes_max = bytes_target.saturating_mul(LONGEST_CHUNK);
+        let bytes_max = match self.keys {
+            Keys::Whole => bytes_target.saturating_mul(LONGEST_CHUNK),
+            Keys::Metadata { .. } => usize::MAX,
+        };
         let chunk = self.chunks.next(keys_max, bytes_max).map_err(refused)?;
         let RangeChunk { records, more } = chunk;
         self.left -= records.len();

@@ -6,7 +6,7 @@ use decube_etcd_api::wire::etcdserverpb::{
 };
 use tonic::Code;
 
-use crate::served::{check_refused, owned, revision, serve};
+use crate::served::{check_refused, owned, revision, serve, within};
 
 const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
 const FUTURE: &str = "etcdserver: mvcc: required revision is a future revision";
@@ -178,4 +178,31 @@ async fn what_is_compacted_is_refused_and_compaction_too() {
     check_refused(kv.range(at(2)).await, Code::OutOfRange, COMPACTED);
     let read = kv.range(at(3)).await.expect("the compacted revision itself can be read");
     assert_eq!(read.into_inner().kvs[0].value(), b"2");
+}
+
+#[tokio::test]
+async fn a_physical_compaction_is_answered_when_nothing_is_left_of_it() {
+    let served = serve();
+    for _ in 0..1_000 {
+        served.put("a", &"v".repeat(100)).await;
+    }
+    let kept = || served.engine.status().db_size_bytes;
+    let image = served.engine.image(true).expect("an image");
+    let mut kv = served.kv();
+    let compact = CompactionRequest { revision: 1_001, physical: true };
+    let mut compacting = tokio::spawn(async move { kv.compact(compact).await });
+    within("the compaction", async {
+        while served.engine.status().compact_revision.0 < 1_001 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let logical = CompactionRequest { revision: 1_000, physical: false };
+    check_refused(served.kv().compact(logical).await, Code::OutOfRange, COMPACTED);
+    assert!(kept() > 100_000, "an image that is read keeps what it has yet to read");
+    assert!(!compacting.is_finished());
+    drop(image);
+    let done = within("its end", &mut compacting).await.expect("a task").expect("a compaction");
+    assert_eq!(revision(done.into_inner().header.as_ref()), 1_001);
+    assert!(kept() < 10_000, "{} bytes are left", kept());
 }
