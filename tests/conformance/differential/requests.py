@@ -2,8 +2,9 @@
 
 Few keys, small values and revisions near the interesting ones: so that requests meet. Not more
 than a dozen keys, because among equal sort keys etcd's order is the key order only for so many.
-Left out are the requests that end a real etcd with a panic: a transaction that keeps a value or a
-lease of a key that it also deletes.
+Left out are the requests that end a real etcd with a panic (a transaction that keeps a value or a
+lease of a key that it also deletes), and those it answers wrongly: a stream of a range with a limit
+and a sort target without an order, which counts from the last key in the target's order.
 """
 
 from __future__ import annotations
@@ -50,10 +51,11 @@ class Requests:
     def step(self) -> Step:
         """Make the next one."""
         kinds = (
-            (30, "KV.Range", self._range),
+            (28, "KV.Range", self._range),
+            (4, "KV.RangeStream", self._range_stream),
             (20, "KV.Put", self._put),
             (10, "KV.DeleteRange", self._delete),
-            (28, "KV.Txn", self._harmless_txn),
+            (26, "KV.Txn", self._harmless_txn),
             (2, "KV.Compact", self._compact),
             (3, "Lease.LeaseGrant", self._grant),
             (2, "Lease.LeaseRevoke", lambda: pb.LeaseRevokeRequest(ID=self._any_lease())),
@@ -113,6 +115,17 @@ class Requests:
             min_create_revision=bound(),
             max_create_revision=bound(),
         )
+
+    def _range_stream(self) -> pb.RangeRequest:
+        """Make one that is mostly not refused."""
+        request = self._range()
+        if self._chance(0.9):
+            request.sort_order = self._random.choice([0, 1])  # type: ignore[assignment]
+            for bound in ("min_mod", "max_mod", "min_create", "max_create"):
+                request.ClearField(f"{bound}_revision")  # type: ignore[arg-type]
+        if request.limit or request.sort_order:
+            request.ClearField("sort_target")
+        return request
 
     def _enum(self, valid: list[int], unknown: int) -> int:
         return unknown if self._chance(0.02) else self._random.choice(valid)

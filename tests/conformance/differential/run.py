@@ -107,6 +107,10 @@ def read(text: str) -> list[Step]:
 def _step(line: str) -> Step:
     call, _, request = line.strip().partition(" ")
     method = call.partition(".")[2]
-    names = {"Compact": "CompactionRequest", "Watch": "WatchCreateRequest"}
+    names = {
+        "Compact": "CompactionRequest",
+        "RangeStream": "RangeRequest",
+        "Watch": "WatchCreateRequest",
+    }
     message = getattr(pb, names.get(method, f"{method}Request"))()
     return Step(call, text_format.Parse(request, message))

@@ -64,6 +64,9 @@ class Side:
         try:
             if method == "LeaseKeepAlive":
                 response = next(iter(call(iter([step.request]), timeout=CALL_SECONDS_MAX)))
+            elif method == "RangeStream":
+                chunks = list(call(step.request, timeout=CALL_SECONDS_MAX))
+                return "\n".join(shown(chunk) for chunk in chunks), chunks[-1].range_response
             else:
                 response = call(step.request, timeout=CALL_SECONDS_MAX)
         except grpc.RpcError as error:

@@ -15,6 +15,7 @@ LOADS = {
     "put": ["put", "--total=5000", "--val-size=256", "--key-space-size=1000"],
     "range": ["range", "foo", "--total=5000"],
     "range prefix": ["range", "foo", "--prefix", "--total=1000", "--limit=10"],
+    "range stream": ["range", "foo", "--prefix", "--stream", "--total=1000"],
     "txn-put": ["txn-put", "--total=5000", "--txn-ops=4", "--key-space-size=1000"],
     "txn-mixed": ["txn-mixed", "foo", "--total=2000", "--key-space-size=100"],
     "watch": ["watch", "--streams=5", "--watch-per-stream=20", "--put-total=500"],
