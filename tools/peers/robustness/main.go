@@ -43,15 +43,9 @@ func run(arguments []string) error {
 	if len(arguments) == 0 {
 		return errors.New("which of traffic and validate?")
 	}
-	config := zap.NewDevelopmentConfig()
-	config.Level = zap.NewAtomicLevelAt(zap.ErrorLevel)
-	config.DisableStacktrace = true
-	log, err := config.Build()
-	if err != nil {
-		return err
-	}
 	flags := flag.NewFlagSet(arguments[0], flag.ExitOnError)
 	report := flags.String("report", "", "directory of the recorded history")
+	verbose := flags.Bool("verbose", false, "tell what is done, and how long it takes")
 	switch arguments[0] {
 	case "traffic":
 		endpoint := flags.String("endpoint", "127.0.0.1:2379", "host:port of the store")
@@ -59,6 +53,10 @@ func run(arguments []string) error {
 		patience := flags.Duration("patience", 30*time.Second, "bound of each wait for the store")
 		settle := flags.Duration("settle", 10*time.Second, "bound of the wait for the last events")
 		_ = flags.Parse(arguments[1:])
+		log, err := newLog(*verbose)
+		if err != nil {
+			return err
+		}
 		t := trafficRun{
 			log:       log,
 			endpoints: []string{*endpoint},
@@ -72,6 +70,10 @@ func run(arguments []string) error {
 		etcdData := flags.String("etcd-data", "", "data directory of an etcd that has ended")
 		timeout := flags.Duration("timeout", 5*time.Minute, "bound of the linearizability check")
 		_ = flags.Parse(arguments[1:])
+		log, err := newLog(*verbose)
+		if err != nil {
+			return err
+		}
 		persisted, err := readPersisted(log, *operations, *etcdData)
 		if err != nil {
 			return err
@@ -80,6 +82,15 @@ func run(arguments []string) error {
 	default:
 		return fmt.Errorf("unknown command %q", arguments[0])
 	}
+}
+
+func newLog(verbose bool) (*zap.Logger, error) {
+	config := zap.NewDevelopmentConfig()
+	config.DisableStacktrace = true
+	if !verbose {
+		config.Level = zap.NewAtomicLevelAt(zap.ErrorLevel)
+	}
+	return config.Build()
 }
 
 func printLine(value any) error {

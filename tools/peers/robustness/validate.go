@@ -42,6 +42,7 @@ func validateReport(
 	}
 	config := validate.Config{ExpectRevisionUnique: detail.ExpectUniqueRevision}
 	ofLog := validate.ResultFromError(persisted.flaw)
+	reports = settled(reports, persisted.requests)
 	result := judge(log, config, reports, persisted.requests, timeout)
 	err = printLine(verdict{
 		Assumptions:   result.Assumptions.String(),
