@@ -297,6 +297,8 @@ class _PeerTls(Protocol):
     def ca_file(self) -> PathLike[str] | None: ...
     @property
     def client_auth(self) -> str: ...
+    @property
+    def reload_interval_s(self) -> float: ...
 
 class _ReplicationOptions(Protocol):
     """See `decube.store.embedded.replication.ReplicationOptions`, which is one."""
@@ -331,8 +333,14 @@ class Replication:
     def state(self) -> dict[str, object]:
         """Return what `decube.store.embedded.replication.MemberState` is made of."""
 
+    def tails(self) -> tuple[str, ...]:
+        """Return the files that hold what was never replicated. Lists a directory."""
+
     def announce(self, rest: str, grpc: str, etcd: str) -> None:
-        """Tell peers where this node's ports are; "" where there is none."""
+        """Tell peers where this node's ports are; "" where there is none.
+
+        From the first time on peers are answered and dialed.
+        """
 
     def promote(self) -> None:
         """Become the primary of a new term. Blocks while an image of the store is written.

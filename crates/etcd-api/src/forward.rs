@@ -3,7 +3,8 @@
 //! A standby answers serializable reads and watches itself. Everything that writes, reads what must
 //! be the latest, or speaks of leases goes on as it came, bytes and trailers, over one connection a
 //! worker; the client cannot tell. When the primary is not known or does not answer, the client is
-//! told that there is no leader, and tries the other endpoints.
+//! told that there is no leader, and tries the other endpoints; when it broke off in the middle of a
+//! call, that nobody knows what became of it.
 
 use std::fmt;
 use std::io;
@@ -17,7 +18,7 @@ use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -33,6 +34,9 @@ static FORWARDED: HeaderName = HeaderName::from_static("decube-forwarded");
 
 /// For the connection to the primary, its handshakes included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A primary whose machine is gone says nothing: so often it is asked, and for so long waited for.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// While a primary is looked for, how often.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -93,6 +97,20 @@ pub(crate) fn may_need_primary(method: Method) -> bool {
     )
 }
 
+/// Why a call that was to be passed on has no answer.
+enum NotAnswered {
+    /// Nothing was done.
+    NotSent(io::Error),
+    /// It may have been done.
+    Sent(io::Error),
+}
+
+impl From<io::Error> for NotAnswered {
+    fn from(error: io::Error) -> Self {
+        Self::NotSent(error)
+    }
+}
+
 /// One worker's way to the primary.
 pub(crate) struct Forwarder {
     find: Option<FindPrimary>,
@@ -131,25 +149,34 @@ impl Forwarder {
     pub(crate) async fn pass_on(&self, request: Request<Body>) -> Response<ReplyBody> {
         match self.try_pass_on(request).await {
             Ok(response) => response,
-            Err(error) => {
+            Err(NotAnswered::NotSent(error)) => {
                 tracing::debug!(%error, "a call could not be passed on to the primary");
                 error_response(status::no_leader())
+            }
+            Err(NotAnswered::Sent(error)) => {
+                tracing::debug!(%error, "the primary did not answer a call that was passed on");
+                error_response(status::connection_lost())
             }
         }
     }
 
-    async fn try_pass_on(&self, mut request: Request<Body>) -> io::Result<Response<ReplyBody>> {
+    async fn try_pass_on(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response<ReplyBody>, NotAnswered> {
         if request.headers().contains_key(&FORWARDED) {
-            return Err(io::Error::other("it was passed on already"));
+            return Err(io::Error::other("it was passed on already").into());
         }
         let (primary, mut requests) = self.reach().await?;
         let scheme = if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         *request.uri_mut() = elsewhere(request.uri(), scheme, &primary.etcd_address)?;
         request.headers_mut().remove(http::header::HOST);
         request.headers_mut().insert(&FORWARDED, HeaderValue::from_static("1"));
-        let answer = requests.send_request(request).await.map_err(|error| {
+        let answer = requests.try_send_request(request).await.map_err(|failure| {
             self.forget(&primary.etcd_address);
-            io::Error::other(error)
+            let sent = failure.message().is_none();
+            let error = io::Error::other(failure.into_error());
+            if sent { NotAnswered::Sent(error) } else { NotAnswered::NotSent(error) }
         })?;
         let (parts, body) = answer.into_parts();
         let body = body.map_err(|error| Status::unavailable(error.to_string()));
@@ -205,6 +232,10 @@ impl Forwarder {
         let (requests, connection) = Builder::new(TokioExecutor::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .keep_alive_while_idle(true)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(io::Error::other)?;

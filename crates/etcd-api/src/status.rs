@@ -86,6 +86,11 @@ pub(crate) fn no_leader() -> Status {
     Status::unavailable("etcdserver: no leader")
 }
 
+/// What became of a call is not known: whoever was to answer it is gone.
+pub(crate) fn connection_lost() -> Status {
+    Status::unavailable("etcdserver: request timed out, possibly due to connection lost")
+}
+
 /// A watch stream ended from the client's side.
 pub(crate) fn watch_canceled() -> Status {
     Status::cancelled("etcdserver: watch canceled")

@@ -24,9 +24,6 @@ use crate::owned::Owned;
 /// Bytes of frames on their way to one standby.
 const WINDOW_BYTES: usize = 8 << 20;
 
-/// How often certificates are looked at.
-const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(3);
-
 #[pyclass(name = "Replication", module = "decube._native", frozen)]
 pub(crate) struct PyReplication {
     #[pyo3(get)]
@@ -71,7 +68,11 @@ struct PeerTlsOptions {
     key_file: PathBuf,
     ca_file: Option<PathBuf>,
     client_auth: String,
+    reload_interval_s: f64,
 }
+
+/// Without TLS there is nothing to reload.
+const NEVER: Duration = Duration::MAX;
 
 /// Python looks when it wants to know.
 struct Unheard;
@@ -92,9 +93,11 @@ impl MemberOptions {
     /// Resolves the address and reads certificates: blocks.
     fn into_core(self) -> PyResult<ReplicationOptions> {
         let listen = resolve(&self.listen_address)?;
-        let (mut server_tls, mut client_tls) = (None, None);
-        if let Some(PeerTlsOptions { cert_file, key_file, ca_file, client_auth }) = self.tls {
+        let (mut server_tls, mut client_tls, mut tls_reload_interval) = (None, None, NEVER);
+        if let Some(tls) = self.tls {
+            let PeerTlsOptions { cert_file, key_file, ca_file, client_auth, .. } = tls;
             let files = TlsOptions::files(cert_file, key_file, ca_file, &client_auth)?;
+            tls_reload_interval = seconds("reload_interval_s", tls.reload_interval_s)?;
             let bad = |error: TlsError| errors::bad_argument("tls", error.to_string());
             client_tls = Some(ClientTls::open(files.clone()).map_err(bad)?);
             server_tls = Some(ServerTls::open(files, ServerLimits::default()).map_err(bad)?);
@@ -105,7 +108,7 @@ impl MemberOptions {
             token: Some(self.token).filter(|token| !token.is_empty()),
             server_tls,
             client_tls,
-            tls_reload_interval: TLS_RELOAD_INTERVAL,
+            tls_reload_interval,
             name: self.node_id,
             addresses: Addresses { replication: self.listen_address, ..Addresses::default() },
             peer_timeout: seconds("peer_timeout_s", self.peer_timeout_s)?
@@ -132,7 +135,7 @@ impl PyReplication {
             let role = options.role()?;
             let options = options.into_core()?;
             engine.take_role(role).map_err(|error| errors::refused(&error, 0))?;
-            Replication::start(engine, options).map_err(|error| errors::not_replicated(&error))
+            Replication::open(engine, options).map_err(|error| errors::not_replicated(&error))
         })?;
         let address = replication.local_address().to_string();
         let replication = Arc::new(replication);
@@ -158,9 +161,17 @@ impl PyReplication {
         told(py, &status)
     }
 
+    fn tails<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let replication = self.replication.get()?;
+        PyTuple::new(py, py.detach(|| replication.tails()))
+    }
+
     fn announce(&self, py: Python<'_>, rest: String, grpc: String, etcd: String) -> PyResult<()> {
         let replication = self.replication.get()?;
-        py.detach(|| replication.announce(rest, grpc, etcd));
+        py.detach(|| {
+            replication.announce(rest, grpc, etcd);
+            replication.join();
+        });
         Ok(())
     }
 
@@ -229,7 +240,6 @@ fn told<'py>(py: Python<'py>, status: &ReplicationStatus) -> PyResult<Bound<'py,
         peers.append(told_of(py, peer)?)?;
     }
     state.set_item("peers", peers)?;
-    state.set_item("tails", PyTuple::new(py, &status.tails)?)?;
     Ok(state)
 }
 

@@ -1,19 +1,27 @@
 //! A connection to a peer: one, made for a session and ended with it.
 
+use std::error::Error as _;
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use decube_tls::Socket;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
+use tonic::Status;
 use tower_service::Service;
 
 use crate::options::ReplicationOptions;
+use crate::refusals::{chain, reason};
 use crate::wire::{MESSAGE_BYTES_MAX, ReplicationClient};
+
+/// For the driver of a connection that broke to notice why.
+const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What may be on its way to be read, of one session.
 pub(crate) const RECEIVE_WINDOW_BYTES: u32 = 4 << 20;
@@ -25,7 +33,7 @@ pub(crate) struct Requests(http2::SendRequest<tonic::body::Body>);
 /// An open connection; dropping it ends it.
 pub(crate) struct Connection {
     pub(crate) client: ReplicationClient<Requests>,
-    _driver: AbortOnDropHandle<()>,
+    driver: AbortOnDropHandle<hyper::Result<()>>,
 }
 
 impl Connection {
@@ -39,19 +47,31 @@ impl Connection {
         let (requests, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(RECEIVE_WINDOW_BYTES)
             .initial_connection_window_size(RECEIVE_WINDOW_BYTES)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(options.peer_timeout / 2)
+            .keep_alive_timeout(options.peer_timeout)
+            .keep_alive_while_idle(true)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(io::Error::other)?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to a peer broke");
-            }
-        });
+        let driver = tokio::spawn(connection);
         let scheme = if options.client_tls.is_some() { "https" } else { "http" };
         let origin = format!("{scheme}://{address}").parse().map_err(io::Error::other)?;
         let client = ReplicationClient::with_origin(Requests(requests), origin)
             .max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Ok(Self { client, _driver: AbortOnDropHandle::new(driver) })
+        Ok(Self { client, driver: AbortOnDropHandle::new(driver) })
+    }
+
+    /// Why it broke, if it did: a peer that takes no part in TLS, or refuses this member's
+    /// certificate, says so only after the connection was there.
+    pub(crate) async fn explain(self, status: Status) -> Status {
+        if status.source().is_none() {
+            return status;
+        }
+        match timeout(EXPLANATION_TIMEOUT, self.driver).await {
+            Ok(Ok(Err(error))) => Status::unavailable(chain(&error)),
+            _ => Status::unavailable(reason(&status)),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tonic::Status;
 use crate::connection::Connection;
 use crate::greeting;
 use crate::node::Node;
+use crate::refusals::{chain, reason};
 use crate::standby::{Ended, Session};
 use crate::wire::from_dialer;
 
@@ -37,6 +38,7 @@ pub(crate) async fn run(node: Arc<Node>, address: String) {
                 () = sleep(delay) => {}
                 // Who it is that is dialed may be another matter now.
                 _ = epoch.changed() => {}
+                () = node.knocked.notified() => {}
             }
         }
     };
@@ -51,7 +53,7 @@ async fn session(node: &Arc<Node>, address: &str) -> Result<Ended, Status> {
     let patience = node.options.peer_timeout;
     let late = |_late| Status::deadline_exceeded("the peer does not answer");
     let opened = timeout(patience, Connection::open(&node.options, address)).await.map_err(late)?;
-    let mut connection = opened.map_err(|error| Status::unavailable(error.to_string()))?;
+    let mut connection = opened.map_err(|error| Status::unavailable(chain(&error)))?;
     let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
     let greeting = async {
         let (hello, nonce) = greeting::hello();
@@ -62,7 +64,11 @@ async fn session(node: &Arc<Node>, address: &str) -> Result<Ended, Status> {
         let (peer, feed) = greeting::offer(node, &mut inbound, &outbound, &nonce).await?;
         Ok::<_, Status>((inbound, peer, feed))
     };
-    let (inbound, peer, feed) = timeout(patience, greeting).await.map_err(late)??;
+    let greeted = timeout(patience, greeting).await.map_err(late)?;
+    let (inbound, peer, feed) = match greeted {
+        Ok(greeted) => greeted,
+        Err(status) => return Err(connection.explain(status).await),
+    };
     node.meet(&peer)?;
     node.peers.reached(address, &peer);
     // What the peer was told of this member may not hold any more, since before the greeting.
@@ -74,11 +80,13 @@ async fn session(node: &Arc<Node>, address: &str) -> Result<Ended, Status> {
 
 /// Notes a failure, and returns how long to wait.
 fn failed(node: &Node, address: &str, status: &Status) -> Duration {
-    let reason = status.message();
-    let failures = node.peers.lost(address, reason);
+    let reason = reason(status);
+    let (failures, news) = node.peers.lost(address, &reason);
     let options = &node.options;
     if failures == options.max_retries.saturating_add(1) {
         tracing::warn!(address, reason, "a peer is down");
+    } else if news {
+        tracing::info!(address, reason, "a session with a peer failed");
     } else {
         tracing::debug!(address, reason, failures, "a session with a peer failed");
     }

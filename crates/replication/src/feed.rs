@@ -4,6 +4,7 @@
 //! acknowledgements make room. Neither the writer nor any other session waits for a slow standby.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use tonic::{Status, Streaming};
 
 use crate::greeting::{self, Introduced};
 use crate::node::{Node, unavailable};
+use crate::peers::DialerSession;
+use crate::presence::Presence;
+use crate::refusals::reason;
 use crate::wire::{
     Feed, Frames, FromDialer, Image, Member, PIECE_BYTES, Progress, ToDialer, Welcome, from_dialer,
     to_dialer,
@@ -28,8 +32,15 @@ pub(crate) struct Session {
     pub(crate) node: Arc<Node>,
     pub(crate) inbound: Streaming<FromDialer>,
     pub(crate) outbound: mpsc::Sender<Result<ToDialer, Status>>,
-    /// The dialer showed a certificate.
+    pub(crate) caller: Caller,
+}
+
+/// Who dialed, before he tells.
+pub(crate) struct Caller {
+    /// He showed a certificate.
     pub(crate) certified: bool,
+    pub(crate) address: SocketAddr,
+    pub(crate) presence: Presence,
 }
 
 /// What a dialer is sent.
@@ -68,10 +79,15 @@ impl Session {
     async fn serve(&mut self) -> Result<(), Status> {
         let patience = self.node.options.peer_timeout;
         let mut epoch = self.node.epoch();
-        let (node, certified) = (Arc::clone(&self.node), self.certified);
+        let (node, certified) = (Arc::clone(&self.node), self.caller.certified);
         let greeting = greeting::receive(&node, certified, &mut self.inbound, &self.outbound);
-        let introduced = timeout(patience, greeting).await.map_err(|_late| silent())??;
-        node.meet(&introduced.member)?;
+        let from = self.caller.address;
+        let tell = |refused: &Status| node.refusals.tell(from.ip(), reason(refused));
+        let greeted = timeout(patience, greeting).await.unwrap_or_else(|_late| Err(silent()));
+        let mut introduced = greeted.inspect_err(tell)?;
+        let _proven = self.caller.presence.prove();
+        place(&mut introduced.member, from);
+        node.meet(&introduced.member).inspect_err(tell)?;
         epoch.mark_unchanged();
         let plan = plan(&node, &introduced)?;
         let feed = match plan {
@@ -83,13 +99,14 @@ impl Session {
         welcome.set_feed(feed);
         greeting::send(&self.outbound, to_dialer::Message::Welcome(welcome)).await?;
         let member = &introduced.member;
-        node.peers.dialed_by(member);
-        let _leaving = Leaving { node: &node, member_id: member.member_id };
+        let session = node.peers.dialed_by(member);
+        node.knocked.notify_waiters();
+        let _leaving = Leaving { node: &node, session };
         match plan {
-            Plan::Image => self.send_image(&mut epoch).await,
-            Plan::Nothing => self.stream(&mut epoch, member, None).await,
+            Plan::Image => self.send_image(&mut epoch, session).await,
+            Plan::Nothing => self.stream(&mut epoch, session, None).await,
             Plan::Frames(follower, bell) => {
-                self.stream(&mut epoch, member, Some((follower, bell))).await
+                self.stream(&mut epoch, session, Some((follower, bell))).await
             }
         }
     }
@@ -98,7 +115,7 @@ impl Session {
     async fn stream(
         &mut self,
         epoch: &mut watch::Receiver<u64>,
-        member: &Member,
+        session: DialerSession,
         frames: Option<(Box<Follower>, Arc<Bell>)>,
     ) -> Result<(), Status> {
         let node = Arc::clone(&self.node);
@@ -117,7 +134,7 @@ impl Session {
                     heard_at = Instant::now();
                     window.acknowledged(progress.sequence);
                     let lag = window.lag(node.options.clock.wall());
-                    node.peers.heard_from_dialer(member.member_id, progress, lag);
+                    node.peers.heard_from_dialer(session, progress, Some(lag));
                 }
                 _ = ticks.tick() => {
                     if heard_at.elapsed() > node.options.peer_timeout {
@@ -148,7 +165,11 @@ impl Session {
     }
 
     /// Sends the whole store; the dialer comes back when it has taken it in.
-    async fn send_image(&mut self, epoch: &mut watch::Receiver<u64>) -> Result<(), Status> {
+    async fn send_image(
+        &mut self,
+        epoch: &mut watch::Receiver<u64>,
+        session: DialerSession,
+    ) -> Result<(), Status> {
         let mut image = self.node.engine.image(true).map_err(|error| unavailable(&error))?;
         loop {
             if epoch.has_changed().unwrap_or(true) {
@@ -159,28 +180,52 @@ impl Session {
             let end = bytes.is_empty();
             loop {
                 let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
-                let image = Image { bytes: piece, end };
-                self.send(to_dialer::Message::Image(image)).await?;
+                let image = to_dialer::Message::Image(Image { bytes: piece, end });
+                self.send_while_it_lives(image, session, epoch).await?;
                 if bytes.is_empty() {
                     break;
                 }
             }
             if end {
-                return self.until_it_leaves(epoch).await;
+                return self.until_it_leaves(epoch, session).await;
+            }
+        }
+    }
+
+    /// Who is sent an image may be busy with what it had before: it is there as long as it says so.
+    async fn send_while_it_lives(
+        &mut self,
+        message: to_dialer::Message,
+        session: DialerSession,
+        epoch: &mut watch::Receiver<u64>,
+    ) -> Result<(), Status> {
+        let patience = self.node.options.peer_timeout;
+        let mut sending = std::pin::pin!(greeting::send(&self.outbound, message));
+        loop {
+            tokio::select! {
+                sent = &mut sending => return sent,
+                _ = epoch.changed() => return Err(changed()),
+                heard = timeout(patience, self.inbound.message()) => {
+                    let progress = progress(heard.map_err(|_late| silent())??)?;
+                    self.node.peers.heard_from_dialer(session, progress, None);
+                }
             }
         }
     }
 
     /// An image takes a while to be taken in.
-    async fn until_it_leaves(&mut self, epoch: &mut watch::Receiver<u64>) -> Result<(), Status> {
+    async fn until_it_leaves(
+        &mut self,
+        epoch: &mut watch::Receiver<u64>,
+        session: DialerSession,
+    ) -> Result<(), Status> {
         loop {
             let heard = timeout(self.node.options.peer_timeout, self.inbound.message());
             tokio::select! {
                 _ = epoch.changed() => return Err(changed()),
                 message = heard => {
-                    if message.map_err(|_late| silent())??.is_none() {
-                        return Ok(());
-                    }
+                    let Some(message) = message.map_err(|_late| silent())?? else { return Ok(()) };
+                    self.node.peers.heard_from_dialer(session, progress(Some(message))?, None);
                 }
             }
         }
@@ -258,12 +303,21 @@ impl Window {
 /// Notes the end of a session however it came.
 struct Leaving<'a> {
     node: &'a Node,
-    member_id: u64,
+    session: DialerSession,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.node.peers.dialer_left(self.member_id);
+        self.node.peers.dialer_left(self.session);
+    }
+}
+
+/// A member that listens everywhere tells no address that leads to it: what it dialed from does.
+fn place(member: &mut Member, from: SocketAddr) {
+    if let Ok(told) = member.replication_address.parse::<SocketAddr>()
+        && told.ip().is_unspecified()
+    {
+        member.replication_address = SocketAddr::new(from.ip(), told.port()).to_string();
     }
 }
 

@@ -19,6 +19,8 @@ mod greeting;
 mod node;
 mod options;
 mod peers;
+mod presence;
+mod refusals;
 mod replication;
 mod reseed;
 mod server;

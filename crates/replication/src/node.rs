@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use decube_engine::{Engine, Error, Role};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,6 +13,7 @@ use tonic::Status;
 
 use crate::options::{Addresses, ReplicationOptions};
 use crate::peers::Peers;
+use crate::refusals::Refusals;
 use crate::token::Token;
 use crate::wire::{Member, Progress};
 
@@ -30,6 +31,9 @@ pub(crate) struct Node {
     fed: AtomicBool,
     /// What is here does not fit the primary's log.
     diverged: AtomicBool,
+    /// Told when a member dials: then it can be reached, most likely.
+    pub(crate) knocked: Notify,
+    pub(crate) refusals: Refusals,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
 }
@@ -45,6 +49,8 @@ impl Node {
             epoch: watch::Sender::new(0),
             fed: AtomicBool::new(false),
             diverged: AtomicBool::new(false),
+            knocked: Notify::new(),
+            refusals: Refusals::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
@@ -102,6 +108,7 @@ impl Node {
         let standing = self.engine.standing();
         if standing != before {
             if stepped_down {
+                self.peers.stepped_down();
                 tracing::warn!(
                     term = standing.term(),
                     primary = %other.name,

@@ -26,25 +26,44 @@ struct Inner {
     /// By address, as configured.
     dialed: BTreeMap<String, PeerStatus>,
     /// By identity.
-    dialers: BTreeMap<u64, PeerStatus>,
+    dialers: BTreeMap<u64, Dialer>,
+    sessions: u64,
     /// The address of the one that feeds this member.
     source: Option<String>,
-    /// When this member last had everything that its source had.
-    caught_up_at: Option<Instant>,
+    /// When this member last had everything that its source had, or became one that has a source.
+    caught_up_at: Instant,
+}
+
+/// A member that dialed.
+struct Dialer {
+    status: PeerStatus,
+    /// The session that counts: an older one may take a while to end.
+    session: u64,
+}
+
+/// A session of a member that dialed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DialerSession {
+    member_id: u64,
+    number: u64,
 }
 
 impl Peers {
     pub(crate) fn new(options: &ReplicationOptions) -> Self {
+        Self::of(&options.peers, Arc::clone(&options.clock), Arc::clone(&options.notify))
+    }
+
+    fn of(configured: &[String], clock: Arc<dyn Clock>, notify: Arc<dyn Notify>) -> Self {
         let empty = |address: &String| {
             (address.clone(), PeerStatus { address: address.clone(), ..PeerStatus::default() })
         };
         let inner = Inner {
-            dialed: options.peers.iter().map(empty).collect(),
+            dialed: configured.iter().map(empty).collect(),
             dialers: BTreeMap::new(),
+            sessions: 0,
             source: None,
-            caught_up_at: None,
+            caught_up_at: Instant::now(),
         };
-        let (clock, notify) = (Arc::clone(&options.clock), Arc::clone(&options.notify));
         Self { clock, notify, inner: Mutex::new(inner) }
     }
 
@@ -58,17 +77,18 @@ impl Peers {
         });
     }
 
-    /// A dialed peer could not be reached, or its session broke. Returns how often in a row.
-    pub(crate) fn lost(&self, address: &str, error: &str) -> u32 {
-        let mut failures = 0;
+    /// A dialed peer could not be reached, or its session broke. Returns how often in a row, and
+    /// whether the reason is another one than the last time.
+    pub(crate) fn lost(&self, address: &str, error: &str) -> (u32, bool) {
+        let mut told = (0, false);
         self.change(|inner, _| {
             let Some(peer) = inner.dialed.get_mut(address) else { return };
             peer.connected = false;
             peer.failures = peer.failures.saturating_add(1);
+            told = (peer.failures, peer.error != error);
             error.clone_into(&mut peer.error);
-            failures = peer.failures;
         });
-        failures
+        told
     }
 
     /// A dialed peer told how far it is.
@@ -80,34 +100,51 @@ impl Peers {
     }
 
     /// A member that dialed is here.
-    pub(crate) fn dialed_by(&self, member: &Member) {
+    pub(crate) fn dialed_by(&self, member: &Member) -> DialerSession {
+        let mut session = DialerSession { member_id: member.member_id, number: 0 };
         self.change(|inner, now| {
-            if inner.dialers.len() >= STRANGERS_MAX {
-                inner.dialers.retain(|_, peer| peer.connected);
-            }
-            introduce(inner.dialers.entry(member.member_id).or_default(), member, now);
+            inner.sessions += 1;
+            session.number = inner.sessions;
+            let crowded = inner.dialers.len() >= STRANGERS_MAX;
+            // Who left and was where this one is now was replaced by it.
+            inner.dialers.retain(|_, Dialer { status, .. }| {
+                status.connected || !(crowded || status.address == member.replication_address)
+            });
+            let dialer = inner.dialers.entry(member.member_id);
+            let fresh = Dialer { status: PeerStatus::default(), session: 0 };
+            let dialer = dialer.or_insert(fresh);
+            dialer.session = session.number;
+            introduce(&mut dialer.status, member, now);
         });
+        session
     }
 
-    /// A member that dialed told how far it is; `lag` is how old the oldest frame is it lacks.
-    pub(crate) fn heard_from_dialer(&self, member_id: u64, progress: Progress, lag: Duration) {
+    /// A member that dialed told how far it is; `lag` is how old the oldest frame is it lacks, if
+    /// that is known: it is not while an image is on its way.
+    pub(crate) fn heard_from_dialer(
+        &self,
+        session: DialerSession,
+        progress: Progress,
+        lag: Option<Duration>,
+    ) {
         let now = self.clock.wall();
-        if let Some(peer) = self.inner.lock().dialers.get_mut(&member_id) {
+        if let Some(peer) = self.inner.lock().in_session(session) {
             note(peer, progress, now);
-            peer.lag_seconds = lag.as_secs_f64();
+            peer.lag_seconds = lag.map_or(peer.lag_seconds, |lag| lag.as_secs_f64());
         }
     }
 
     /// Whether a member that is here has everything up to a sequence number.
     pub(crate) fn a_standby_has(&self, sequence: u64) -> bool {
         let inner = self.inner.lock();
-        inner.dialers.values().any(|peer| peer.connected && peer.sequence >= sequence)
+        let mut peers = inner.dialers.values().map(|dialer| &dialer.status);
+        peers.any(|peer| peer.connected && peer.sequence >= sequence)
     }
 
     /// The session of a member that dialed has ended.
-    pub(crate) fn dialer_left(&self, member_id: u64) {
+    pub(crate) fn dialer_left(&self, session: DialerSession) {
         self.change(|inner, _| {
-            if let Some(peer) = inner.dialers.get_mut(&member_id) {
+            if let Some(peer) = inner.in_session(session) {
                 peer.connected = false;
             }
         });
@@ -131,37 +168,47 @@ impl Peers {
         let mut inner = self.inner.lock();
         let source = inner.source.as_ref().and_then(|address| inner.dialed.get(address));
         if source.is_some_and(|source| source.sequence <= sequence) {
-            inner.caught_up_at = Some(Instant::now());
+            inner.caught_up_at = Instant::now();
         }
+    }
+
+    /// This member was the primary until now, and lacks nothing but what it has not heard of.
+    pub(crate) fn stepped_down(&self) {
+        self.inner.lock().caught_up_at = Instant::now();
     }
 
     /// How long this member has been behind its source.
     pub(crate) fn lag(&self, sequence: u64) -> Duration {
+        self.lag_at(sequence, Instant::now())
+    }
+
+    fn lag_at(&self, sequence: u64, now: Instant) -> Duration {
         let inner = self.inner.lock();
         let source = inner.source.as_ref().and_then(|address| inner.dialed.get(address));
         if source.is_some_and(|source| source.sequence <= sequence) {
             return Duration::ZERO;
         }
-        inner.caught_up_at.map_or(Duration::ZERO, |at| at.elapsed())
+        now.saturating_duration_since(inner.caught_up_at)
     }
 
     /// The one that feeds this member, and all. What a member told by dialing is put to what is
-    /// known by its address.
+    /// known of it by dialing it: it is the same one by its identity, or, as long as it was not
+    /// reached, by its address.
     pub(crate) fn all(&self) -> (Option<PeerStatus>, Vec<PeerStatus>) {
         let inner = self.inner.lock();
-        let mut dialers = inner.dialers.clone();
+        let dialers = inner.dialers.iter().map(|(id, dialer)| (*id, dialer.status.clone()));
+        let mut dialers: BTreeMap<_, _> = dialers.collect();
         let mut peers: Vec<_> = inner.dialed.values().cloned().collect();
         for peer in &mut peers {
-            if let Some(dialer) = dialers.remove(&peer.member_id) {
-                peer.connected |= dialer.connected;
-                peer.lag_seconds = dialer.lag_seconds;
-                if dialer.last_heartbeat_s > peer.last_heartbeat_s
-                    || dialer.sequence > peer.sequence
-                {
-                    peer.last_heartbeat_s = peer.last_heartbeat_s.max(dialer.last_heartbeat_s);
-                    (peer.sequence, peer.revision) = (dialer.sequence, dialer.revision);
-                    (peer.role, peer.term) = (dialer.role, dialer.term);
-                }
+            let known = dialers.remove(&peer.member_id);
+            let known = known.or_else(|| {
+                let told = |status: &PeerStatus| status.address == peer.address;
+                let id = dialers.iter().find(|(_, status)| !peer.connected && told(status))?.0;
+                let id = *id;
+                dialers.remove(&id)
+            });
+            if let Some(dialer) = known {
+                merge(peer, dialer);
             }
         }
         let source = inner.source.as_ref();
@@ -175,6 +222,30 @@ impl Peers {
         let now = self.clock.wall();
         change(&mut self.inner.lock(), now);
         self.notify.notify();
+    }
+}
+
+impl Inner {
+    /// The member whose session this is, unless it has a newer one.
+    fn in_session(&mut self, session: DialerSession) -> Option<&mut PeerStatus> {
+        let dialer = self.dialers.get_mut(&session.member_id)?;
+        (dialer.session == session.number).then_some(&mut dialer.status)
+    }
+}
+
+/// Puts what a member told by dialing to what is known of it by dialing it.
+fn merge(peer: &mut PeerStatus, dialer: PeerStatus) {
+    if peer.member_id != dialer.member_id {
+        let (address, error) = (std::mem::take(&mut peer.address), std::mem::take(&mut peer.error));
+        *peer = PeerStatus { address, error, failures: peer.failures, ..dialer };
+        return;
+    }
+    peer.connected |= dialer.connected;
+    peer.lag_seconds = dialer.lag_seconds;
+    if dialer.last_heartbeat_s > peer.last_heartbeat_s || dialer.sequence > peer.sequence {
+        peer.last_heartbeat_s = peer.last_heartbeat_s.max(dialer.last_heartbeat_s);
+        (peer.sequence, peer.revision) = (dialer.sequence, dialer.revision);
+        (peer.role, peer.term) = (dialer.role, dialer.term);
     }
 }
 
@@ -199,4 +270,75 @@ fn note(peer: &mut PeerStatus, progress: Progress, now: Duration) {
     peer.sequence = progress.sequence;
     peer.revision = progress.revision;
     peer.last_heartbeat_s = now.as_secs();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decube_engine::SystemClock;
+
+    struct Unheard;
+
+    impl Notify for Unheard {
+        fn notify(&self) {}
+    }
+
+    fn peers(configured: &[&str]) -> Peers {
+        let addresses: Vec<_> = configured.iter().map(|address| (*address).to_owned()).collect();
+        Peers::of(&addresses, Arc::new(SystemClock::new()), Arc::new(Unheard))
+    }
+
+    fn member(member_id: u64, address: &str) -> Member {
+        Member { member_id, replication_address: address.to_owned(), ..Member::default() }
+    }
+
+    #[test]
+    fn the_end_of_an_old_session_says_nothing_about_the_new_one() {
+        let peers = peers(&[]);
+        let connected = |peers: &Peers| peers.all().1.iter().any(|peer| peer.connected);
+        let old = peers.dialed_by(&member(7, "b:2380"));
+        let new = peers.dialed_by(&member(7, "b:2380"));
+        peers.dialer_left(old);
+        assert!(connected(&peers));
+        peers.dialer_left(new);
+        assert!(!connected(&peers));
+    }
+
+    #[test]
+    fn a_member_that_dials_before_it_was_reached_is_listed_once() {
+        let peers = peers(&["b:2380"]);
+        peers.lost("b:2380", "connection refused");
+        peers.dialed_by(&member(7, "b:2380"));
+        let (_, all) = peers.all();
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert!(all[0].connected && all[0].member_id == 7 && !all[0].error.is_empty(), "{all:?}");
+        peers.reached("b:2380", &member(7, "b:2380"));
+        assert_eq!(peers.all().1.len(), 1);
+    }
+
+    #[test]
+    fn a_member_that_was_replaced_where_it_was_is_not_listed_any_more() {
+        let peers = peers(&[]);
+        let old = peers.dialed_by(&member(7, "b:2380"));
+        peers.dialed_by(&member(9, "c:2380"));
+        peers.dialer_left(old);
+        peers.dialed_by(&member(8, "b:2380"));
+        let ids: Vec<_> = peers.all().1.iter().map(|peer| peer.member_id).collect();
+        assert_eq!(ids, [8, 9]);
+    }
+
+    #[test]
+    fn a_standby_that_never_caught_up_is_behind_since_it_began() {
+        let (began, hour) = (Instant::now(), Duration::from_secs(3_600));
+        let peers = peers(&["a:2380"]);
+        peers.reached("a:2380", &Member { last_sequence: 10, ..member(1, "a:2380") });
+        peers.set_source(Some("a:2380"));
+        let now = Instant::now();
+        assert!(peers.lag_at(9, began + hour) <= hour && peers.lag_at(9, now + hour) >= hour);
+        assert_eq!(peers.lag_at(10, now + hour), Duration::ZERO);
+        peers.set_source(None);
+        peers.inner.lock().caught_up_at = began;
+        peers.stepped_down();
+        assert!(peers.lag_at(10, now + hour) <= hour, "it was the primary for a while");
+    }
 }

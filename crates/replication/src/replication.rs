@@ -1,7 +1,7 @@
 //! A member's part in replication: started, asked, told, stopped. Synchronous; owns its threads.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub enum CopyError {
 pub struct Replication {
     node: Arc<Node>,
     local_address: SocketAddr,
+    /// Until it joins its peers.
+    listener: Mutex<Option<TcpListener>>,
     runtime: Mutex<Option<Runtime>>,
     /// Promotions and demotions come one after the other.
     changing: Mutex<()>,
@@ -72,6 +74,14 @@ pub struct Replication {
 impl Replication {
     /// Answers and dials peers from now on, as what the store says it is.
     pub fn start(engine: Engine, options: ReplicationOptions) -> Result<Self, StartError> {
+        let replication = Self::open(engine, options)?;
+        replication.join();
+        Ok(replication)
+    }
+
+    /// Takes the address, but answers and dials nobody before [`Replication::join`]: peers are not
+    /// to know of a member whose start may fail yet.
+    pub fn open(engine: Engine, options: ReplicationOptions) -> Result<Self, StartError> {
         if engine.standing().role == Role::Standalone {
             return Err(StartError::NoRole);
         }
@@ -92,10 +102,26 @@ impl Replication {
             .enable_all()
             .build()
             .map_err(|source| StartError::Start { source })?;
-        let node = Arc::new(Node::new(engine, options));
-        runtime.spawn(node.tasks.track_future(server::run(Arc::clone(&node), listener)));
+        Ok(Self {
+            node: Arc::new(Node::new(engine, options)),
+            local_address,
+            listener: Mutex::new(Some(listener)),
+            runtime: Mutex::new(Some(runtime)),
+            changing: Mutex::new(()),
+        })
+    }
+
+    /// Answers and dials peers from now on. Joining twice is fine.
+    pub fn join(&self) {
+        let Self { node, .. } = self;
+        let runtime = self.runtime.lock();
+        let (Some(runtime), Some(listener)) = (runtime.as_ref(), self.listener.lock().take())
+        else {
+            return;
+        };
+        runtime.spawn(node.tasks.track_future(server::run(Arc::clone(node), listener)));
         for address in &node.options.peers {
-            let dialing = dialer::run(Arc::clone(&node), address.clone());
+            let dialing = dialer::run(Arc::clone(node), address.clone());
             runtime.spawn(node.tasks.track_future(dialing));
         }
         let reload = node.options.tls_reload_interval;
@@ -105,9 +131,7 @@ impl Replication {
         if let Some(tls) = node.options.client_tls.clone() {
             runtime.spawn(async move { tls.follow_files(reload).await });
         }
-        tracing::info!(address = %local_address, "replication is served");
-        let (runtime, changing) = (Mutex::new(Some(runtime)), Mutex::new(()));
-        Ok(Self { node, local_address, runtime, changing })
+        tracing::info!(address = %self.local_address, "replication is served");
     }
 
     /// Where peers are answered.
@@ -116,7 +140,7 @@ impl Replication {
         self.local_address
     }
 
-    /// Replication as it stands.
+    /// Replication as it stands. Quick: it touches no disk.
     #[must_use]
     pub fn status(&self) -> ReplicationStatus {
         let standing = self.node.engine.standing();
@@ -136,8 +160,16 @@ impl Replication {
             primary: primary.filter(|_| standing.role == Role::Standby),
             peers,
             lag_seconds: lag.as_secs_f64(),
-            tails: self.tails(),
         }
+    }
+
+    /// Files that hold what this member had written and a new primary did not have. Reads a
+    /// directory.
+    #[must_use]
+    pub fn tails(&self) -> Vec<String> {
+        let files = self.node.engine.side_files();
+        let files = files.inspect_err(|error| tracing::warn!(%error, "cannot list side files"));
+        files.unwrap_or_default().iter().map(|path| path.display().to_string()).collect()
     }
 
     /// Who this standby copies from: its identity, and where it serves etcd's API. `None` while that
@@ -175,12 +207,6 @@ impl Replication {
         copied.map(|()| node.engine.revision())
     }
 
-    fn tails(&self) -> Vec<String> {
-        let files = self.node.engine.side_files();
-        let files = files.inspect_err(|error| tracing::warn!(%error, "cannot list side files"));
-        files.unwrap_or_default().iter().map(|path| path.display().to_string()).collect()
-    }
-
     /// Makes this standby the primary, in a term of its own. Blocks while the image is written. For
     /// a primary there is nothing to do.
     pub fn promote(&self) -> Result<(), InstallError> {
@@ -199,6 +225,7 @@ impl Replication {
             self.hand_over();
         }
         let demoted = self.node.engine.demote();
+        self.node.peers.stepped_down();
         self.node.begin_epoch();
         demoted
     }

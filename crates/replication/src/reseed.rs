@@ -18,7 +18,9 @@ pub(crate) async fn run(
     epoch: &mut watch::Receiver<u64>,
 ) -> Result<Ended, Status> {
     let node = Arc::clone(session.node);
-    keep_what_is_lost(&node, &session.peer)?;
+    let (keeper, primary) = (Arc::clone(&node), session.peer.clone());
+    let kept = spawn_blocking(move || keep_what_is_lost(&keeper, &primary));
+    beating(session, kept).await??;
     let installer = node.engine.installer(InstallMode::Reseed).map_err(|error| failed(&error))?;
     let Some(installer) = receive(session, epoch, installer).await? else {
         return Ok(Ended::Again);
@@ -43,8 +45,8 @@ fn keep_what_is_lost(node: &Node, primary: &Member) -> Result<(), Status> {
     if ours.last_sequence <= after {
         return Ok(());
     }
-    let kept = block_in_place(|| node.engine.keep_aside(after));
-    let kept = kept.map_err(|error| Status::unavailable(error.to_string()))?;
+    let kept =
+        node.engine.keep_aside(after).map_err(|error| Status::unavailable(error.to_string()))?;
     if let Some(file) = kept {
         tracing::warn!(
             path = %file.path.display(),

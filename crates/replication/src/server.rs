@@ -8,7 +8,7 @@ use std::time::Duration;
 use decube_tls::Socket;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
@@ -18,8 +18,10 @@ use tonic::{Request, Response, Status, Streaming};
 use tower_service::Service as _;
 
 use crate::connection::RECEIVE_WINDOW_BYTES;
-use crate::feed::Session;
+use crate::feed::{Caller, Session};
 use crate::node::Node;
+use crate::presence::Presence;
+use crate::refusals::chain;
 use crate::wire::{FromDialer, MESSAGE_BYTES_MAX, ReplicationServer, Service, ToDialer};
 
 /// Connections at once; a cluster has a handful of members.
@@ -78,28 +80,41 @@ pub(crate) async fn run(node: Arc<Node>, listener: TcpListener) {
 
 async fn serve(node: Arc<Node>, stream: TcpStream, from: SocketAddr) {
     let stopping = node.stopping.clone();
+    let presence = Presence::default();
+    let patience = node.options.peer_timeout;
     let served = async {
         stream.set_nodelay(true)?;
         let socket = match &node.options.server_tls {
             Some(tls) => tls.accept(stream).await?,
             None => Socket::Plain(stream),
         };
-        let sessions = Sessions { certified: socket.is_authenticated(), node };
+        let certified = socket.is_authenticated();
+        let presence = presence.clone();
+        let sessions = Sessions { node: Arc::clone(&node), certified, from, presence };
         let service = ReplicationServer::new(sessions).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let answer = service_fn(move |request| service.clone().call(request));
         http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(RECEIVE_WINDOW_BYTES)
             .initial_connection_window_size(RECEIVE_WINDOW_BYTES)
             .max_concurrent_streams(4)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(patience / 2)
+            .keep_alive_timeout(patience)
             .serve_connection(TokioIo::new(socket), answer)
             .await
             .map_err(io::Error::other)
     };
     tokio::select! {
         served = served => {
-            if let Err(error) = served {
+            let Err(error) = served else { return };
+            if presence.was_proven() {
                 tracing::debug!(%error, %from, "a connection of a peer broke");
+            } else {
+                node.refusals.tell(from.ip(), chain(&error));
             }
+        }
+        () = presence.end(patience) => {
+            tracing::debug!(%from, "a connection without a session was closed");
         }
         () = stopping.cancelled() => {}
     }
@@ -109,6 +124,8 @@ async fn serve(node: Arc<Node>, stream: TcpStream, from: SocketAddr) {
 struct Sessions {
     node: Arc<Node>,
     certified: bool,
+    from: SocketAddr,
+    presence: Presence,
 }
 
 #[tonic::async_trait]
@@ -120,8 +137,13 @@ impl Service for Sessions {
         request: Request<Streaming<FromDialer>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
-        let (node, certified) = (Arc::clone(&self.node), self.certified);
-        let session = Session { node, inbound: request.into_inner(), outbound, certified };
+        let caller = Caller {
+            certified: self.certified,
+            address: self.from,
+            presence: self.presence.clone(),
+        };
+        let node = Arc::clone(&self.node);
+        let session = Session { node, inbound: request.into_inner(), outbound, caller };
         self.node.tasks.spawn(session.run());
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }

@@ -21,8 +21,6 @@ pub struct ReplicationStatus {
     pub peers: Vec<PeerStatus>,
     /// How long it has been behind its primary; 0 for one that is no standby.
     pub lag_seconds: f64,
-    /// Files that hold what this member had written and a new primary did not have.
-    pub tails: Vec<String>,
 }
 
 /// Another member. What it has not told is empty or zero.

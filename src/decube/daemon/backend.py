@@ -68,7 +68,7 @@ async def open_backend(
         own=embedded,
         statistics=embedded.statistics,
         logs=logs,
-        restore=embedded.restore,
+        restore=replication.restore if replication else embedded.restore,
         troubles=embedded.troubles,
         replication=replication,
     )

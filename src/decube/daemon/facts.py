@@ -53,8 +53,8 @@ class NobodyYet:
 class ReplicationSource(Protocol):
     """Who knows the node's part in replication."""
 
-    def state(self) -> ReplicationState:
-        """Tell who is who, now."""
+    def look(self) -> ReplicationState:
+        """Tell who is who, now, quickly."""
         ...
 
 
@@ -79,7 +79,7 @@ class NodeFacts:
 
     def node_info(self) -> NodeInfo:
         """Tell the present facts."""
-        state = self.replication.state() if self.replication is not None else NO_PART
+        state = self.replication.look() if self.replication is not None else NO_PART
         return NodeInfo(
             node_id=self.settings.node.id,
             version=product_version(),

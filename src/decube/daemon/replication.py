@@ -10,16 +10,18 @@ import hmac
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from decube.config.listener_tls import tls_of
 from decube.kit.clock import SystemClock
+from decube.kit.errors import NotLeader
 from decube.services.replication import Peer, ReplicationState
 from decube.store.embedded.replication import PeerTls, ReplicationOptions
 from decube.store.forwarding import ForwardingStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterable, Sequence
 
     from decube.config.settings import Settings
     from decube.daemon.facts import NodeFacts
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from decube.store.embedded import EmbeddedStore
     from decube.store.embedded.replication import PeerState, Replication
     from decube.store.remote import RemoteStore
+    from decube.store.types import Revision
 
 _log = structlog.get_logger("decube.replication")
 
@@ -43,6 +46,7 @@ class NodeReplication:
         self, core: Replication, own: EmbeddedStore, settings: Settings, facts: NodeFacts
     ) -> None:
         self._core = core
+        self._own = own
         self._facts = facts
         self._clock: Clock = SystemClock()
         self._token = settings.replication.token
@@ -55,7 +59,7 @@ class NodeReplication:
     @property
     def is_leader(self) -> bool:
         """Whether this node is the primary."""
-        return self._core.state().role == "primary"
+        return self.look().role == "primary"
 
     @property
     def leader_address(self) -> str:
@@ -64,6 +68,10 @@ class NodeReplication:
 
     def state(self) -> ReplicationState:
         """Tell who is who; see `Replicator.state`."""
+        return msgspec.structs.replace(self.look(), tails=self._core.tails())
+
+    def look(self) -> ReplicationState:
+        """Tell who is who without the tails, for which a directory has to be read."""
         member = self._core.state()
         peers = tuple(_told(peer, self._etcd_scheme) for peer in member.peers)
         primary = next((p for p in peers if p.address == member.primary_address), None)
@@ -76,7 +84,6 @@ class NodeReplication:
             lag_seconds=member.lag_s,
             primary=primary,
             peers=peers,
-            tails=member.tails,
         )
 
     async def promote(self) -> None:
@@ -108,9 +115,18 @@ class NodeReplication:
         """Tell whether a caller is a peer; see `Replicator.knows`."""
         return bool(self._token) and hmac.compare_digest(token.encode(), self._token.encode())
 
+    async def restore(self, pieces: AsyncIterable[bytes]) -> Revision:
+        """Restore an image in place, see `EmbeddedStore.restore`; a standby says who can."""
+        if not self.is_leader:
+            raise NotLeader(
+                "this node is a standby: restore the snapshot on the primary",
+                leader=self._last_leader or None,
+            )
+        return await self._own.restore(pieces)
+
     async def follow_role(self) -> None:
         """Have the store forward as the role of this moment wants it."""
-        state = self.state()
+        state = self.look()
         if state.role == "primary":
             await self.store.lead()
         else:
@@ -146,6 +162,7 @@ def replication_options(settings: Settings, listen: Address) -> ReplicationOptio
             key_file=tls.private_key.path,
             ca_file=tls.authorities.path if tls.authorities else None,
             client_auth=tls.client_auth,
+            reload_interval_s=settings.security.reload_interval.seconds,
         ),
         peer_timeout_s=wanted.peer_timeout.seconds,
         retry_interval_s=wanted.retry_interval.seconds,

@@ -226,3 +226,4 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     db_size_in_use_bytes: int
     cluster_id: int
     member_id: int
+    term: int = 0

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import json
+import socket
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx2
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from tests.support.replicas import wait_until
 
+from decube.pb.decube import decube_pb2
+from decube.pb.decube.decube_pb2_grpc import DeCubeServiceStub
 from decube.pb.etcd import rpc_pb2 as pb
 from decube.pb.etcd.rpc_pb2_grpc import LeaseStub
 
@@ -105,3 +111,52 @@ async def test_while_its_primary_is_away_a_standby_reads_and_refuses_to_write(
     await two.start("a")
     await wait_until(lambda: has_primary(b), two.told)
     assert await asyncio.to_thread(b.put, "key", "other") > 0
+
+
+async def test_a_restore_on_a_standby_is_refused_with_the_primarys_address(two: Replicas) -> None:
+    a, b = two["a"], two["b"]
+    await wait_until(lambda: has_primary(b), two.told)
+    async with rest(b) as standby:
+        created = await standby.post("/api/v1/snapshots", json={"name": "of the standby"})
+        snapshot = created.json()["snapshot"]
+        path = f"/api/v1/snapshots/{snapshot['id']}/restore"
+        refused = await standby.post(path, json={})
+    assert refused.status_code == 503, refused.text
+    assert refused.json()["error"]["details"]["leader"] == a.rest_address
+    with grpc.insecure_channel(b.grpc_address) as channel, pytest.raises(grpc.RpcError) as failed:
+        DeCubeServiceStub(channel).RestoreSnapshot(
+            decube_pb2.RestoreSnapshotRequest(snapshot_id=snapshot["id"]), timeout=20
+        )
+    assert failed.value.code() == grpc.StatusCode.FAILED_PRECONDITION  # type: ignore[attr-defined]
+    status = rpc_status.from_call(failed.value)
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (info.reason, info.metadata["leader"]) == ("not_leader", a.rest_address)
+
+
+async def test_a_snapshot_tells_the_term(two: Replicas) -> None:
+    b = two["b"]
+    await wait_until(lambda: has_primary(b), two.told)
+    await asyncio.to_thread(b.promote)
+    async with rest(b) as node:
+        created = await node.post("/api/v1/snapshots", json={"name": "second term"})
+    folder = b.directory / "data" / "snapshots" / created.json()["snapshot"]["id"]
+    assert json.loads((folder / "manifest.json").read_text())["term"] == 2
+
+
+async def test_a_node_whose_start_fails_is_not_seen_by_its_peers(two: Replicas) -> None:
+    a, b = two["a"], two["b"]
+
+    def seen() -> dict[str, Any]:
+        peers: list[dict[str, Any]] = a.state()["peers"]
+        return next(peer for peer in peers if peer["node_id"] == "b")
+
+    await wait_until(lambda: has_primary(b), two.told)
+    b.kill()
+    await wait_until(lambda: not seen()["connected"], two.told)
+    before = seen()["last_heartbeat"]
+    with socket.create_server(("127.0.0.1", b.ports["grpc"])):
+        b.start()
+        assert await asyncio.to_thread(b.running.wait, 60) != 0
+    b.process = None
+    assert seen()["last_heartbeat"] == before, b.said()

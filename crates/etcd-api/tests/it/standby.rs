@@ -11,6 +11,7 @@ use decube_etcd_api::wire::etcdserverpb::{
 };
 use decube_etcd_api::{FindPrimary, Primary};
 use parking_lot::Mutex;
+use tokio::io::AsyncReadExt as _;
 use tonic::Code;
 
 use crate::served::{Served, check_refused, owned, serve, serve_store};
@@ -93,6 +94,42 @@ async fn without_a_primary_there_is_no_leader_and_reads_of_what_is_here_go_on() 
     }
     let status = standby.maintenance().status(StatusRequest::default()).await;
     assert_eq!(status.expect("a status").into_inner().leader, 9);
+}
+
+/// A primary that takes connections, reads until it has seen a key, and then hangs up, or says nothing
+/// for ever.
+async fn broken_primary(
+    key: &'static str,
+    hangs_up: bool,
+) -> (Served, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let etcd_address = listener.local_addr().expect("its address").to_string();
+    let serving = tokio::spawn(async move {
+        let mut silent = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = Vec::new();
+            while !heard.windows(key.len()).any(|window| window == key.as_bytes()) {
+                let count = stream.read_buf(&mut heard).await.expect("what the standby says");
+                assert!(count > 0, "the standby hung up before it said {key}");
+            }
+            silent.extend((!hangs_up).then_some(stream));
+        }
+    });
+    let who = Arc::new(Mutex::new(Some(Primary { member_id: 9, etcd_address })));
+    (standby(&who), serving)
+}
+
+#[tokio::test]
+async fn a_write_that_the_primary_may_have_done_is_not_told_as_refused() {
+    for hangs_up in [true, false] {
+        let (standby, _serving) = broken_primary("the-key", hangs_up).await;
+        let put = PutRequest { key: owned("the-key"), ..PutRequest::default() };
+        check_refused(
+            standby.kv().put(put).await,
+            Code::Unavailable,
+            "etcdserver: request timed out, possibly due to connection lost",
+        );
+    }
 }
 
 #[tokio::test]

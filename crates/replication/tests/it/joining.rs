@@ -48,7 +48,7 @@ fn a_standby_that_is_too_far_behind_gets_an_image() {
     }
     standby.start(Role::Standby);
     wait_until_equal(&primary, &standby);
-    assert!(standby.status().tails.is_empty(), "it had nothing of its own");
+    assert!(standby.replication().tails().is_empty(), "it had nothing of its own");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_standby_ahead_of_a_primary_that_lost_its_disk_is_seeded_anew_and_keeps_what
     primary.start(Role::Primary);
     wait_until_equal(&primary, &standby);
     assert!(standby.sequence() < had);
-    assert_eq!(standby.status().tails.len(), 1, "{:?}", standby.status().tails);
+    assert_eq!(standby.replication().tails().len(), 1, "{:?}", standby.replication().tails());
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_primary_that_was_made_offline_takes_over_and_its_old_standby_keeps_what_it_
         // With its own frames under the numbers of the lost ones, and beyond.
         primary.put_many("new", 20);
         wait_until_equal(&primary, &standby);
-        assert_eq!(standby.status().tails.len(), 1, "{numbers:?}");
+        assert_eq!(standby.replication().tails().len(), 1, "{numbers:?}");
         assert_eq!(standby.status().term, 2);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use bytes::Bytes;
-use decube_engine::vfs::{Crash, Faulty};
+use decube_engine::vfs::{Crash, Faulty, Vfs};
 use decube_engine::{
     Command, Engine, Error, LogLocation, Notify, Options, Outcome, PutRequest, Revision, Role,
     Storage, SystemClock,
@@ -31,6 +31,9 @@ pub(crate) struct Member {
     pub(crate) token: Option<&'static str>,
     /// For its listener and for what it dials.
     pub(crate) tls: Option<TlsFiles>,
+    pub(crate) peer_timeout: Duration,
+    /// The way to its disk, if it is not the straight one.
+    pub(crate) detour: Option<Arc<dyn Vfs>>,
     /// Changed before a start.
     pub(crate) settings: fn(&mut Options),
     running: Option<(Engine, Replication)>,
@@ -54,6 +57,8 @@ impl Member {
             peers: peers.iter().map(|link| link.address()).collect(),
             token: Some("secret"),
             tls: None,
+            peer_timeout: Duration::from_secs(10),
+            detour: None,
             settings: |_| {},
             running: None,
         }
@@ -62,7 +67,8 @@ impl Member {
     /// Of its store, which is on its disk.
     pub(crate) fn store_options(&self) -> Options {
         let dir = PathBuf::from("/store");
-        let vfs = Arc::new(self.disk.clone());
+        let straight = || Arc::new(self.disk.clone()) as Arc<dyn Vfs>;
+        let vfs = self.detour.clone().unwrap_or_else(straight);
         let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs };
         let mut options = Options::new(Storage::Log(location));
         options.segment_bytes = 256 << 10;
@@ -93,7 +99,7 @@ impl Member {
             tls_reload_interval: Duration::from_secs(3),
             name: self.name.to_owned(),
             addresses: Addresses { replication: self.link.address(), ..Addresses::default() },
-            peer_timeout: Duration::from_secs(10),
+            peer_timeout: self.peer_timeout,
             retry_interval: Duration::from_millis(20),
             max_retries: 3,
             window_bytes: 8 << 20,

@@ -1,11 +1,15 @@
 //! A standby takes over, and the one before it comes back.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use decube_engine::log::FrameReader;
 use decube_engine::vfs::{Crash, Fault, Vfs as _};
 use decube_engine::{Command, Error, InstallMode, LeaseId, Role};
 
+use crate::held::Held;
 use crate::link::Link;
-use crate::member::{Member, running_pair, wait_until, wait_until_equal};
+use crate::member::{Member, pair, running_pair, wait_until, wait_until_equal};
 
 /// The keys in the side files of a member, in order.
 fn tail_of(member: &Member) -> Vec<u64> {
@@ -50,7 +54,7 @@ fn the_standby_takes_over_and_the_old_primary_returns_with_its_tail_kept() {
         (Role::Standby, 2, new.status().raised_by)
     );
     assert_eq!(tail_of(&old), (replicated + 1..=last).collect::<Vec<_>>());
-    assert_eq!(state.tails.len(), 1);
+    assert_eq!(old.replication().tails().len(), 1);
     assert!(matches!(old.put("x", "y"), Err(Error::NotPrimary)));
 }
 
@@ -81,6 +85,36 @@ fn an_old_primary_that_was_restored_in_place_meanwhile_keeps_its_tail_and_return
 }
 
 #[test]
+fn keeping_a_tail_may_take_longer_than_a_peer_may_be_silent() {
+    let (mut old, mut new) = pair(48);
+    (old.peer_timeout, new.peer_timeout) = (Duration::from_secs(2), Duration::from_secs(2));
+    let held = Held::new(&old.disk, "tail-");
+    old.detour = Some(Arc::new(held.clone()));
+    old.start(Role::Primary);
+    new.start(Role::Standby);
+    // More than fits into a session's window.
+    for number in 0..24 {
+        old.put(&format!("large{number}"), &"x".repeat(1 << 20)).unwrap();
+    }
+    wait_until_equal(&old, &new);
+    new.link.leads_to(None);
+    old.link.leads_to(None);
+    old.put_many("lost", 25);
+    new.replication().promote().unwrap();
+    new.link.leads_to(Some(new.replication().local_address()));
+    wait_until("the tail is being kept", &[&old, &new], || held.holds());
+    let heard_of = || new.status().peers.iter().map(|peer| peer.last_heartbeat_s).max().unwrap();
+    let began = heard_of();
+    wait_until("it is heard of for longer than the timeout", &[&old, &new], || {
+        assert!(new.status().peers.iter().any(|peer| peer.connected), "it was cut off");
+        heard_of() > began + 4
+    });
+    held.let_go();
+    wait_until_equal(&new, &old);
+    assert_eq!(old.replication().tails().len(), 1);
+}
+
+#[test]
 fn a_primary_that_lives_stops_when_a_standby_is_promoted() {
     let (old, new) = running_pair(41);
     new.replication().promote().unwrap();
@@ -107,7 +141,7 @@ fn a_primary_that_is_demoted_hands_over_what_it_wrote() {
     assert_eq!(new.sequence(), old.sequence());
     new.replication().promote().unwrap();
     wait_until_equal(&new, &old);
-    assert!(old.status().tails.is_empty());
+    assert!(old.replication().tails().is_empty());
 }
 
 #[test]

@@ -25,7 +25,11 @@ fn a_standby_gets_everything_and_both_know_of_each_other() {
     assert_eq!((ours.peers[0].name.as_str(), ours.peers[0].role), ("second", Role::Standby));
     let source = theirs.primary.expect("it is fed");
     assert_eq!((source.name.as_str(), source.role), ("first", Role::Primary));
-    assert!(ours.primary.is_none() && ours.tails.is_empty() && theirs.tails.is_empty());
+    assert!(
+        ours.primary.is_none()
+            && primary.replication().tails().is_empty()
+            && standby.replication().tails().is_empty()
+    );
 }
 
 #[test]
@@ -98,7 +102,7 @@ fn cut_connections_lose_nothing() {
         standby.link.cut();
     }
     wait_until_equal(&primary, &standby);
-    assert!(standby.status().tails.is_empty());
+    assert!(standby.replication().tails().is_empty());
 }
 
 #[test]

@@ -54,6 +54,7 @@ class Creation:
                 created_at=activity.created_at,
                 etcd_revision=str(revision),
                 cluster_id=f"{status.cluster_id:016x}",
+                term=status.term,
                 size_bytes=written.size_bytes,
                 stored_bytes=sum(chunk.stored_bytes for chunk in written.chunks),
                 checksum=written.checksum,

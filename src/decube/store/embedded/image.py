@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from decube import _native
 from decube.store.embedded.errors import translate
 from decube.store.types import Revision
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Coroutine
+
+T = TypeVar("T")
 
 PIECE_BYTES = 1024 * 1024
 
@@ -47,8 +49,22 @@ async def install_image(
     try:
         async for piece in pieces:
             await asyncio.to_thread(installer.push, piece)
-        # It cannot be taken back once begun: a caller that is cancelled abandons the answer.
-        revision, _, _ = await asyncio.shield(asyncio.to_thread(installer.commit))
+        revision, _, _ = await uninterrupted(asyncio.to_thread(installer.commit))
     finally:
         await asyncio.to_thread(installer.close)
     return Revision(revision)
+
+
+async def uninterrupted(call: Coroutine[None, None, T]) -> T:
+    """Await what cannot be taken back once it has begun.
+
+    Whoever is cancelled meanwhile hears so when it is done: nobody may go on as if it was not,
+    close the store under it, or begin another.
+    """
+    running = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,))
+        running.exception()
+        raise

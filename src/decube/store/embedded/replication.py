@@ -29,6 +29,7 @@ class PeerTls(msgspec.Struct, frozen=True, kw_only=True):
     key_file: Path
     ca_file: Path | None = None
     client_auth: Literal["none", "request", "require"] = "none"
+    reload_interval_s: float
 
 
 class ReplicationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +69,7 @@ class PeerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemberState(msgspec.Struct, frozen=True, kw_only=True):
-    """This member and its peers. `primary_address` is the peer that is the primary, "" if unknown.
-
-    `tails` are the files of frames that were never replicated.
-    """
+    """This member and its peers. `primary_address` is that of the primary, "" if unknown."""
 
     role: Literal["primary", "standby"]
     term: int
@@ -80,7 +78,6 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
     lag_s: float
     primary_address: str
     peers: tuple[PeerState, ...]
-    tails: tuple[str, ...]
 
 
 class Replication:
@@ -92,18 +89,22 @@ class Replication:
 
     @classmethod
     async def start(cls, engine: _native.Engine, options: ReplicationOptions) -> Self:
-        """Take the role, listen for peers, and look for the primary if this is a standby.
+        """Take the role and the address. Peers hear of this node when it is announced.
 
         Raises `Unavailable` (`reason` `address_in_use`), `Denied` and `Invalid`.
         """
         return cls(await _off_the_loop(lambda: engine.start_replication(options)))
 
     def state(self) -> MemberState:
-        """Tell who is who, now."""
+        """Tell who is who, now. Quick enough to be asked several times a second."""
         return msgspec.convert(self._native.state(), MemberState)
 
+    def tails(self) -> tuple[str, ...]:
+        """Return the files of frames that were never replicated. Lists a directory."""
+        return self._native.tails()
+
     def announce(self, *, rest: str, grpc: str, etcd: str) -> None:
-        """Tell peers where this node's ports are."""
+        """Tell peers where this node's ports are; from the first time on it answers and dials."""
         self._native.announce(rest, grpc, etcd)
 
     async def promote(self) -> None:

@@ -215,6 +215,7 @@ class EmbeddedStore:
             db_size_in_use_bytes=figures["db_size_in_use_bytes"],
             cluster_id=figures["cluster_id"],
             member_id=figures["member_id"],
+            term=figures["term"],
         )
 
     def statistics(self) -> Mapping[str, int]:

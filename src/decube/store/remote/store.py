@@ -195,6 +195,7 @@ class RemoteStore:
             db_size_in_use_bytes=answer.dbSizeInUse,
             cluster_id=answer.header.cluster_id,
             member_id=answer.header.member_id,
+            term=answer.header.raft_term,
         )
 
     async def close(self) -> None:
