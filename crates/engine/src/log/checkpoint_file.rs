@@ -1,29 +1,26 @@
 //! The file of a checkpoint while it is written, under a name that recovery ignores.
 //!
-//! A long one is synced behind the writing, by a thread that then reads back and checks what it
-//! synced. So the disk works while the next items are encoded, little is left to be done behind the
-//! last, and the log's own syncs never wait behind a whole image.
+//! Whoever brings the items only has them encoded; of a long file the pieces are written by one
+//! thread, and synced and read back by another ([`Behind`]).
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
-
-use parking_lot::{Condvar, Mutex};
 
 use super::failure::{IoFailure, Named};
 use super::files::Files;
+use super::proof::{Behind, Proof, SYNC_BYTES};
 use super::window::Window;
 use crate::entry::{ImageHead, ImageItem};
-use crate::image::{ImageDecoder, ImageEncoder, ImageOrigin, PREFACE_BYTES, preface};
+use crate::image::{ImageEncoder, ImageOrigin, PREFACE_BYTES, preface};
 use crate::vfs::VfsFile;
 
-/// Bytes written at once, and read.
+/// Bytes written at once.
 const PIECE_BYTES: usize = 256 << 10;
-/// Synced as soon as so much is written.
-const SYNC_BYTES: u64 = 8 << 20;
-/// The writing waits while more than this is not synced.
-const UNSYNCED_BYTES_MAX: u64 = 24 << 20;
+/// Pieces that wait to be written.
+const PIECES_WAITING: usize = 16;
 
 /// Takes the items of an image.
 #[derive(Debug)]
@@ -31,11 +28,8 @@ pub(crate) struct CheckpointFile {
     pub(crate) path: PathBuf,
     file: Arc<dyn VfsFile>,
     encoder: ImageEncoder,
-    written: u64,
-    /// Space of the piece before.
-    spare: Vec<u8>,
-    /// From the first sync on.
-    behind: Option<Behind>,
+    /// From the first piece on; a file of one piece is written at its end.
+    writer: Option<Writer>,
 }
 
 impl CheckpointFile {
@@ -46,8 +40,7 @@ impl CheckpointFile {
         head: &ImageHead,
     ) -> Result<Self, IoFailure> {
         let file = files.create(&path, 0)?.into();
-        let encoder = ImageEncoder::new(origin, head);
-        Ok(Self { path, file, encoder, written: 0, spare: Vec::new(), behind: None })
+        Ok(Self { path, file, encoder: ImageEncoder::new(origin, head), writer: None })
     }
 
     pub(crate) fn push(&mut self, item: &ImageItem) -> Result<(), IoFailure> {
@@ -55,35 +48,23 @@ impl CheckpointFile {
         if self.encoder.ready_bytes() < PIECE_BYTES {
             return Ok(());
         }
-        self.write()?;
-        match &mut self.behind {
-            Some(behind) => behind.go_on_to(self.written),
-            None if self.written < SYNC_BYTES => Ok(()),
-            None => {
-                let behind = Behind::start(Proof::new(&self.file, &self.path))?;
-                self.behind.insert(behind).go_on_to(self.written)
-            }
-        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => self.writer.insert(Writer::start(Output::new(&self.file, &self.path))?),
+        };
+        let spare = writer.spare();
+        writer.write(self.encoder.take_for(spare))
     }
 
     /// Ends the file, makes it durable and reads it back; returns its length.
     pub(crate) fn finish(&mut self) -> Result<u64, IoFailure> {
         self.encoder.finish();
-        self.write()?;
-        let mut proof = match &mut self.behind {
-            Some(behind) => behind.end()?,
-            None => Proof::new(&self.file, &self.path),
+        let mut output = match &mut self.writer {
+            Some(writer) => writer.end()?,
+            None => Output::new(&self.file, &self.path),
         };
-        proof.extend(self.written)?;
-        proof.finish()
-    }
-
-    fn write(&mut self) -> Result<(), IoFailure> {
-        let piece = self.encoder.take_for(std::mem::take(&mut self.spare));
-        self.file.write_all_at(self.written, &piece).named("write", &self.path)?;
-        self.written += piece.len() as u64;
-        self.spare = piece;
-        Ok(())
+        output.write(&self.encoder.take())?;
+        output.finish()
     }
 
     /// Gives a finished file other numbers, durably.
@@ -104,145 +85,99 @@ impl CheckpointFile {
     }
 }
 
-/// That a file is durable from its beginning on, and reads back as the beginning of an image.
+/// A file as far as it was written.
 #[derive(Debug)]
-struct Proof {
+struct Output {
     file: Arc<dyn VfsFile>,
     path: PathBuf,
-    through: u64,
-    decoder: ImageDecoder,
-    buffer: Vec<u8>,
+    bytes: u64,
+    /// From the first sync on.
+    behind: Option<Behind>,
 }
 
-impl Proof {
+impl Output {
     fn new(file: &Arc<dyn VfsFile>, path: &Path) -> Self {
-        Self {
-            file: Arc::clone(file),
-            path: path.to_owned(),
-            through: 0,
-            decoder: ImageDecoder::new(),
-            buffer: vec![0; PIECE_BYTES],
+        Self { file: Arc::clone(file), path: path.to_owned(), bytes: 0, behind: None }
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), IoFailure> {
+        self.file.write_all_at(self.bytes, piece).named("write", &self.path)?;
+        self.bytes += piece.len() as u64;
+        match &mut self.behind {
+            Some(behind) => behind.go_on_to(self.bytes),
+            None if self.bytes < SYNC_BYTES => Ok(()),
+            None => {
+                let behind = Behind::start(Proof::new(&self.file, &self.path))?;
+                self.behind.insert(behind).go_on_to(self.bytes)
+            }
         }
     }
 
-    /// Extends it to what was written. The items come from the state, or were checked: what is to
-    /// be found here is damage.
-    fn extend(&mut self, written: u64) -> Result<(), IoFailure> {
-        self.file.sync_data().named("sync", &self.path)?;
-        while self.through < written {
-            let wanted = usize::try_from(written - self.through).unwrap_or(PIECE_BYTES);
-            let room = self.buffer.get_mut(..wanted.min(PIECE_BYTES)).unwrap_or_default();
-            let count = self.file.read_at(self.through, room).named("read", &self.path)?;
-            let checked = match room.get(..count).unwrap_or_default() {
-                [] => Err(io::ErrorKind::UnexpectedEof.into()),
-                bytes => self.decoder.skim(bytes).map_err(io::Error::other),
-            };
-            checked.named("verify", &self.path)?;
-            self.through += count as u64;
-        }
-        Ok(())
-    }
-
-    /// The file ends where the proof does; returns its length.
-    fn finish(&self) -> Result<u64, IoFailure> {
-        self.decoder.finish_skimming().map_err(io::Error::other).named("verify", &self.path)
+    fn finish(&mut self) -> Result<u64, IoFailure> {
+        let mut proof = match &mut self.behind {
+            Some(behind) => behind.end()?,
+            None => Proof::new(&self.file, &self.path),
+        };
+        proof.extend(self.bytes)?;
+        proof.finish()
     }
 }
 
-/// The thread that extends the proof.
+/// The thread that writes.
 #[derive(Debug)]
-struct Behind {
+struct Writer {
     path: PathBuf,
-    progress: Arc<Progress>,
+    /// `None` when no more comes.
+    pieces: Option<SyncSender<Vec<u8>>>,
+    /// Space of pieces that were written.
+    spares: Receiver<Vec<u8>>,
     /// `None` when its result was taken.
-    thread: Option<JoinHandle<Result<Proof, IoFailure>>>,
+    thread: Option<JoinHandle<Result<Output, IoFailure>>>,
 }
 
-#[derive(Debug, Default)]
-struct Progress {
-    inner: Mutex<Reached>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Reached {
-    written: u64,
-    proven: u64,
-    /// No more is written, or proven.
-    ended: bool,
-}
-
-/// Ends when the thread does, however that comes about: nobody waits for it for ever.
-struct Ending(Arc<Progress>);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-impl Behind {
-    fn start(mut proof: Proof) -> Result<Self, IoFailure> {
-        let path = proof.path.clone();
-        let progress = Arc::<Progress>::default();
-        let ending = Ending(Arc::clone(&progress));
-        let work = move || ending.0.follow(&mut proof).map(|()| proof);
+impl Writer {
+    fn start(mut output: Output) -> Result<Self, IoFailure> {
+        let (pieces, coming) = sync_channel::<Vec<u8>>(PIECES_WAITING);
+        let (spare, spares) = channel();
+        let path = output.path.clone();
+        let work = move || {
+            for piece in coming {
+                output.write(&piece)?;
+                // Behind the last nobody wants it.
+                drop(spare.send(piece));
+            }
+            Ok(output)
+        };
         let thread = thread::Builder::new().name("decube-image".into()).spawn(work);
-        let thread = thread.named("sync", &path)?;
-        Ok(Self { path, progress, thread: Some(thread) })
+        let thread = thread.named("write", &path)?;
+        Ok(Self { path, pieces: Some(pieces), spares, thread: Some(thread) })
     }
 
-    /// So much is written. Waits until it is near enough.
-    fn go_on_to(&mut self, written: u64) -> Result<(), IoFailure> {
-        let mut reached = self.progress.inner.lock();
-        reached.written = written;
-        self.progress.changed.notify_all();
-        while !reached.ended && written - reached.proven > UNSYNCED_BYTES_MAX {
-            self.progress.changed.wait(&mut reached);
+    fn spare(&self) -> Vec<u8> {
+        self.spares.try_recv().unwrap_or_default()
+    }
+
+    /// Waits while enough is waiting already.
+    fn write(&mut self, piece: Vec<u8>) -> Result<(), IoFailure> {
+        match self.pieces.as_ref().map(|pieces| pieces.send(piece)) {
+            Some(Ok(())) => Ok(()),
+            _ => self.end().map(drop),
         }
-        let failed = reached.ended;
-        drop(reached);
-        if failed { self.end().map(drop) } else { Ok(()) }
     }
 
-    /// Waits until it is done with what it does.
-    fn end(&mut self) -> Result<Proof, IoFailure> {
-        self.progress.end();
+    /// Waits until all is written.
+    fn end(&mut self) -> Result<Output, IoFailure> {
+        self.pieces = None;
         let Some(Ok(result)) = self.thread.take().map(JoinHandle::join) else {
-            return Err(io::Error::other("it failed before")).named("sync", &self.path);
+            return Err(io::Error::other("it failed before")).named("write", &self.path);
         };
         result
     }
 }
 
-impl Drop for Behind {
+impl Drop for Writer {
     fn drop(&mut self) {
-        // What it finds is of no use to anybody any more; but nothing of it goes on.
+        // What comes of it is of no use to anybody any more; but nothing of it goes on.
         drop(self.end());
-    }
-}
-
-impl Progress {
-    /// The thread's body: proves what was written until all ends.
-    fn follow(&self, proof: &mut Proof) -> Result<(), IoFailure> {
-        let mut reached = self.inner.lock();
-        while !reached.ended {
-            if reached.written - reached.proven < SYNC_BYTES {
-                self.changed.wait(&mut reached);
-                continue;
-            }
-            let written = reached.written;
-            drop(reached);
-            proof.extend(written)?;
-            reached = self.inner.lock();
-            reached.proven = written;
-            self.changed.notify_all();
-        }
-        Ok(())
-    }
-
-    fn end(&self) {
-        self.inner.lock().ended = true;
-        self.changed.notify_all();
     }
 }

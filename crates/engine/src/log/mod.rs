@@ -25,6 +25,7 @@ mod frame;
 mod header;
 mod identity;
 mod install;
+mod proof;
 mod recent;
 mod recovery;
 mod retention;
