@@ -21,6 +21,7 @@ use crate::installer::PyImageInstaller;
 use crate::listener::PyEtcdListener;
 use crate::options::{EngineOptions, ListenerOptions};
 use crate::owned::Owned;
+use crate::pages;
 use crate::range::PyRangeAnswer;
 use crate::replication::{MemberOptions, PyReplication, Started};
 use crate::watch::PyWatch;
@@ -69,6 +70,7 @@ impl PyEngine {
     fn open(py: Python<'_>, options: EngineOptions) -> PyResult<Self> {
         let request_bytes_max = options.request_bytes_max;
         let options = options.into_core()?;
+        pages::take_small_ones();
         let bell = Bell::new()
             .map_err(|error| errors::io_failed_at("cannot make a socket pair", &error))?;
         let inbox = Arc::new(Inbox::new(bell));

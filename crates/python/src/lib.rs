@@ -20,6 +20,7 @@ mod logs;
 mod offline;
 mod options;
 mod owned;
+mod pages;
 mod range;
 mod read_log;
 mod replication;
