@@ -59,14 +59,9 @@ def check(pair: Pair, seed: int, requests: int) -> None:
         f"longest wait for progress {found['longest_wait_for_progress_ms']} ms, "
         f"etcd's {found['reference_longest_wait_for_progress_ms']} ms"
     )
-    assert [different for different in found["differences"] if not falls_back(different)] == []
+    assert found["differences"] == []
     assert found["compared"] > requests
     assert set(found["calls_by_method"]) == CALLED
-
-
-def falls_back(difference: dict[str, str]) -> bool:
-    """Whether the API server goes on with lists in pages, as with any store before etcd 3.7."""
-    return difference["answered"].startswith("Unimplemented: unknown method RangeStream")
 
 
 def test_what_api_servers_ask_is_answered_as_by_a_real_etcd(pair: Pair) -> None:
