@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from decube.kit.errors import Damaged, NotFound
 from decube.services.snapshots.chunks import ChunkDecoder
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from decube.services.snapshots.encryption import Identities
     from decube.services.snapshots.location import Location
     from decube.services.snapshots.manifest import ChunkEntry, Manifest
-
-RANGE_BYTES: Final = 4 << 20
 
 
 class SnapshotReader:
@@ -100,7 +98,7 @@ class SnapshotReader:
     async def stored(self, entry: ChunkEntry) -> AsyncGenerator[bytes, None]:
         """Read a chunk as it is stored. Raises `Damaged` when it is shorter or not there."""
         key, what = f"{self._folder}/{entry.name}", self.called(entry)
-        ranges = _ranges(entry.stored_bytes)
+        ranges = _ranges(entry.stored_bytes, self._location.range_bytes)
         reading = asyncio.ensure_future(self._location.read(key, *next(ranges)))
         try:
             left = entry.stored_bytes
@@ -133,7 +131,7 @@ class SnapshotReader:
         return f"{entry.name} of snapshot {self._manifest.id}"
 
 
-def _ranges(size_bytes: int) -> Iterator[tuple[int, int]]:
+def _ranges(size_bytes: int, range_bytes: int) -> Iterator[tuple[int, int]]:
     """Cut a length into offsets and lengths."""
-    for offset in range(0, size_bytes, RANGE_BYTES):
-        yield offset, min(RANGE_BYTES, size_bytes - offset)
+    for offset in range(0, size_bytes, range_bytes):
+        yield offset, min(range_bytes, size_bytes - offset)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PART_BYTES: Final = 8 << 20
+RANGE_BYTES: Final = 4 << 20
 PARTS_IN_FLIGHT: Final = 3
 CONNECT_S_MAX: Final = 5
 REQUEST_S_MAX: Final = 120
@@ -67,6 +68,11 @@ class BucketLocation:
     def url(self) -> str:
         """Scheme, bucket and prefix."""
         return self._url
+
+    @property
+    def range_bytes(self) -> int:
+        """So much that it is worth a request."""
+        return RANGE_BYTES
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         """Read a range; see `Location.read`."""

@@ -31,6 +31,7 @@ Result = TypeVar("Result")
 
 PARTIAL: Final = ".partial-"
 SYNC_BYTES: Final = 8 << 20
+RANGE_BYTES: Final = 1 << 20
 
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -50,6 +51,11 @@ class FolderLocation:
     def url(self) -> str:
         """The path."""
         return str(self._root)
+
+    @property
+    def range_bytes(self) -> int:
+        """So little that a processor still has it at hand when it is hashed and decoded."""
+        return RANGE_BYTES
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         """Read a part of a file; see `Location.read`."""

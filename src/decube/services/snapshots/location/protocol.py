@@ -31,6 +31,11 @@ class Location(Protocol):
         """How people write it; holds no secret."""
         ...
 
+    @property
+    def range_bytes(self) -> int:
+        """How much is best read at once of an object that is read in order."""
+        ...
+
     async def read(self, key: str, offset: int, length: int) -> bytes:
         """Read a part of an object; shorter where the object ends. Raises `NotFound`."""
         ...
