@@ -1,26 +1,18 @@
 """`decube leases`: leases by the REST API."""
 
 from typing import Annotated
-from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
-from decube.cli.leases_output import Lease, print_lease, print_leases
+from decube.cli.leases_output import LEASE
 from decube.cli.leases_run import run
-from decube.cli.options import Node, Output
-from decube.cli.output import OutputFormat, print_line, print_object
+from decube.cli.options import Metadata, Node, Output, metadata_of
 from decube.cli.paging import listed
 from decube.cli.rest_client import LEASES
 from decube.cli.ttl import ttl_seconds
-from decube.kit.errors import Invalid, NotFound
 
 app = App(name="leases", help="Hold something for a time, alone.", version_flags=[])
 app.command(run)
-
-Metadata = Annotated[
-    tuple[str, ...],
-    Parameter(name=["--metadata", "-m"], negative=(), help="KEY=VALUE; may be repeated."),
-]
 
 
 @app.command
@@ -48,9 +40,10 @@ def create(
         "holder": holder,
         "name": name,
         "ttl_seconds": ttl_seconds(ttl),
-        "metadata": dict(map(_pair, metadata)),
+        "metadata": metadata_of(metadata),
     }
-    _tell(node.client().call("POST", LEASES, body=body)["lease"], "created", output)
+    created = node.client().call("POST", LEASES, body=body)["lease"]
+    LEASE.print_done(created, "created", output)
 
 
 @app.command(name="list")
@@ -70,11 +63,7 @@ def list_leases(
         decube leases list --name leader -o json
     """
     query = {key: value for key, value in (("holder", holder), ("name", name)) if value}
-    leases = list(listed(node.client(), LEASES, query, limit))
-    if output in ("json", "yaml"):
-        print_object({"leases": leases, "count": len(leases)}, output)
-    else:
-        print_leases(leases, output)
+    LEASE.print_list(list(listed(node.client(), LEASES, query, limit)), output)
 
 
 @app.command
@@ -85,7 +74,7 @@ def get(lease: str, /, *, node: Node = Node(), output: Output = "table") -> None
 
         decube leases get lease-694d9b2f6a1c3e07 -o yaml
     """
-    print_lease(node.client().call("GET", _path(lease))["lease"], output)
+    LEASE.print_one(node.client().call("GET", LEASE.path(lease))["lease"], output)
 
 
 @app.command
@@ -105,8 +94,8 @@ def renew(
         decube leases renew lease-694d9b2f6a1c3e07 --ttl 10m
     """
     body = {"ttl_seconds": ttl_seconds(ttl)}
-    answer = node.client().call("POST", f"{_path(lease)}/renew", body=body)
-    _tell(answer["lease"], "renewed", output)
+    answer = node.client().call("POST", f"{LEASE.path(lease)}/renew", body=body)
+    LEASE.print_done(answer["lease"], "renewed", output)
 
 
 @app.command
@@ -123,42 +112,9 @@ def delete(
 
         decube leases delete lease-694d9b2f6a1c3e07 --ignore-not-found
     """
-    if not leases:
-        raise Invalid("name at least one lease", field="lease")
-    client = node.client()
-    missing = []
-    for lease in map(_bare, leases):
-        if client.call("DELETE", _path(lease))["deleted"]:
-            print_line(f"lease/{lease} deleted")
-        else:
-            missing.append(lease)
-    if missing and not ignore_not_found:
-        raise NotFound(f"no such lease: {', '.join(missing)}")
+    ids, client = LEASE.all_bare(leases), node.client()
 
+    def end(lease: str) -> bool:
+        return bool(client.call("DELETE", LEASE.path(lease))["deleted"])
 
-def _tell(lease: Lease, verb: str, output: OutputFormat) -> None:
-    if output == "table":
-        print_line(f"lease/{lease['id']} {verb}")
-    else:
-        print_lease(lease, output)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise Invalid(f'--metadata "{text}" is not KEY=VALUE', field="metadata")
-    return key, value
-
-
-def _bare(lease: str) -> str:
-    """Return a lease's id as typed, or as `-o name` prints it."""
-    bare = lease.removeprefix("lease/")
-    if not bare or "/" in bare:
-        raise Invalid(
-            f'"{lease}" is not the id of a lease: write lease-... or lease/lease-...', field="lease"
-        )
-    return bare
-
-
-def _path(lease: str) -> str:
-    return f"{LEASES}/{quote(_bare(lease), safe='')}"
+    LEASE.delete_each(ids, end, ignore_not_found=ignore_not_found)

@@ -1,34 +1,13 @@
-"""How leases are printed."""
+"""What a lease is on the command line."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
-from decube.cli.output import OutputFormat, print_line, print_object, print_table
+from decube.cli.nouns import Noun, Object
+from decube.cli.rest_client import LEASES
 from decube.kit.durations import Duration
 
-Lease = dict[str, Any]
 
-_COLUMNS = ("ID", "NAME", "HOLDER", "TTL", "EXPIRES", "TOKEN", "METADATA")
-
-
-def print_leases(leases: Sequence[Lease], output: OutputFormat) -> None:
-    """Print leases as a table, or their ids."""
-    if output == "name":
-        for lease in leases:
-            print_line(f"lease/{lease['id']}")
-        return
-    print_table(_COLUMNS, [_row(lease) for lease in leases])
-
-
-def print_lease(lease: Lease, output: OutputFormat) -> None:
-    """Print one lease."""
-    if output in ("json", "yaml"):
-        print_object(lease, output)
-    else:
-        print_leases([lease], output)
-
-
-def _row(lease: Lease) -> tuple[str, ...]:
+def _row(lease: Object) -> tuple[str, ...]:
     metadata = ",".join(f"{key}={value}" for key, value in sorted(lease["metadata"].items()))
     return (
         lease["id"],
@@ -39,3 +18,13 @@ def _row(lease: Lease) -> tuple[str, ...]:
         str(lease["fencing_token"]),
         metadata or "-",
     )
+
+
+LEASE: Final = Noun(
+    name="lease",
+    route=LEASES,
+    identity="id",
+    form="lease-...",
+    columns=("ID", "NAME", "HOLDER", "TTL", "EXPIRES", "TOKEN", "METADATA"),
+    row=_row,
+)

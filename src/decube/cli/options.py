@@ -9,6 +9,7 @@ from decube.cli.client_tls import ClientTls
 from decube.cli.output import OutputFormat
 from decube.cli.rest_client import DEFAULT_ADDRESS, RestClient
 from decube.kit.durations import Duration, parse_duration
+from decube.kit.errors import Invalid
 
 TIMEOUT_DEFAULT = Duration.of_seconds(10)
 
@@ -42,6 +43,23 @@ Address = Annotated[
         group="Connection",
     ),
 ]
+
+
+Metadata = Annotated[
+    tuple[str, ...],
+    Parameter(name=["--metadata", "-m"], negative=(), help="KEY=VALUE; may be repeated."),
+]
+
+
+def metadata_of(texts: tuple[str, ...]) -> dict[str, str]:
+    """Read what `--metadata` says. Raises `Invalid`."""
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise Invalid(f'--metadata "{text}" is not KEY=VALUE', field="metadata")
+        pairs[key] = value
+    return pairs
 
 
 @Parameter(name="*")

@@ -2,19 +2,17 @@
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
 from decube.cli.options import Node, Output
-from decube.cli.output import OutputFormat, print_line, print_object
 from decube.cli.paging import listed
 from decube.cli.pods_file import FilePod, read_pods
 from decube.cli.pods_options import Fields, Scope, Selection
-from decube.cli.pods_output import Pod, print_pod, print_pods
+from decube.cli.pods_output import POD
 from decube.cli.pods_watch import watch
 from decube.cli.rest_client import PODS
-from decube.kit.errors import Conflict, Invalid, NotFound
+from decube.kit.errors import Conflict, Invalid
 
 app = App(name="pods", help="Create, read, change and watch pods.", version_flags=[])
 app.command(watch)
@@ -37,11 +35,7 @@ def list_pods(
         decube pods list -A
         decube pods list -l app=nginx -o name
     """
-    pods = list(listed(node.client(), PODS, selection.query(), limit))
-    if output in ("json", "yaml"):
-        print_object({"pods": pods, "count": len(pods)}, output)
-    else:
-        print_pods(pods, output)
+    POD.print_list(list(listed(node.client(), PODS, selection.query(), limit)), output)
 
 
 @app.command
@@ -59,8 +53,8 @@ def get(
 
         decube pods get nginx-pod -o yaml
     """
-    pod = node.client().call("GET", _path(name), query={"namespace": scope.namespace})["pod"]
-    print_pod(pod, output)
+    query = {"namespace": scope.namespace}
+    POD.print_one(node.client().call("GET", POD.path(name), query=query)["pod"], output)
 
 
 @app.command
@@ -90,7 +84,7 @@ def create(
     """
     if bool(name) == (file is not None):
         raise Invalid("give either a name or --file", field="name")
-    wanted = [FilePod({"name": _bare(name)}, "")] if file is None else read_pods(file)
+    wanted = [FilePod({"name": POD.bare(name)}, "")] if file is None else read_pods(file)
     client = node.client()
     for pod, place in wanted:
         body = {**pod, **fields.applied_to(pod)}
@@ -101,7 +95,7 @@ def create(
         except Invalid as error:
             # The server does not know the file, nor which of its pods this is.
             raise Invalid(f"{place}: {error.message}" if place else error.message) from error
-        _tell(created, "created", output)
+        POD.print_done(created, "created", output)
 
 
 @app.command
@@ -129,16 +123,16 @@ def update(
     query = {"namespace": scope.namespace}
     for attempt in range(1, _UPDATE_TRIES_MAX + 1):
         # Labels are edited on what is there, so the write is made only if that is still so.
-        current = client.call("GET", _path(name), query=query)["pod"]
+        current = client.call("GET", POD.path(name), query=query)["pod"]
         expected = resource_version or current["resource_version"]
         body = {**fields.applied_to(current), "resource_version": expected}
         try:
-            updated = client.call("PUT", _path(name), query=query, body=body)["pod"]
+            updated = client.call("PUT", POD.path(name), query=query, body=body)["pod"]
         except Conflict:
             if resource_version or attempt == _UPDATE_TRIES_MAX:
                 raise
         else:
-            _tell(updated, "updated", output)
+            POD.print_done(updated, "updated", output)
             return
 
 
@@ -157,34 +151,11 @@ def delete(
 
         decube pods delete web worker --ignore-not-found
     """
-    if not names:
-        raise Invalid("name at least one pod", field="name")
-    client = node.client()
-    missing = []
-    for name in map(_bare, names):
-        answer = client.call("DELETE", _path(name), query={"namespace": scope.namespace})
-        if answer["deleted"]:
-            print_line(f"pod/{name} deleted")
-        else:
-            missing.append(name)
-    if missing and not ignore_not_found:
-        raise NotFound(f"no such pod in namespace {scope.namespace}: {', '.join(missing)}")
+    bare, client = POD.all_bare(names), node.client()
+    query = {"namespace": scope.namespace}
 
+    def delete_one(name: str) -> bool:
+        return bool(client.call("DELETE", POD.path(name), query=query)["deleted"])
 
-def _tell(pod: Pod, verb: str, output: OutputFormat) -> None:
-    if output == "table":
-        print_line(f"pod/{pod['name']} {verb}")
-    else:
-        print_pod(pod, output)
-
-
-def _bare(name: str) -> str:
-    """Return a pod's name as typed, or as `-o name` prints it."""
-    bare = name.removeprefix("pod/")
-    if not bare or "/" in bare:
-        raise Invalid(f'"{name}" is not the name of a pod: write NAME or pod/NAME', field="name")
-    return bare
-
-
-def _path(name: str) -> str:
-    return f"{PODS}/{quote(_bare(name), safe='')}"
+    place = f" in namespace {scope.namespace}"
+    POD.delete_each(bare, delete_one, ignore_not_found=ignore_not_found, place=place)

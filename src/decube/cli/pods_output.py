@@ -1,21 +1,13 @@
-"""How pods are printed."""
+"""What a pod is on the command line."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
-from decube.cli.output import OutputFormat, print_line, print_object, print_table
+from decube.cli.nouns import Noun, Object
+from decube.cli.rest_client import PODS
 
-Pod = dict[str, Any]
+Pod = Object
 
-
-def print_pods(pods: Sequence[Pod], output: OutputFormat) -> None:
-    """Print pods as a table, or their names."""
-    if output == "name":
-        for pod in pods:
-            print_line(f"pod/{pod['name']}")
-        return
-    columns = ("NAMESPACE", "NAME", "STATUS", "NODE", "LABELS", "UPDATED", "VERSION")
-    print_table(columns, [[cells_of(pod)[column] for column in columns] for pod in pods])
+_COLUMNS: Final = ("NAMESPACE", "NAME", "STATUS", "NODE", "LABELS", "UPDATED", "VERSION")
 
 
 def cells_of(pod: Pod) -> dict[str, str]:
@@ -33,9 +25,9 @@ def cells_of(pod: Pod) -> dict[str, str]:
     return {column: str(cell or "-") for column, cell in cells.items()}
 
 
-def print_pod(pod: Pod, output: OutputFormat) -> None:
-    """Print one pod."""
-    if output in ("json", "yaml"):
-        print_object(pod, output)
-    else:
-        print_pods([pod], output)
+def _row(pod: Pod) -> list[str]:
+    cells = cells_of(pod)
+    return [cells[column] for column in _COLUMNS]
+
+
+POD: Final = Noun(name="pod", route=PODS, identity="name", form="NAME", columns=_COLUMNS, row=_row)

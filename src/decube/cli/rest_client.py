@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS: Final = "127.0.0.1:8080"
 PODS: Final = "/api/v1/pods"
 LEASES: Final = "/api/v1/leases"
+SNAPSHOTS: Final = "/api/v1/snapshots"
 _OK_BELOW: Final = 300
 _PIECE_BYTES: Final = 1 << 20
 _KINDS: Final = {kind.code: kind for kind in ANSWERS}

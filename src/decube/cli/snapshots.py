@@ -5,27 +5,23 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from decube.cli.confirmation import Yes, confirm
-from decube.cli.options import Node, Output
-from decube.cli.output import OutputFormat, print_line, print_object, print_table
+from decube.cli.options import Metadata, Node, Output, metadata_of
+from decube.cli.output import print_line, print_object, print_table
 from decube.cli.paging import listed
 from decube.cli.progress import pause, progress_bar
-from decube.cli.rest_client import RestClient
+from decube.cli.rest_client import SNAPSHOTS, RestClient
 from decube.cli.snapshots_archive import download, upload
-from decube.cli.snapshots_output import Snapshot, print_snapshot, print_snapshots, size_text
-from decube.cli.snapshots_path import SNAPSHOTS, bare_id, snapshot_path
+from decube.cli.snapshots_output import SNAPSHOT, size_text
 from decube.cli.snapshots_progress import PERCENT, with_progress
 from decube.cli.snapshots_restore import restore
-from decube.kit.errors import Damaged, Internal, Invalid, NotFound
+from decube.kit.errors import Damaged, Internal
 
 app = App(name="snapshots", help="Take, check and restore snapshots.", version_flags=[])
 app.command(restore)
 app.command(download)
 app.command(upload)
 
-Metadata = Annotated[
-    tuple[str, ...],
-    Parameter(name=["--metadata", "-m"], negative=(), help="KEY=VALUE; may be repeated."),
-]
+_IMAGE = {True: "checked", False: "not checked: there is no key"}
 
 
 @app.command
@@ -46,14 +42,15 @@ def create(
         decube snapshots create -o name
     """
     client = node.client()
-    body = {"name": name, "metadata": dict(map(_pair, metadata))}
+    body = {"name": name, "metadata": metadata_of(metadata)}
     # Polling holds no connection for as long as a large snapshot takes.
     begun = client.call("POST", SNAPSHOTS, query={"wait": "false"}, body=body)["snapshot"]
     if not wait:
-        _tell(begun, "begun", output)
+        SNAPSHOT.print_done(begun, "begun", output)
         return
     _wait_until_completed(client, begun["id"])
-    _tell(client.call("GET", snapshot_path(begun["id"]))["snapshot"], "created", output)
+    created = client.call("GET", SNAPSHOT.path(begun["id"]))["snapshot"]
+    SNAPSHOT.print_done(created, "created", output)
 
 
 @app.command(name="list")
@@ -70,11 +67,7 @@ def list_snapshots(
         decube snapshots list
         decube snapshots list --limit 1 -o name
     """
-    snapshots = list(listed(node.client(), SNAPSHOTS, {}, limit))
-    if output in ("json", "yaml"):
-        print_object({"snapshots": snapshots, "count": len(snapshots)}, output)
-    else:
-        print_snapshots(snapshots, output)
+    SNAPSHOT.print_list(list(listed(node.client(), SNAPSHOTS, {}, limit)), output)
 
 
 @app.command
@@ -85,7 +78,7 @@ def get(snapshot: str, /, *, node: Node = Node(), output: Output = "table") -> N
 
         decube snapshots get snap-20260131T120000000Z-1f2e3d4c -o yaml
     """
-    print_snapshot(node.client().call("GET", snapshot_path(snapshot))["snapshot"], output)
+    SNAPSHOT.print_one(node.client().call("GET", SNAPSHOT.path(snapshot))["snapshot"], output)
 
 
 @app.command
@@ -102,7 +95,7 @@ def verify(snapshot: str, /, *, node: Node = Node(), output: Output = "table") -
             ("valid", "yes" if result["valid"] else "no"),
             ("chunks", str(result["chunks_checked"])),
             ("read", size_text(result["bytes_checked"])),
-            ("image", "checked" if result["image_checked"] else "not checked: there is no key"),
+            *([("image", _IMAGE[result["image_checked"]])] if result["valid"] else []),
             *(("damaged", line) for line in result["errors"]),
         ]
         print_table(("WHAT", "RESULT"), rows)
@@ -131,42 +124,22 @@ def delete(
 
         decube snapshots delete snap-20260131T120000000Z-1f2e3d4c --yes
     """
-    if not snapshots:
-        raise Invalid("name at least one snapshot", field="snapshot")
-    client = node.client()
-    ids = list(map(bare_id, snapshots))
+    ids, client = SNAPSHOT.all_bare(snapshots), node.client()
     confirm(f"delete {', '.join(ids)} at {client.address}", yes=yes)
-    missing = []
-    for snapshot in ids:
-        if client.call("DELETE", snapshot_path(snapshot))["deleted"]:
-            print_line(f"snapshot/{snapshot} deleted")
-        else:
-            missing.append(snapshot)
-    if missing and not ignore_not_found:
-        raise NotFound(f"no such snapshot: {', '.join(missing)}")
+
+    def delete_one(snapshot: str) -> bool:
+        return bool(client.call("DELETE", SNAPSHOT.path(snapshot))["deleted"])
+
+    SNAPSHOT.delete_each(ids, delete_one, ignore_not_found=ignore_not_found)
 
 
 def _wait_until_completed(client: RestClient, snapshot_id: str) -> None:
     with progress_bar("creating", in_bytes=False) as report:
         while True:
-            status = client.call("GET", f"{snapshot_path(snapshot_id)}/status")
+            status = client.call("GET", f"{SNAPSHOT.path(snapshot_id)}/status")
             if status["phase"] == "failed":
                 raise Internal(f"snapshot {snapshot_id} failed: {'; '.join(status['errors'])}")
             if status["phase"] != "creating":
                 return
             report(status["progress"], PERCENT)
             pause()
-
-
-def _tell(snapshot: Snapshot, verb: str, output: OutputFormat) -> None:
-    if output == "table":
-        print_line(f"snapshot/{snapshot['id']} {verb}")
-    else:
-        print_snapshot(snapshot, output)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise Invalid(f'--metadata "{text}" is not KEY=VALUE', field="metadata")
-    return key, value

@@ -12,7 +12,7 @@ from decube.cli.options import Node
 from decube.cli.output import print_line
 from decube.cli.progress import Report, progress_bar
 from decube.cli.rest_client import RestClient, Upload
-from decube.cli.snapshots_path import bare_id, snapshot_path
+from decube.cli.snapshots_output import SNAPSHOT
 from decube.kit.errors import AlreadyExists, DecubeError, Denied, Exhausted, Invalid, NotFound
 
 _PIECE_BYTES: Final = 1 << 20
@@ -37,13 +37,13 @@ def download(
 
         decube snapshots download snap-20260131T120000000Z-1f2e3d4c backup.tar
     """
-    snapshot_id = bare_id(snapshot)
+    snapshot_id = SNAPSHOT.bare(snapshot)
     target = file or Path(f"{snapshot_id}.tar")
     if target.exists() and not force:
         raise AlreadyExists(f"{target} is there already", hint="--force replaces it")
     client = _patient(node)
     partial = target.with_name(f"{target.name}.partial")
-    with client.download(f"{snapshot_path(snapshot_id)}/archive") as (size, pieces):
+    with client.download(f"{SNAPSHOT.path(snapshot_id)}/archive") as (size, pieces):
         try:
             with _private(partial) as output, progress_bar("downloading", in_bytes=True) as report:
                 for piece in _reported(pieces, size, report):
@@ -70,7 +70,7 @@ def upload(file: Path, /, *, node: Node = Node()) -> None:
             _refuse_present(node.client(), snapshot_id)
             with progress_bar("uploading", in_bytes=True) as report:
                 content = _reported(_pieces_of(archive), size, report)
-                path = f"{snapshot_path(snapshot_id)}/archive"
+                path = f"{SNAPSHOT.path(snapshot_id)}/archive"
                 _patient(node).upload(path, Upload(content, size, _MEDIA_TYPE))
     except OSError as error:
         raise _file_failure("read", file, error) from error
@@ -90,13 +90,13 @@ def _id_in(archive: BinaryIO, file: Path) -> str:
     except (tarfile.HeaderError, UnicodeDecodeError) as error:
         raise Invalid(f"{file} is no archive of a snapshot", field="file") from error
     archive.seek(0)
-    return bare_id(first.name.partition("/")[0])
+    return SNAPSHOT.bare(first.name.partition("/")[0])
 
 
 def _refuse_present(client: RestClient, snapshot_id: str) -> None:
     """Say that a snapshot is there before all of it is sent."""
     try:
-        client.call("GET", snapshot_path(snapshot_id))
+        client.call("GET", SNAPSHOT.path(snapshot_id))
     except NotFound:
         return
     raise AlreadyExists(f"the node has snapshot {snapshot_id} already")

@@ -1,32 +1,12 @@
-"""How snapshots are printed."""
+"""What a snapshot is on the command line."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from decube.cli.output import OutputFormat, print_line, print_object, print_table
+from decube.cli.nouns import Noun, Object
+from decube.cli.rest_client import SNAPSHOTS
 
-Snapshot = dict[str, Any]
-
-_COLUMNS: Final = ("ID", "NAME", "STATUS", "KIND", "CREATED", "REVISION", "SIZE", "STORED")
 _KIB: Final = 1024
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-def print_snapshots(snapshots: Sequence[Snapshot], output: OutputFormat) -> None:
-    """Print snapshots as a table, or their ids."""
-    if output == "name":
-        for snapshot in snapshots:
-            print_line(f"snapshot/{snapshot['id']}")
-        return
-    print_table(_COLUMNS, [_row(snapshot) for snapshot in snapshots])
-
-
-def print_snapshot(snapshot: Snapshot, output: OutputFormat) -> None:
-    """Print one snapshot."""
-    if output in ("json", "yaml"):
-        print_object(snapshot, output)
-    else:
-        print_snapshots([snapshot], output)
 
 
 def size_text(size_bytes: int) -> str:
@@ -39,7 +19,7 @@ def size_text(size_bytes: int) -> str:
     raise AssertionError
 
 
-def _row(snapshot: Snapshot) -> tuple[str, ...]:
+def _row(snapshot: Object) -> tuple[str, ...]:
     return (
         snapshot["id"],
         snapshot["name"],
@@ -50,3 +30,13 @@ def _row(snapshot: Snapshot) -> tuple[str, ...]:
         size_text(snapshot["size_bytes"]) if snapshot["size_bytes"] else "-",
         size_text(snapshot["stored_bytes"]) if snapshot["stored_bytes"] else "-",
     )
+
+
+SNAPSHOT: Final = Noun(
+    name="snapshot",
+    route=SNAPSHOTS,
+    identity="id",
+    form="snap-...",
+    columns=("ID", "NAME", "STATUS", "KIND", "CREATED", "REVISION", "SIZE", "STORED"),
+    row=_row,
+)

@@ -11,7 +11,7 @@ from decube.cli.confirmation import Yes, confirm
 from decube.cli.options import Node, Output
 from decube.cli.output import OutputFormat, print_line, print_object
 from decube.cli.progress import Report, progress_bar
-from decube.cli.snapshots_path import bare_id
+from decube.cli.snapshots_output import SNAPSHOT
 from decube.cli.snapshots_progress import with_progress
 from decube.kit.errors import Invalid, Unavailable
 
@@ -133,7 +133,7 @@ def _in_place(
         raise Invalid(
             "name the snapshot to restore in place, or a location by --from", field="snapshot"
         )
-    snapshot_id = bare_id(snapshot)
+    snapshot_id = SNAPSHOT.bare(snapshot)
     confirm(f"replace all that {node.client().address} holds by {snapshot_id}", yes=yes)
     body = {"skip_hash_check": skip_hash_check}
     result = with_progress(node, snapshot_id, "restore", "restoring", body)
@@ -145,7 +145,7 @@ def _check_offline(snapshot: str, offline: Offline, *, skip_hash_check: bool) ->
     if snapshot:
         raise Invalid(
             f"where no node is asked, write the snapshot behind its location: --from "
-            f"{offline.from_place or 'LOCATION'}/{bare_id(snapshot)}",
+            f"{offline.from_place or 'LOCATION'}/{SNAPSHOT.bare(snapshot)}",
             field="snapshot",
         )
     if not offline.from_place:
