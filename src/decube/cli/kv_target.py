@@ -15,10 +15,7 @@ from decube.store.types import LeaseId
 
 Result = TypeVar("Result")
 
-_ARE_THEY_ETCD: Final = (
-    "does an etcd API listen there? --endpoints or DECUBE_ENDPOINTS chooses others; one with TLS "
-    "is https://HOST:PORT, and --cacert names its CA"
-)
+_OVER_TLS: Final = "one with TLS is https://HOST:PORT, and --cacert names its CA"
 
 
 @Parameter(name="*")
@@ -59,8 +56,13 @@ class EtcdTarget(ClientTls):
         return tuple(part.strip() for part in str(told).split(","))
 
 
-async def with_store(target: EtcdTarget, act: Callable[[Store], Awaitable[Result]]) -> Result:
-    """Do something with the store behind the endpoints."""
+async def with_store(
+    target: EtcdTarget,
+    act: Callable[[Store], Awaitable[Result]],
+    *,
+    chosen_by: str = "--endpoints or DECUBE_ENDPOINTS",
+) -> Result:
+    """Do something with the store behind the endpoints, which `chosen_by` names."""
     from decube.store.remote import RemoteOptions, RemoteStore, TlsOptions
 
     tls = None
@@ -74,7 +76,8 @@ async def with_store(target: EtcdTarget, act: Callable[[Store], Awaitable[Result
     try:
         return await act(store)
     except Unavailable as error:
-        error.details = {"hint": _ARE_THEY_ETCD, **error.details}
+        hint = f"does an etcd API listen there? {chosen_by} chooses others; {_OVER_TLS}"
+        error.details = {"hint": hint, **error.details}
         raise
     finally:
         await store.close()

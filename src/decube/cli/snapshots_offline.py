@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import errno
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from decube.cli.kv_target import EtcdTarget, with_store
 from decube.kit.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Unavailable
+from decube.model.timestamps import rfc3339
 from decube.services.snapshots.offline import blocking, find_snapshots, open_snapshot
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def fill_endpoint(offline: Offline, report: Report, node: Node) -> dict[st
         cert=node.cert,
         key_file=node.key_file,
     )
-    keys = await with_store(target, fill)
+    keys = await with_store(target, fill, chosen_by="--to-endpoint")
     return {"snapshot": manifest.id, "to": offline.to_endpoint, "keys": keys}
 
 
@@ -58,7 +59,7 @@ async def fill_directory(offline: Offline, report: Report, _node: Node) -> dict[
     directory = directory.expanduser().absolute()
     replay = _replay(offline)
     catalogue, candidates = await find_snapshots(offline.from_place, _is_early_enough(replay))
-    _take(directory)
+    is_new = _take(directory)
     try:
         for manifest in candidates:
             async with open_snapshot(
@@ -69,11 +70,11 @@ async def fill_directory(offline: Offline, report: Report, _node: Node) -> dict[
                 except Invalid as error:
                     # Its image was made a moment after the snapshot was begun.
                     if manifest is candidates[-1] or not _is_too_new(error, manifest, replay):
-                        raise
+                        raise _with_time(error) from error
                     continue
                 return _told(manifest, directory, made)
     except BaseException:
-        _give_back(directory)
+        _give_back(directory, is_new=is_new)
         raise
     raise NotFound("there is no snapshot to restore")
 
@@ -94,18 +95,15 @@ async def _make(
 
 
 def _replay(offline: Offline) -> ReplayLog | None:
-    """Return what is to be replayed; the log may be named by the data directory it is in."""
+    """Return what is to be replayed, and up to where."""
     if offline.log_dir is None:
         return None
-    from decube.config.settings import Settings
-    from decube.daemon.store import log_directories
+    from decube.daemon.store import log_below
     from decube.store.embedded import ReplayLog
     from decube.store.types import Revision
 
-    log_dir = offline.log_dir.expanduser().absolute()
-    below, _ = log_directories(Settings(), log_dir)
     return ReplayLog(
-        log_dir=below if below.is_dir() else log_dir,
+        log_dir=log_below(offline.log_dir),
         to_revision=Revision(offline.to_revision) if offline.to_revision else None,
         to_time_s=parse_moment(offline.to_time).timestamp() if offline.to_time else None,
     )
@@ -131,6 +129,17 @@ def _is_too_new(error: Invalid, manifest: Manifest, replay: ReplayLog | None) ->
     return of_image and isinstance(made_s, int) and made_s >= int(replay.to_time_s)
 
 
+def _with_time(error: Invalid) -> Invalid:
+    """Tell how far the log reaches also in time, which is what was asked for."""
+    reached_s = error.details.get("time_s")
+    if not isinstance(reached_s, int):
+        return error
+    moment = rfc3339(datetime.fromtimestamp(reached_s, UTC))
+    told = Invalid(f"{error.message} (that is of {moment})", field=error.field)
+    told.details = error.details
+    return told
+
+
 def _told(manifest: Manifest, directory: Path, made: RestoredStore) -> dict[str, Any]:
     return {
         "snapshot": manifest.id,
@@ -142,9 +151,10 @@ def _told(manifest: Manifest, directory: Path, made: RestoredStore) -> dict[str,
     }
 
 
-def _take(directory: Path) -> None:
-    """Make the directory if need be; refuse one that holds anything."""
+def _take(directory: Path) -> bool:
+    """Make the directory if need be, and tell whether; refuse one that holds anything."""
     try:
+        is_new = not directory.exists()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = next(directory.iterdir(), None)
     except OSError as error:
@@ -156,15 +166,18 @@ def _take(directory: Path) -> None:
             f"the data directory {directory} is not empty: it holds {held.name}",
             hint="restore into a new one; what is there is never replaced",
         )
+    return is_new
 
 
-def _give_back(directory: Path) -> None:
-    """Empty the directory again, which was empty when it was taken."""
+def _give_back(directory: Path, *, is_new: bool) -> None:
+    """Leave the directory as it was when it was taken: empty, or not there."""
     for held in directory.iterdir():
         if held.is_dir():
             shutil.rmtree(held, ignore_errors=True)
         else:
             held.unlink(missing_ok=True)
+    if is_new:
+        directory.rmdir()
 
 
 def parse_moment(text: str) -> datetime:

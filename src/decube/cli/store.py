@@ -29,11 +29,8 @@ def dump_log(
         decube store dump-log --data-dir /var/lib/decube -o json | jq 'select(.revision > 100)'
     """
     from decube.cli.store_output import print_json, print_simple
-    from decube.config.settings import Settings
-    from decube.daemon.store import log_directories
+    from decube.daemon.store import log_below
     from decube.store.embedded.log import read_log
 
-    directory = data_dir.expanduser().absolute()
-    below, _ = log_directories(Settings(), directory)
     print_entry = print_json if output == "json" else print_simple
-    read_log(below if below.is_dir() else directory, print_entry)
+    read_log(log_below(data_dir), print_entry)

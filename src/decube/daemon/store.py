@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decube.config.settings import Settings
 from decube.daemon.data_directory import in_use, unusable
 from decube.daemon.exits import ExitCode, StartFailure
-from decube.kit.errors import DecubeError, Denied, Exhausted, Unavailable, Unimplemented
+from decube.kit.errors import DecubeError, Denied, Exhausted, NotFound, Unavailable, Unimplemented
 
 if TYPE_CHECKING:
-    from decube.config.settings import Settings
     from decube.store.embedded import EmbeddedOptions, EmbeddedStore
     from decube.store.remote import RemoteStore
 
@@ -21,6 +21,18 @@ def log_directories(settings: Settings, data_directory: Path) -> tuple[Path, Pat
     checkpoints = Path(settings.etcd.data_dir or data_directory / "etcd").expanduser()
     log = Path(settings.etcd.wal_dir or checkpoints / "wal").expanduser()
     return log.absolute(), checkpoints.absolute()
+
+
+def log_below(directory: Path) -> Path:
+    """Return where the log of a store is, by that directory or the data directory it is in.
+
+    Raises `NotFound` where there is none.
+    """
+    below, _ = log_directories(Settings(), directory.expanduser().absolute())
+    for place in (below, directory):
+        if any(place.glob("*.log")):
+            return place
+    raise NotFound(f"there is no log of a store in {directory}, nor in {below}")
 
 
 def embedded_options(settings: Settings, data_directory: Path) -> EmbeddedOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -270,7 +271,15 @@ async def test_a_point_in_time_comes_back_from_a_snapshot_and_the_log(
     far = cli(*common, str(tmp_path / "far"), "--to-revision", str(last + 1000))
     assert far.returncode == 2
     assert f"reaches to revision {last}" in far.stderr
-    assert list((tmp_path / "far").iterdir()) == []
+    assert not (tmp_path / "far").exists()
+    late_moment = cli(*common, str(tmp_path / "far"), "--to-time", "2999-01-01T00:00:00Z")
+    assert re.search(
+        rf"reaches to revision {last}, .* \(that is of 2\d\d\d-.*Z\)", late_moment.stderr
+    )
+    no_log = cli(
+        *common[:5], str(tmp_path), *common[6:], str(tmp_path / "far"), "--to-revision", "2"
+    )
+    assert (no_log.returncode, "there is no log of a store in" in no_log.stderr) == (3, True)
     before = cli(*common, str(tmp_path / "before"), "--to-revision", "1")
     assert before.returncode == 3
     assert "no snapshot early enough among 2" in before.stderr
