@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from prometheus_client import CollectorRegistry
 from tests.support.stores import embedded
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.api.grpc import GrpcDependencies, GrpcOptions, GrpcServer
 from decube.api.rest import RestDependencies, RestOptions, RestServer
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from decube.store.protocol import Store
 
 ANY_PORT = Address("127.0.0.1", 0)
-WAIT_S_MAX = 20.0
 
 
 class StaticNode:

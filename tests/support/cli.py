@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COMMAND_SECONDS_MAX = 30
+COMMAND_SECONDS_MAX = 60
 
 
 @dataclass

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.store.embedded import EmbeddedOptions, EmbeddedStore, EtcdListenerOptions
 from decube.store.metered import MeteredStore
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from decube.store.protocol import Store
 
 BACKENDS = ("embedded-memory", "embedded-log", "remote-decube", "remote-etcd")
-WAIT_S_MAX = 20.0
 PROGRESS_INTERVAL_S = 0.1
 
 

@@ -11,11 +11,10 @@ from typing import IO, TYPE_CHECKING
 import httpx2
 from tests.support.node import DECUBE
 from tests.support.peers import etcdctl_of
+from tests.support.waiting import WAIT_S_MAX
 
 if TYPE_CHECKING:
     from tests.support.node import NodeProcess
-
-LINE_SECONDS_MAX = 15.0
 
 
 class Lines:
@@ -49,7 +48,7 @@ class Lines:
             return all(any(part in line for line in remaining) for part in parts)
 
         with self.arrived:
-            assert self.arrived.wait_for(seen, LINE_SECONDS_MAX), (parts, self.lines)
+            assert self.arrived.wait_for(seen, WAIT_S_MAX), (parts, self.lines)
 
     def end(self) -> None:
         self.process.terminate()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from tests.support.waiting import WAIT_S_MAX
 
 if TYPE_CHECKING:
     from tests.support.node import NodeProcess
 
-WAIT_S_MAX = 20.0
 LEASES = "/api/v1/leases"
 TTL_S = 600
 TELLING_ERROR = timedelta(seconds=1)

@@ -7,28 +7,18 @@ import os
 import signal
 import socket
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 from tests.support.cli import Cli
 from tests.support.node import DECUBE, NodeProcess
+from tests.support.waiting import WAIT_S_MAX, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-WAIT_SECONDS_MAX = 30.0
 MEMORY_BYTES_MAX = 120 << 20
-
-
-def wait_until(holds: Callable[[], object], what: str) -> None:
-    """Wait for a level, with a bound."""
-    deadline = time.monotonic() + WAIT_SECONDS_MAX
-    while not holds():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.01)  # noqa: TID251 - between two looks at another process
 
 
 def resident_bytes(pid: int) -> int:
@@ -100,10 +90,10 @@ def test_sigterm_drains_and_exits_0(node: NodeProcess) -> None:
 
     watch = threading.Thread(target=follow)
     watch.start()
-    assert opened.wait(WAIT_SECONDS_MAX)
+    assert opened.wait(WAIT_S_MAX)
     # A request of which the server has only half, when it is told to stop.
     host, port = node.rest_address.split(":")
-    with socket.create_connection((host, int(port)), timeout=WAIT_SECONDS_MAX) as half:
+    with socket.create_connection((host, int(port)), timeout=WAIT_S_MAX) as half:
         body = b'{"name":"half"}'
         half.sendall(
             b"POST /api/v1/pods HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -115,28 +105,26 @@ def test_sigterm_drains_and_exits_0(node: NodeProcess) -> None:
         process = node.process
         assert process is not None
         process.send_signal(signal.SIGTERM)
-        watch.join(WAIT_SECONDS_MAX)
+        watch.join(WAIT_S_MAX)
         assert not watch.is_alive(), "the watch was ended by the drain"
         half.sendall(body[5:])
         assert b"201 Created" in half.recv(4096)
-    assert process.wait(timeout=WAIT_SECONDS_MAX) == 0
+    assert process.wait(timeout=WAIT_S_MAX) == 0
     node.process = None
     node.ensure_started()
     assert httpx2.get(f"{base}/api/v1/pods/half").status_code == 200
 
 
 def test_open_watches_of_etcd_clients_do_not_hold_it_up(node: NodeProcess) -> None:
+    # The drain would take that long if the watch had to end by itself.
+    node.environment = {**node.environment, "DECUBE_NODE_SHUTDOWN_TIMEOUT": "1h"}
     node.ensure_started()
     etcd = Cli({"DECUBE_ENDPOINTS": node.etcd_address})
     put = json.loads(etcd("kv", "put", "a", "1", "-o", "json").stdout)
     with etcd.start("kv", "watch", "a", "--rev", str(put["revision"])) as watch:
         assert watch.stdout is not None
         assert watch.stdout.readline() == "PUT\n", "the watch is open"
-        before = time.monotonic()
         assert node.stop() == 0
-        took_s = time.monotonic() - before
-    # The drain's own bound is 10 s: it would be reached if the watch had to end by itself.
-    assert took_s < 8
 
 
 def test_a_second_signal_ends_it_at_once(node: NodeProcess) -> None:
@@ -152,7 +140,7 @@ def test_a_second_signal_ends_it_at_once(node: NodeProcess) -> None:
         wait_until(lambda: refuses(node.rest_address), "the listener closed")
         assert process.poll() is None, "it waits for the request under way"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=WAIT_SECONDS_MAX) == 128 + signal.SIGTERM
+        assert process.wait(timeout=WAIT_S_MAX) == 128 + signal.SIGTERM
 
 
 def refuses(address: str) -> bool:
@@ -171,7 +159,7 @@ def test_a_signal_while_it_starts_ends_it_with_0(tmp_path: Path) -> None:
         wait_until(lambda: lock_pid(tmp_path) == node.pid, "it locked its directory")
         wait_until(lambda: handles(node.pid, signal.SIGTERM), "it handles signals")
         node.send_signal(signal.SIGTERM)
-        assert node.wait(timeout=WAIT_SECONDS_MAX) == 0
+        assert node.wait(timeout=WAIT_S_MAX) == 0
 
 
 def lock_pid(data: Path) -> int:
@@ -206,7 +194,7 @@ def test_after_kill_9_everything_is_there_and_the_stale_facts_do_not_matter(
 def test_the_service_manager_is_told(node: NodeProcess, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(WAIT_SECONDS_MAX)
+        manager.settimeout(WAIT_S_MAX)
         node.environment = {**node.environment, "NOTIFY_SOCKET": str(tmp_path / "notify")}
         node.ensure_started()
         assert manager.recv(256).decode() == f"READY=1\nMAINPID={node.pid}"

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from typing import TYPE_CHECKING
 
+from tests.support.waiting import wait_until
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.node import NodeProcess
-
-WAIT_S_MAX = 20.0
-
-
-def wait_until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S_MAX
-    while not holds():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.01)  # noqa: TID251 - between two looks at another process
 
 
 def test_old_log_files_go_by_number_and_by_age(node: NodeProcess, tmp_path: Path) -> None:

@@ -6,20 +6,19 @@ import json
 import re
 import resource
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 import httpx2
 from tests.support.peers import peer
+from tests.support.waiting import wait_until
 
 from decube.pb.decube import decube_pb2, decube_pb2_grpc
 
 if TYPE_CHECKING:
     from tests.support.node import NodeProcess
 
-WAIT_S_MAX = 20.0
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 NAMES = (
     "decube_http_requests_total",
@@ -65,10 +64,9 @@ def test_a_node_tells_all_of_its_metrics(node: NodeProcess) -> None:
     with grpc.insecure_channel(node.grpc_address) as channel:
         stub = decube_pb2_grpc.DeCubeServiceStub(channel)
         assert stub.GetPod(decube_pb2.GetPodRequest(name="a", namespace="default")).found
-    deadline = time.monotonic() + WAIT_S_MAX
-    while (told := samples(node)).get('decube_catalog_entries_total{resource="pods"}') != 2:
-        assert time.monotonic() < deadline, "the pods were never counted"
-        time.sleep(0.2)  # noqa: TID251 - between two looks at another process
+    counted = 'decube_catalog_entries_total{resource="pods"}'
+    wait_until(lambda: samples(node).get(counted) == 2, "the pods were counted")
+    told = samples(node)
     names = {re.split(r"[{ ]", series, maxsplit=1)[0] for series in told}
     assert set(NAMES) <= names, set(NAMES) - names
     posted = {"method": "POST", "route": "/api/v1/pods", "status": "201"}
@@ -103,10 +101,7 @@ def test_a_store_that_stopped_writing_is_told_by_metrics_and_log(node: NodeProce
     assert subprocess.run(put, check=False, timeout=20).returncode != 0
     assert samples(node)["decube_store_latched"] == 1
     assert httpx2.get(f"http://{node.etcd_address}/readyz").status_code == 503
-    deadline = time.monotonic() + WAIT_S_MAX
-    while "takes no more writes" not in node.said():
-        assert time.monotonic() < deadline, "the log never told it"
-        time.sleep(0.05)  # noqa: TID251 - between two looks at another process
+    wait_until(lambda: "takes no more writes" in node.said(), "the log told it")
     events = [json.loads(line) for line in node.log.read_text().splitlines() if line[:1] == "{"]
     (told,) = [event for event in events if "takes no more writes" in event["event"]]
     assert told["level"] == "error"

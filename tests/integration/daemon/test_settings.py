@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from tests.support.node import NodeProcess
 from tests.support.peers import peer
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.pb.decube import decube_pb2, decube_pb2_grpc
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WAIT_S_MAX = 20.0
 NARROW = {
     "DECUBE_NODE_ID": "narrow-7",
     "DECUBE_NODE_ADVERTISE_HOST": "decube.example",

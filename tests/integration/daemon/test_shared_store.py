@@ -6,31 +6,20 @@ import json
 import os
 import signal
 import socket
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 from tests.support.cli import Cli
 from tests.support.node import EtcdProcess, NodeProcess
+from tests.support.waiting import WAIT_S_MAX, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.node import ServerProcess
 
 TTL_S = 3
-# Noticed by the TTL; the rest is for slow machines.
-TAKEOVER_SECONDS_MAX = 30.0
-
-
-def wait_until(holds: Callable[[], object], what: str) -> None:
-    """Wait for a level, with a bound."""
-    deadline = time.monotonic() + TAKEOVER_SECONDS_MAX
-    while not holds():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.02)  # noqa: TID251 - between two looks at other processes
 
 
 def info(node: NodeProcess) -> dict[str, Any]:
@@ -141,7 +130,7 @@ def test_a_leader_that_stops_in_good_order_hands_over_at_once(
         process = first.process
         assert process is not None
         assert process.poll() is None, "the old leader still drains"
-    assert process.wait(timeout=TAKEOVER_SECONDS_MAX) == 0
+    assert process.wait(timeout=WAIT_S_MAX) == 0
 
 
 def test_a_leader_that_was_paused_does_not_say_that_it_leads(

@@ -138,9 +138,9 @@ async def test_a_watch_is_of_one_namespace_or_of_all(api: RestApi) -> None:
 async def test_a_watch_ends_whole_when_the_server_stops(api: RestApi) -> None:
     async with watch(api) as lines:
         await lines.until("BOOKMARK")
-        stopping = asyncio.create_task(api.server.stop(timeout_s=10.0))
+        stopping = asyncio.create_task(api.server.stop(timeout_s=10 * WAIT_S_MAX))
         assert await lines.next() is None
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(WAIT_S_MAX):
             await stopping
 
 

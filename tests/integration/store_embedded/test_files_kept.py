@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.store.embedded import EmbeddedOptions, EmbeddedStore
 from decube.store.types import Put, Txn
@@ -13,7 +14,6 @@ from decube.store.types import Put, Txn
 if TYPE_CHECKING:
     from pathlib import Path
 
-WAIT_S_MAX = 20.0
 SMALL = 1 << 16
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.support.certificates import Pair, TestAuthority, replace_pair
 from tests.support.peers import etcdctl_of
 from tests.support.stores import embedded
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.kit.errors import Invalid
 from decube.store.embedded import EtcdListenerOptions, ListenerTls
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from decube.store.embedded import EtcdListener
 
-WAIT_S_MAX = 20.0
 # How long etcdctl tries a command that is refused; the reason comes at once, but is told then.
 REFUSED_S = "2s"
 NO_HOST = "another.example"

@@ -6,7 +6,6 @@ import json
 import socket
 import ssl
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,7 @@ from tests.support.certificates import Pair, TestAuthority, replace_pair
 from tests.support.cli import Cli
 from tests.support.peers import peer
 from tests.support.tls_node import TlsNode
+from tests.support.waiting import WAIT_S_MAX, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from tests.support.node import ServerProcess
 
-WAIT_S_MAX = 20.0
 Start = "Callable[..., TlsNode]"
 
 
@@ -61,10 +60,7 @@ def shown_by(node: TlsNode, address: str) -> str:
 
 def wait_until_shown(node: TlsNode, address: str, name: str) -> None:
     """Wait for a listener that looks at the files by itself."""
-    deadline = time.monotonic() + WAIT_S_MAX
-    while (shown := shown_by(node, address)) != name:
-        assert time.monotonic() < deadline, f"{address} still shows {shown}"
-        time.sleep(0.05)  # noqa: TID251 - between two looks at another process
+    wait_until(lambda: shown_by(node, address) == name, f"{address} shows {name}")
 
 
 def test_a_node_tells_https_and_every_command_works(start: Callable[..., TlsNode]) -> None:

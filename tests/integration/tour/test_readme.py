@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.node import NodeProcess
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMAND_SECONDS_MAX = 30
+COMMAND_SECONDS_MAX = 60
 
 
 def steps(text: str) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.support.effort import EFFORT
 from tests.support.stores import embedded
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.kit.clock import ManualClock
 from decube.kit.errors import AlreadyExists, NotFound
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from decube.registry.watching import Changes
 
 DEFAULT = Namespace("default")
-WAIT_S_MAX = 10.0
 EXAMPLES = 60
 
 NAMES = st.sampled_from(["a", "b", "c"])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from tests.support.waiting import WAIT_S_MAX
 from tests.unit.registry.conftest import Scene, pod
 
 from decube.kit.errors import Compacted, Invalid
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from decube.registry.watching import Changes
 
 DEFAULT = Namespace("default")
-WAIT_S_MAX = 20.0
 
 
 def query(
