@@ -37,8 +37,10 @@ mod chosen {
     #[cfg(not(debug_assertions))]
     compile_error!("the feature `broken` is for tests: it cannot be part of a release build");
 
-    /// One in so many chances is taken.
-    const EVERY: u64 = 20;
+    /// One in so many chances is taken. Of telling progress there are few.
+    const fn every(defect: Defect) -> u64 {
+        if matches!(defect, Defect::EarlyProgress) { 2 } else { 20 }
+    }
 
     static CHANCES: AtomicU64 = AtomicU64::new(0);
 
@@ -46,7 +48,8 @@ mod chosen {
     pub(crate) fn strikes(defect: Defect) -> bool {
         static CHOSEN: OnceLock<Option<Defect>> = OnceLock::new();
         let chosen = CHOSEN.get_or_init(|| env::var("DECUBE_DEFECT").ok().map(|name| read(&name)));
-        *chosen == Some(defect) && CHANCES.fetch_add(1, Ordering::Relaxed) % EVERY == EVERY - 1
+        *chosen == Some(defect)
+            && CHANCES.fetch_add(1, Ordering::Relaxed) % every(defect) == every(defect) - 1
     }
 
     fn read(name: &str) -> Defect {
