@@ -8,6 +8,7 @@ import sys
 
 SCRIPT = """
 import asyncio, json, sys
+from tests.support.waiting import WAIT_S_MAX
 from decube.kit.errors import Invalid
 from decube.store.embedded import (
     CoreLogs, EmbeddedOptions, EmbeddedStore, EtcdListenerOptions
@@ -25,7 +26,7 @@ async def main():
     store = await EmbeddedStore.open(EmbeddedOptions())
     listener = await store.serve_etcd(EtcdListenerOptions(address="127.0.0.1:0"))
     if sys.argv[1] == "info":
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S_MAX):
             while not events:
                 await asyncio.sleep(0.01)
     await listener.stop()

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from tests.support.certificates import Pair, TestAuthority, listener_tls, replace_pair
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.api.identity import Identity
 from decube.daemon.certificate_watch import CertificateWatch
@@ -48,7 +49,7 @@ class Watched:
 
     async def settled(self) -> None:
         """Wait until it sleeps: it reads in a thread."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S_MAX):
             while not self.clock.sleepers:  # noqa: ASYNC110 - the clock tells nobody
                 await asyncio.sleep(0.001)
 

@@ -6,6 +6,7 @@ import asyncio
 
 from prometheus_client import CollectorRegistry
 from tests.support.stores import embedded
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.kit.clock import ManualClock
 from decube.services.catalogue import COUNT_INTERVAL_S, CatalogueCounts
@@ -20,7 +21,7 @@ async def test_objects_are_counted_by_resource_now_and_then() -> None:
         return metrics.get_sample_value("decube_catalog_entries_total", labels)
 
     async def asleep() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_S_MAX):
             while not clock.sleepers:  # noqa: ASYNC110 - the clock tells nobody
                 await asyncio.sleep(0)
 

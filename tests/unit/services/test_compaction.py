@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from tests.support.stores import embedded
+from tests.support.waiting import WAIT_S_MAX
 
 from decube.kit.clock import ManualClock
 from decube.kit.errors import Compacted, Unavailable
@@ -42,7 +43,7 @@ class Scene:
         await self.asleep()
 
     async def asleep(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_S_MAX):
             while not self.clock.sleepers:  # noqa: ASYNC110 - the clock tells nobody
                 await asyncio.sleep(0)
 
