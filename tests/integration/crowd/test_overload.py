@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 20_000
 IDLE_CONNECTIONS = 5_000
-# An idle connection costs about 34 KB (docs/limits.md).
+# An idle connection costs about 19 KB (docs/limits.md); the bound leaves room for the allocator.
 IDLE_CONNECTION_KIB_MAX = 64
 WATCHERS = 10_000
 STALLED = 100
