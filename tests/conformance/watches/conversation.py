@@ -131,7 +131,7 @@ class Conversation:
         self.pair = pair
         self.streams = (Stream(pair.ours), Stream(pair.real))
         self._oracle = Stream(pair.real)
-        self._oracle.asks(_create(key=b"\0", range_end=b"\0"))
+        self._oracle.asks(create(key=b"\0", range_end=b"\0"))
         self._wait(self._oracle, lambda: bool(self._oracle.responses))
         self.begun_at = self.revision = self._oracle.responses[0].header.revision
         self.watchers: dict[int, Watcher] = {}
@@ -148,7 +148,7 @@ class Conversation:
 
     def create(self, **fields: Any) -> None:  # noqa: ANN401 - the fields of a create request
         """Make a watcher; one that wants what is compacted is told so."""
-        request = _create(**fields)
+        request = create(**fields)
         self._say(request)
         self._controls_owed += 1
         self._settle()
@@ -181,7 +181,7 @@ class Conversation:
 
     def _say_what_is_answered(self) -> None:
         """Follow up what is not, so that both have taken notice of that before they go on."""
-        self._say(_create(key=b"b", range_end=b"a"))
+        self._say(create(key=b"b", range_end=b"a"))
         self._controls_owed += 1
 
     def write(self, txn: pb.TxnRequest) -> None:
@@ -262,7 +262,8 @@ class Conversation:
         return "\n".join(lines)
 
 
-def _create(**fields: Any) -> pb.WatchRequest:  # noqa: ANN401 - the fields of a create request
+def create(**fields: Any) -> pb.WatchRequest:  # noqa: ANN401 - the fields of one
+    """Ask for a watcher."""
     return pb.WatchRequest(create_request=pb.WatchCreateRequest(**fields))
 
 
