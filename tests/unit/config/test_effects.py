@@ -28,6 +28,11 @@ KEPT_FILES = (
 LOG_FILE = (
     "integration/daemon/test_log_file.py::test_a_node_whose_log_was_moved_away_makes_a_new_one"
 )
+PATIENCE = (
+    "integration/daemon/test_replication_settings.py::"
+    "test_a_peer_that_says_nothing_is_down_after_as_many_tries_as_set"
+)
+SNAPSHOTS = "integration/snapshots/test_settings.py"
 PRUNED = "integration/daemon/test_log_file.py::test_old_log_files_go_by_number_and_by_age"
 
 SEEN_BY = {
@@ -77,6 +82,16 @@ SEEN_BY = {
     "api.grpc.enabled": f"{BOUNDS}::test_an_api_that_is_off_is_not_served",
     "api.grpc.address": f"{STARTS}::test_port_0_is_told_in_the_node_file_and_in_the_log",
     "api.grpc.max_message_bytes": f"{BOUNDS}::test_a_grpc_message_above_the_limit_is_refused",
+    "replication.peer_timeout": PATIENCE,
+    "replication.retry_interval": PATIENCE,
+    "replication.max_retries": PATIENCE,
+    "replication.enabled": "unit/config/test_replication.py::"
+    "test_a_role_that_is_switched_off_is_named",
+    "snapshot.enabled": f"{SNAPSHOTS}::test_none_by_time_when_that_is_disabled",
+    "snapshot.interval": f"{SNAPSHOTS}::test_by_time_every_interval_so_many_are_kept",
+    "snapshot.retention_count": f"{SNAPSHOTS}::test_by_time_every_interval_so_many_are_kept",
+    "snapshot.compression": f"{SNAPSHOTS}::test_location_and_compression_are_as_set",
+    "snapshot.location": f"{SNAPSHOTS}::test_location_and_compression_are_as_set",
     "logging.level": f"{BOUNDS}::test_the_log_has_the_level_and_the_form_that_were_set",
     "logging.format": f"{BOUNDS}::test_the_log_has_the_level_and_the_form_that_were_set",
     "logging.output": LOG_FILE,
@@ -102,7 +117,6 @@ PARTS_SEEN_BY = {
 }
 
 
-# Of parts whose tests are still being written; only ever shorter.
 def words_of(key: Key) -> re.Pattern[str]:
     """Return what a test says that speaks of a key."""
     name = key.path.rpartition(".")[2]
