@@ -1,0 +1,42 @@
+"""`decube store`: a look at a store that does not run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.support.cli import Cli
+from tests.support.stores import Scene, embedded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNAVAILABLE = 7
+
+
+async def test_the_log_is_dumped_for_people_and_for_programs(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as store:
+        scene = Scene(store, "embedded", b"")
+        await scene.put("a", b"one")
+        await scene.put("b", b"\xff")
+        await scene.delete("a")
+        await store.lease_grant(60)
+    cli = Cli()
+    told = cli("store", "dump-log", "--data-dir", str(tmp_path), "-o", "json").stdout
+    put, binary, delete, grant = (json.loads(line) for line in told.splitlines())
+    assert (put["sequence"], put["revision"], put["kind"]) == (1, 2, "write")
+    (change,) = put["changes"]
+    assert (change["type"], change["key"], change["value"]) == ("put", "a", "one")
+    assert binary["changes"][0]["value_base64"] == "/w=="
+    assert delete["changes"] == [{"type": "delete", "key": "a"}]
+    assert (grant["kind"], grant["revision"], grant["ttl_s"]) == ("lease_grant", 4, 60)
+    lines = cli("store", "dump-log", "--data-dir", str(tmp_path)).stdout.splitlines()
+    assert lines[0].startswith("1 ")
+    assert lines[0].endswith("revision=2 write put 'a'")
+
+
+async def test_the_log_of_a_running_store_is_not_dumped(tmp_path: Path) -> None:
+    async with embedded(tmp_path):
+        refused = Cli()("store", "dump-log", "--data-dir", str(tmp_path))
+    assert (refused.returncode, refused.stdout) == (UNAVAILABLE, "")
+    assert "is in use" in refused.stderr
