@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NOT_LINEARIZABLE = "illegal"
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.mark.parametrize(
     ("defect", "mix", "caught_by"),

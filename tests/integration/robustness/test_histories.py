@@ -39,6 +39,9 @@ PROCESS_AND_NETWORK = (
 DISK = ("slow_disk", "failing_disk", "kill")
 OPERATIONS_MIN = 100
 
+# A node that is restarted on a busy machine takes its time.
+pytestmark = pytest.mark.timeout(300)
+
 
 async def check(trials: Trials, make: Callable[[Path], Target], plan: Plan, totals: Totals) -> None:
     summary, verdict = await trials.run(make, plan)
