@@ -18,6 +18,8 @@ MIB = 1 << 20
 VALUE_BYTES = MIB
 EXTRA_BYTES_MAX = 48 * MIB
 CALL_SECONDS_MAX = 600.0
+# As etcd's the first chunk has ten keys, however long.
+CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 * MIB)]
 ALL = pb.RangeRequest(key=b"\0", range_end=b"\0")
 
 
@@ -32,8 +34,8 @@ def resident_bytes(pid: int, line: str) -> int:
 def check_memory(node: NodeProcess, values: int) -> None:
     node.ensure_started()
     with (
-        grpc.insecure_channel(node.etcd_address) as channel,
-        grpc.insecure_channel(node.etcd_address) as stalled_channel,
+        grpc.insecure_channel(node.etcd_address, CHANNEL_OPTIONS) as channel,
+        grpc.insecure_channel(node.etcd_address, CHANNEL_OPTIONS) as stalled_channel,
     ):
         kv = KVStub(channel)
         for number in range(values):

@@ -55,6 +55,24 @@ async fn writes_and_latest_reads_of_a_standby_are_its_primarys() {
 }
 
 #[tokio::test]
+async fn a_stream_of_keys_is_the_primarys_unless_what_is_here_will_do() {
+    let (_primary, standby) = pair();
+    for number in 0..25 {
+        standby.put(&format!("{number:02}"), "1").await;
+    }
+    for (serializable, keys, chunks) in [(false, 25, 2), (true, 0, 1)] {
+        let (key, range_end) = (owned("\0"), owned("\0"));
+        let request = RangeRequest { key, range_end, serializable, ..RangeRequest::default() };
+        let mut stream = standby.kv().range_stream(request).await.expect("a stream").into_inner();
+        let mut read = Vec::new();
+        while let Some(chunk) = stream.message().await.expect("a chunk") {
+            read.push(chunk.range_response.expect("a range response").kvs.len());
+        }
+        assert_eq!((read.iter().sum::<usize>(), read.len()), (keys, chunks), "{serializable}");
+    }
+}
+
+#[tokio::test]
 async fn errors_of_the_primary_come_back_to_the_letter() {
     let (_primary, standby) = pair();
     let refused = standby.kv().put(PutRequest::default()).await;
