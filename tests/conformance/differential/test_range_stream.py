@@ -80,7 +80,7 @@ def requests() -> Iterator[pb.RangeRequest]:
             key=chosen.choice((b"\0", name(chosen.randrange(KEYS)))),
             range_end=chosen.choice((*ends, name(chosen.randrange(KEYS)))),
             limit=chosen.choice((0, 0, 1, 10, 11, 30, chosen.randrange(KEYS))),
-            revision=chosen.choice((0, 0, 10, 25, 30)),
+            revision=chosen.choice((0, 0, 10, 20, 28)),
             keys_only=chosen.random() < 0.3,
             serializable=chosen.random() < 0.3,
             sort_order=chosen.choice((0, 1)),  # type: ignore[arg-type]
