@@ -86,7 +86,10 @@ def put_p99_ms(server: Server, disturbance: Disturbance, objects: int) -> float:
     with held(command) as puts:
         time.sleep(SETTLE_S)  # noqa: TID251 - until it puts
         disturbance.run(server, objects)
-        return float(puts.end()["p99_ms"])
+        measured = puts.end()
+    if measured["failures"]:
+        print(f"  {server.name} refused {measured['failures']} of the puts", flush=True)
+    return float(measured["p99_ms"])
 
 
 def measure(servers: dict[str, Server], objects: int) -> list[Figure]:

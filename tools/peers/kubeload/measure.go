@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -29,6 +30,7 @@ type Measurement struct {
 	Max          float64 `json:"max_ms"`
 	WatchLag     float64 `json:"watch_lag_ms,omitempty"` // until the watcher had the last event
 	EventsGotten int64   `json:"events,omitempty"`
+	Failures     int     `json:"failures"` // of the operations, with the latency of their refusal
 }
 
 func (m Measurement) print() error { return json.NewEncoder(os.Stdout).Encode(m) }
@@ -79,13 +81,10 @@ func measureCPU(pid int, load func() (Measurement, error)) (Measurement, error) 
 	if err != nil {
 		return Measurement{}, err
 	}
-	m, err := load()
-	if err != nil {
-		return m, err
-	}
+	m, failed := load()
 	after, err := serverCPU(pid)
 	m.ServerCPUUs = float64((after - before).Microseconds()) / float64(max(m.Operations, 1))
-	return m, err
+	return m, errors.Join(failed, err)
 }
 
 // closedLoop runs operations 0 to total-1, a fixed number of them at once, and stops at the first

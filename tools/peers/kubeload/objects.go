@@ -8,6 +8,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/kubernetes"
+	"go.uber.org/zap"
 )
 
 const (
@@ -46,6 +47,7 @@ func connect(endpoint string, connections int) ([]*kubernetes.Client, error) {
 	for n := range clients {
 		client, err := kubernetes.New(clientv3.Config{
 			Endpoints: []string{endpoint}, DialTimeout: dialTime, MaxCallRecvMsgSize: answerBytesMax,
+			Logger: zap.NewNop(),
 		})
 		if err != nil {
 			return nil, err
