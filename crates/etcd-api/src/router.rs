@@ -37,10 +37,10 @@ type TonicService = Arc<dyn Fn(Request<Incoming>) -> TonicFuture + Send + Sync>;
 pub(crate) struct Router {
     store: Arc<Store>,
     counters: Arc<Counters>,
+    draining: CancellationToken,
     forwarder: Forwarder,
     pages: crate::http::Pages,
     watch: TonicService,
-    lease: TonicService,
     health: TonicService,
     reflection: TonicService,
     reflection_alpha: TonicService,
@@ -68,11 +68,6 @@ impl Router {
             counters: Arc::clone(&counters),
             draining: shared.draining.clone(),
         };
-        let lease = service::LeaseStreams {
-            store: Arc::clone(&store),
-            counters: Arc::clone(&counters),
-            draining: shared.draining.clone(),
-        };
         let health =
             tonic_health::server::HealthService::from_health_reporter(shared.health.clone());
         Ok(Self {
@@ -81,12 +76,10 @@ impl Router {
             watch: erased(
                 pb::watch_server::WatchServer::new(watch).max_decoding_message_size(limit),
             ),
-            lease: erased(
-                pb::lease_server::LeaseServer::new(lease).max_decoding_message_size(limit),
-            ),
             health: erased(tonic_health::pb::health_server::HealthServer::new(health)),
             reflection: erased(reflection().build_v1()?),
             reflection_alpha: erased(reflection().build_v1alpha()?),
+            draining: shared.draining.clone(),
             store,
             counters,
         })
@@ -116,19 +109,29 @@ impl Router {
             let answer = service(request);
             return Box::pin(async move {
                 let response = answer.await.map(ReplyBody::Tonic);
-                // Of the two that stay open for long, the end is counted where they end.
-                if !matches!(method, Method::Watch | Method::LeaseKeepAlive) {
+                // One that stays open for long is counted where it ends.
+                if method != Method::Watch {
                     router.counters.handle(method, code(response.headers()));
                 }
                 Ok(response)
             });
         }
         let body = request.into_body();
+        if method == Method::LeaseKeepAlive {
+            let renewals = self.renewals(body);
+            return Box::pin(async move { Ok(renewals.respond().await) });
+        }
         Box::pin(async move {
             let response = router.unary(method, body).await;
             router.count(method, &response);
             Ok(response)
         })
+    }
+
+    fn renewals(&self, body: Incoming) -> service::Renewals {
+        let open = OpenStream::new(&self.counters, Method::LeaseKeepAlive);
+        let store = Arc::clone(&self.store);
+        service::Renewals::new(store, body, self.draining.clone(), open)
     }
 
     /// Counts an answered call; one whose answer is streamed is counted where that ends.
@@ -250,7 +253,6 @@ impl Router {
     fn stream(&self, method: Method) -> Option<&TonicService> {
         match method {
             Method::Watch => Some(&self.watch),
-            Method::LeaseKeepAlive => Some(&self.lease),
             Method::HealthCheck | Method::HealthList | Method::HealthWatch => Some(&self.health),
             Method::Reflection => Some(&self.reflection),
             Method::ReflectionAlpha => Some(&self.reflection_alpha),

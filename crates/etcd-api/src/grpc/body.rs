@@ -1,7 +1,7 @@
 //! The body of every response of the port.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
 use super::pieces::Pieces;
+use super::replies::Replies;
 use super::streamed::Streamed;
 
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -24,6 +25,8 @@ pub(crate) enum ReplyBody {
     Pieces(Box<Pieces>),
     /// Many, one after the other, and trailers that say how it went.
     Streamed(Box<Streamed>),
+    /// Answers to the requests of the same call, and trailers that say how it went.
+    Replies(Box<Replies>),
     /// Trailers that say it went well.
     Trailers,
     /// A plain HTTP body.
@@ -56,13 +59,18 @@ impl Body for ReplyBody {
             }
             return Poll::Ready(Some(Ok(frame)));
         }
+        if let Self::Replies(replies) = &mut *self {
+            let (frame, is_last) = ready!(replies.poll_next(context));
+            if is_last {
+                *self = Self::Done;
+            }
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let (frame, next) = match std::mem::take(&mut *self) {
             Self::Message(message) => (Frame::data(message), Self::Trailers),
             Self::Trailers => (Frame::trailers(good_trailers()), Self::Done),
             Self::Plain(text) => (Frame::data(text), Self::Done),
-            Self::Done | Self::Pieces(_) | Self::Streamed(_) | Self::Tonic(_) => {
-                return Poll::Ready(None);
-            }
+            _ => return Poll::Ready(None),
         };
         *self = next;
         Poll::Ready(Some(Ok(frame)))
@@ -73,7 +81,7 @@ impl Body for ReplyBody {
             Self::Done => true,
             Self::Plain(text) => text.is_empty(),
             Self::Tonic(body) => body.is_end_stream(),
-            Self::Message(_) | Self::Pieces(_) | Self::Streamed(_) | Self::Trailers => false,
+            _ => false,
         }
     }
 
@@ -81,11 +89,7 @@ impl Body for ReplyBody {
         match self {
             Self::Done => SizeHint::with_exact(0),
             Self::Plain(text) => SizeHint::with_exact(text.len() as u64),
-            Self::Message(_)
-            | Self::Pieces(_)
-            | Self::Streamed(_)
-            | Self::Trailers
-            | Self::Tonic(_) => SizeHint::default(),
+            _ => SizeHint::default(),
         }
     }
 }

@@ -1,18 +1,20 @@
-//! gRPC on hyper, as much of it as calls with one request need: one message in; one message, or
-//! one after the other, and the trailers out, without a task or a spare buffer on the way.
+//! gRPC on hyper, as much of it as the calls need that are made often: messages in, messages and the
+//! trailers out, without a task or a spare buffer on the way.
 
 mod body;
+mod messages;
 mod method;
 mod pieces;
+mod replies;
 mod streamed;
 mod unary;
 
 pub(crate) use body::ReplyBody;
+pub(crate) use messages::{Messages, read_message};
 pub(crate) use method::Method;
+pub(crate) use replies::{Answers, answered_response, begun_response, reply};
 pub(crate) use streamed::Chunks;
-pub(crate) use unary::{
-    framed, message_response, range_response, read_message, streamed_response, unary,
-};
+pub(crate) use unary::{framed, message_response, range_response, streamed_response, unary};
 
 use http::{HeaderMap, HeaderValue, Response};
 use tonic::Status;

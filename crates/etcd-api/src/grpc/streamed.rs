@@ -72,7 +72,7 @@ impl Streamed {
     }
 }
 
-fn trailers(status: &Status) -> HeaderMap {
+pub(super) fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(2);
     // Only a text that cannot be a header is refused, and then the code alone is told.
     if let Err(unfit) = status.add_header(&mut trailers) {

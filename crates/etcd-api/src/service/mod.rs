@@ -1,6 +1,7 @@
 //! etcd's services. Each call is: translate, ask the engine, translate back.
 
 mod cluster;
+mod keep_alive;
 mod kv;
 mod lease;
 mod maintenance;
@@ -11,8 +12,9 @@ use decube_engine::Outcome;
 use tonic::Status;
 
 pub(crate) use cluster::member_list;
+pub(crate) use keep_alive::Renewals;
 pub(crate) use kv::{compact, delete_range, put, range, txn};
-pub(crate) use lease::{LeaseStreams, lease_grant, lease_leases, lease_revoke, lease_time_to_live};
+pub(crate) use lease::{lease_grant, lease_leases, lease_revoke, lease_time_to_live};
 pub(crate) use maintenance::{alarm, alarm_name, defragment, hash, hash_kv, member_status};
 pub(crate) use range_stream::range_stream;
 pub(crate) use watch::WatchStreams;
