@@ -36,6 +36,10 @@ pub struct ServeOptions {
     pub workers: NonZeroUsize,
     /// A larger write is refused as etcd refuses it; gRPC's own limit is 512 KiB above.
     pub request_bytes_max: usize,
+    /// Of messages that have yet to come to their end, all together: this much for each worker.
+    pub arriving_bytes_max: usize,
+    /// How long the end of a message may take to come.
+    pub arriving_timeout: Duration,
     /// Further connections are closed at once.
     pub connections_max: usize,
     /// Concurrent calls of one connection.
@@ -72,6 +76,8 @@ impl ServeOptions {
             product_version: env!("CARGO_PKG_VERSION").to_owned(),
             workers: NonZeroUsize::new(cores.min(4)).unwrap_or(NonZeroUsize::MIN),
             request_bytes_max: 1536 * 1024,
+            arriving_bytes_max: 128 << 20,
+            arriving_timeout: Duration::from_secs(60),
             connections_max: 20_000,
             streams_per_connection_max: 10_000,
             header_bytes_max: 16 << 10,

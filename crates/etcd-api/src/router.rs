@@ -159,8 +159,7 @@ impl Router {
         request: Request<Incoming>,
     ) -> Response<ReplyBody> {
         let (parts, body) = request.into_parts();
-        let limit = self.store.options.message_bytes_max();
-        let message = match grpc::read_message(body, limit).await {
+        let message = match grpc::read_message(body, &self.store.arriving).await {
             Ok(message) => message,
             Err(status) => return grpc::error_response(status),
         };
@@ -187,15 +186,15 @@ impl Router {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (counters, limit) = (&self.counters, self.store.options.message_bytes_max());
+        let (counters, arriving) = (&self.counters, &self.store.arriving);
         if method == Method::Range {
             let handler = async |r| service::range(&self.store, r);
-            return grpc::unary(body, limit, counters, handler, grpc::range_response).await;
+            return grpc::unary(body, arriving, counters, handler, grpc::range_response).await;
         }
         let handler = async |r| service::range_stream(&self.store, r);
         let respond =
             |chunks, _: &_| grpc::streamed_response(chunks, OpenStream::new(counters, method));
-        grpc::unary(body, limit, counters, handler, respond).await
+        grpc::unary(body, arriving, counters, handler, respond).await
     }
 
     async fn rare_unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {
@@ -245,8 +244,8 @@ impl Router {
         Message: prost::Message + Default,
         Reply: prost::Message,
     {
-        let limit = self.store.options.message_bytes_max();
-        grpc::unary(body, limit, &self.counters, handler, grpc::message_response).await
+        let arriving = &self.store.arriving;
+        grpc::unary(body, arriving, &self.counters, handler, grpc::message_response).await
     }
 
     /// The service of a method that tonic serves.

@@ -1,5 +1,7 @@
 //! etcd's errors on the wire. Clients compare the text, so code and text are etcd's to the letter.
 
+use std::time::Duration;
+
 use decube_engine::Error;
 use tonic::{Code, Status};
 
@@ -101,6 +103,16 @@ pub(crate) fn message_too_large(length: usize, limit: usize) -> Status {
     Status::resource_exhausted(format!(
         "grpc: received message larger than max ({length} vs. {limit})"
     ))
+}
+
+/// A message whose end did not come.
+pub(crate) fn message_too_late(patience: Duration) -> Status {
+    Status::deadline_exceeded(format!("grpc: the rest of a message did not come in {patience:?}"))
+}
+
+/// More than can be taken in; clients try again later.
+pub(crate) fn too_many_requests() -> Status {
+    refusal(&Error::TooManyRequests)
 }
 
 /// A method of etcd's that this version does not serve.

@@ -6,6 +6,7 @@ use decube_engine::{Command, Engine, Mailbox, Outcome, Revision};
 use tonic::Status;
 
 use crate::answers::{Answers, Ringer, StreamBell};
+use crate::grpc::Arriving;
 use crate::options::ServeOptions;
 use crate::status;
 use crate::wire::etcdserverpb::ResponseHeader;
@@ -25,6 +26,8 @@ pub(crate) struct Identity {
 pub(crate) struct Store {
     pub(crate) engine: Engine,
     pub(crate) options: Arc<ServeOptions>,
+    /// This worker's.
+    pub(crate) arriving: Arc<Arriving>,
     answers: Arc<Answers>,
     mailbox: Arc<dyn Mailbox>,
 }
@@ -32,7 +35,12 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) fn new(engine: Engine, options: Arc<ServeOptions>, answers: Arc<Answers>) -> Self {
         let mailbox = Arc::<Answers>::clone(&answers);
-        Self { engine, options, answers, mailbox }
+        let arriving = Arc::new(Arriving::new(
+            options.message_bytes_max(),
+            options.arriving_bytes_max,
+            options.arriving_timeout,
+        ));
+        Self { engine, options, arriving, answers, mailbox }
     }
 
     /// Makes a change and waits until it is durable.

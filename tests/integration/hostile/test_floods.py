@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.http2 import (
+    ACK,
     HELLO,
     PING,
     PREFACE,
@@ -32,9 +33,17 @@ CONNECTIONS = 10
 STREAMS = 5_000
 # What one of these floods may make the node hold at its peak.
 PEAK_MIB = 128
+# What requests may take together while they arrive.
+# The buffers that they are kept in may be twice as long.
+ARRIVING_MIB = 512
 # For a server that reads no more of a flood.
 UNREAD_S = 1.0
 KEY = b"\x0a\x01k"
+# Of requests that never end: what they say, and what is sent of them. A stream takes 256 KiB.
+LARGE_BYTES = 1_400_000
+FRAME_BYTES = 16_384
+HALF_BYTES = 12 * FRAME_BYTES
+HALVES = 400
 
 
 def streams(count: int = STREAMS) -> Iterator[int]:
@@ -95,3 +104,38 @@ def test_clients_that_say_nothing_or_little_are_nobodys_loss(
         for byte in frame(Kind.DATA, 0, 1, message(KEY, length=100))[:10]:
             for connection in slow:
                 connection.send(bytes((byte,)))
+
+
+def test_halves_of_large_requests_have_a_bound_in_common(
+    victim: NodeProcess, unharmed: Unharmed
+) -> None:
+    """Each may be as large as a request may be, and there may be thousands on a connection."""
+    use = ProcessUse(victim.pid)
+    use.reset_peak()
+    before = use.memory_mib()
+    with unharmed(), ExitStack() as open_ones:
+        for _ in range(CONNECTIONS):
+            hostile = open_ones.enter_context(RawConnection(victim.etcd_address))
+            send_halves(hostile)
+            assert hostile.lives()
+    assert use.peak_mib() <= before + ARRIVING_MIB + PEAK_MIB
+
+
+def send_halves(hostile: RawConnection) -> None:
+    """Begin many large requests, as fast as the server takes them in."""
+    start = message(b"x" * (HALF_BYTES - 5), length=LARGE_BYTES)
+    pieces = [start[at : at + FRAME_BYTES] for at in range(0, HALF_BYTES, FRAME_BYTES)]
+    frames = hostile.frames()
+    assert next(frames)[0] == Kind.SETTINGS
+    # Until then a stream takes 64 KiB.
+    hostile.send(frame(Kind.SETTINGS, ACK))
+    window = 65_535
+    for stream in streams(HALVES):
+        hostile.send(opened(stream, "KV/Put"))
+        for piece in pieces:
+            while window < len(piece):
+                kind, of, payload = next(frames)
+                if kind == Kind.WINDOW_UPDATE and of == 0:
+                    window += int.from_bytes(payload)
+            hostile.send(frame(Kind.DATA, 0, stream, piece))
+            window -= len(piece)

@@ -1,12 +1,14 @@
 //! The messages of a request's body.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body::Body;
 use http_body_util::BodyExt;
 use tonic::Status;
 
-use crate::status;
+use super::arriving::Arriving;
 
 /// Before each message: a byte that says "compressed", and the length.
 pub(super) const PREFIX_BYTES: usize = 5;
@@ -16,15 +18,15 @@ pub(crate) struct Messages<B> {
     body: B,
     /// Of the body, and not handed out yet.
     received: Bytes,
-    bytes_max: usize,
+    arriving: Arc<Arriving>,
 }
 
 impl<B> Messages<B>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    pub(crate) fn new(body: B, bytes_max: usize) -> Self {
-        Self { body, received: Bytes::new(), bytes_max }
+    pub(crate) fn new(body: B, arriving: Arc<Arriving>) -> Self {
+        Self { body, received: Bytes::new(), arriving }
     }
 
     /// Whether a message has begun to come, or all have come, without waiting for it.
@@ -43,9 +45,7 @@ where
         if compressed != 0 {
             return Err(Status::unimplemented("grpc: compressed messages are not supported"));
         }
-        if length > self.bytes_max {
-            return Err(status::message_too_large(length, self.bytes_max));
-        }
+        self.arriving.check_length(length)?;
         self.receive(length).await?;
         Ok(Some(self.received.split_to(length)))
     }
@@ -80,12 +80,17 @@ where
         if self.received.len() >= length {
             return Ok(());
         }
+        let arriving = Arc::clone(&self.arriving);
+        arriving.in_time(self.receive_rest(&arriving, length)).await
+    }
+
+    async fn receive_rest(&mut self, arriving: &Arriving, length: usize) -> Result<(), Status> {
+        let mut room = arriving.room_for(self.received.len())?;
         let mut buffer = BytesMut::from(std::mem::take(&mut self.received));
         while buffer.len() < length {
-            match self.next_data().await? {
-                Some(data) => buffer.put(data),
-                None => return Err(cut_short()),
-            }
+            let data = self.next_data().await?.ok_or_else(cut_short)?;
+            room.grow(data.len())?;
+            buffer.put(data);
         }
         self.received = buffer.freeze();
         Ok(())
@@ -103,11 +108,11 @@ where
 }
 
 /// The one message of a unary request, without its prefix.
-pub(crate) async fn read_message<B>(body: B, message_bytes_max: usize) -> Result<Bytes, Status>
+pub(crate) async fn read_message<B>(body: B, arriving: &Arc<Arriving>) -> Result<Bytes, Status>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut messages = Messages::new(body, message_bytes_max);
+    let mut messages = Messages::new(body, Arc::clone(arriving));
     let message = messages.next().await?.ok_or_else(cut_short)?;
     // To its end, or the transport would reset a stream that the client has yet to half-close.
     messages.end().await?;
@@ -122,15 +127,21 @@ fn cut_short() -> Status {
 mod tests {
     use std::collections::VecDeque;
     use std::convert::Infallible;
-    use std::pin::Pin;
+    use std::future::ready;
+    use std::pin::{Pin, pin};
     use std::task::{Context, Poll};
+    use std::time::Duration;
 
     use http_body::Frame;
+    use tonic::Code;
 
     use super::*;
 
-    /// A body that arrives in the given pieces.
-    struct Pieces(VecDeque<Bytes>);
+    /// A body that arrives in the given pieces, and then ends or does not.
+    struct Pieces {
+        pieces: VecDeque<Bytes>,
+        ends: bool,
+    }
 
     impl Body for Pieces {
         type Data = Bytes;
@@ -140,13 +151,23 @@ mod tests {
             mut self: Pin<&mut Self>,
             _context: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+            match self.pieces.pop_front() {
+                None if !self.ends => Poll::Pending,
+                piece => Poll::Ready(piece.map(|piece| Ok(Frame::data(piece)))),
+            }
         }
     }
 
+    fn body(pieces: &[&'static [u8]], ends: bool) -> Pieces {
+        Pieces { pieces: pieces.iter().copied().map(Bytes::from_static).collect(), ends }
+    }
+
+    fn arriving() -> Arc<Arriving> {
+        Arc::new(Arriving::new(8, 8, Duration::from_secs(60)))
+    }
+
     async fn check(pieces: &[&'static [u8]], expected: Result<&'static [u8], tonic::Code>) {
-        let body = Pieces(pieces.iter().copied().map(Bytes::from_static).collect());
-        let message = read_message(body, 8).await;
+        let message = read_message(body(pieces, true), &arriving()).await;
         let expected = expected.map(Bytes::from_static);
         assert_eq!(message.map_err(|status| status.code()), expected, "{pieces:?}");
     }
@@ -175,12 +196,44 @@ mod tests {
             &[b"\0\0\0\0\x02ab\0\0\0\0\0\0\0\0\0\x01c" as &'static [u8]] as &[_],
             &[b"\0\0" as &[u8], b"\0\0\x02a", b"b\0\0\0\0\0\0", b"", b"\0\0\0\x01", b"c"],
         ] {
-            let body = Pieces(cuts.iter().copied().map(Bytes::from_static).collect());
-            let mut messages = Messages::new(body, 8);
+            let mut messages = Messages::new(body(cuts, true), arriving());
             for expected in [b"ab" as &[u8], b"", b"c"] {
                 assert_eq!(messages.next().await.expect("a message").as_deref(), Some(expected));
             }
             assert!(messages.next().await.expect("the end").is_none());
         }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn messages_on_their_way_share_room_and_give_it_back() {
+        let arriving = arriving();
+        let half: &[&[u8]] = &[b"\0\0\0\0\x07", b"abcde"];
+        let whole: &[&[u8]] = &[b"\0\0\0\0\x04", b"abc", b"d"];
+        let shed = async || {
+            let message = read_message(body(whole, true), &arriving).await;
+            message.err().map(|status| (status.code(), status.message().to_owned()))
+        };
+        {
+            let mut first = pin!(read_message(body(half, false), &arriving));
+            tokio::select! {
+                biased;
+                _ = &mut first => panic!("half a message was taken for one"),
+                () = ready(()) => {}
+            }
+            let too_many = "etcdserver: too many requests".to_owned();
+            assert_eq!(shed().await, Some((Code::ResourceExhausted, too_many)));
+        }
+        assert_eq!(shed().await, None);
+        assert_eq!(shed().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_whose_end_does_not_come_is_let_go_and_a_stream_may_be_silent_between_two() {
+        let message = read_message(body(&[b"\0\0\0\0\x07", b"abc"], false), &arriving()).await;
+        assert_eq!(message.expect_err("it never ends").code(), Code::DeadlineExceeded);
+        let mut messages = Messages::new(body(&[b"\0\0\0\0\x01a"], false), arriving());
+        assert_eq!(messages.next().await.expect("a message").as_deref(), Some(&b"a"[..]));
+        let silent = tokio::time::timeout(Duration::from_secs(86_400), messages.next()).await;
+        assert!(silent.is_err(), "nothing bounds the time between two messages");
     }
 }

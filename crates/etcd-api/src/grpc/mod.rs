@@ -1,6 +1,7 @@
 //! gRPC on hyper, as much of it as the calls need that are made often: messages in, messages and the
 //! trailers out, without a task or a spare buffer on the way.
 
+mod arriving;
 mod body;
 mod messages;
 mod method;
@@ -9,6 +10,7 @@ mod replies;
 mod streamed;
 mod unary;
 
+pub(crate) use arriving::Arriving;
 pub(crate) use body::ReplyBody;
 pub(crate) use messages::{Messages, read_message};
 pub(crate) use method::Method;

@@ -1,11 +1,14 @@
 //! One call: a message in, a message out.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Response};
 use http_body::Body;
 use prost::Message;
 use tonic::Status;
 
+use super::arriving::Arriving;
 use super::body::ReplyBody;
 use super::messages::{PREFIX_BYTES, read_message};
 use super::pieces::{PIECE_BYTES, Pieces};
@@ -17,7 +20,7 @@ use crate::wire::etcdserverpb::RangeResponse;
 /// Reads the request from `body`, lets `handler` answer it, and makes a response of the answer.
 pub(crate) async fn unary<B, Request, Reply>(
     body: B,
-    message_bytes_max: usize,
+    arriving: &Arc<Arriving>,
     counters: &Counters,
     handler: impl AsyncFnOnce(Request) -> Result<Reply, Status>,
     respond: impl FnOnce(Reply, &Counters) -> Response<ReplyBody>,
@@ -26,7 +29,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     Request: Message + Default,
 {
-    let request = match read_message(body, message_bytes_max).await {
+    let request = match read_message(body, arriving).await {
         Ok(bytes) => {
             counters.received_bytes.add(bytes.len() as u64);
             Request::decode(bytes).map_err(|error| Status::internal(error.to_string()))

@@ -34,7 +34,7 @@ impl Renewals {
         draining: CancellationToken,
         open: OpenStream,
     ) -> Self {
-        let requests = Messages::new(body, store.options.message_bytes_max());
+        let requests = Messages::new(body, Arc::clone(&store.arriving));
         Self { store, requests, draining, open, ended: false }
     }
 
