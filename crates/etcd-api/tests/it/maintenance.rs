@@ -5,7 +5,7 @@ use decube_etcd_api::wire::etcdserverpb::auth_client::AuthClient;
 use decube_etcd_api::wire::etcdserverpb::cluster_client::ClusterClient;
 use decube_etcd_api::wire::etcdserverpb::{
     AlarmRequest, AlarmType, AuthStatusRequest, CompactionRequest, DefragmentRequest,
-    HashKvRequest, MemberListRequest, PutRequest, RangeRequest, SnapshotRequest, StatusRequest,
+    HashKvRequest, MemberListRequest, PutRequest, SnapshotRequest, StatusRequest,
 };
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
@@ -170,8 +170,6 @@ async fn what_is_not_there_is_unimplemented_by_its_name() {
     let text = "unknown method AuthStatus for service etcdserverpb.Auth";
     let answer = auth.auth_status(AuthStatusRequest {}).await;
     check_refused(answer, Code::Unimplemented, text);
-    let answer = served.kv().range_stream(RangeRequest::default()).await;
-    assert_eq!(answer.expect_err("not there yet").code(), Code::Unimplemented);
     let answer = served.maintenance().snapshot(SnapshotRequest {}).await;
     assert_eq!(answer.expect_err("not there yet").code(), Code::Unimplemented);
 }

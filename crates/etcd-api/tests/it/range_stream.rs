@@ -1,4 +1,4 @@
-//! RangeStream: chunks that together are the answer of Range.
+//! `RangeStream`: chunks that together are the answer of Range.
 
 use decube_etcd_api::wire::etcdserverpb::range_request::{SortOrder, SortTarget};
 use decube_etcd_api::wire::etcdserverpb::{CompactionRequest, RangeRequest, RangeResponse};
