@@ -163,7 +163,7 @@ fn empty_standby_that_knows_term_2(mut standby: Member) -> Member {
     let terms = [TermStart { term: 2, raised_by: 77, after_sequence: 5 }];
     let peers = std::mem::take(&mut standby.peers);
     standby.start(Role::Standby);
-    standby.engine().meet(&terms).unwrap();
+    standby.engine().meet(&terms).expect("the terms are taken");
     assert_eq!((standby.status().term, standby.sequence()), (2, 0));
     standby.stop();
     standby.peers = peers;
