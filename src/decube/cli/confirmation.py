@@ -6,7 +6,7 @@ changing who is primary. Deleting pods, leases and keys asks nothing, as kubectl
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, TextIO
 
 from cyclopts import Parameter
 
@@ -19,10 +19,12 @@ def confirm(what: str, *, yes: bool) -> None:
     """Go on only if that is meant. Raises `Invalid`: nothing was changed."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    # Without any standard input Python has none, whatever its type says.
+    stdin: TextIO | None = sys.stdin
+    if stdin is None or not stdin.isatty():
         raise Invalid(f"--yes is needed to {what} without being asked", field="yes")
     # Standard output may be a file.
     sys.stderr.write(f"This will {what}. Go on? [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if stdin.readline().strip().lower() not in ("y", "yes"):
         raise Invalid("not confirmed: nothing was changed", field="yes")

@@ -10,6 +10,7 @@ import sys
 from typing import Final
 
 from decube.kit.errors import (
+    Damaged,
     DecubeError,
     NotLeader,
     Unavailable,
@@ -32,6 +33,7 @@ RUN_MEANINGS: Final = {
 
 _HINTS: Final[dict[type[DecubeError], str]] = {
     Unavailable: "is the node up? `decube up` starts one; --address or DECUBE_ADDRESS chooses it",
+    Damaged: "what else there is: `decube snapshots list`",
     NotLeader: "ask the leader: --address or DECUBE_ADDRESS chooses it",
 }
 

@@ -177,7 +177,9 @@ def _give_back(directory: Path, *, is_new: bool) -> None:
         else:
             held.unlink(missing_ok=True)
     if is_new:
-        directory.rmdir()
+        # What could not be removed is less to know than why it failed.
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def parse_moment(text: str) -> datetime:

@@ -28,11 +28,20 @@ def log_below(directory: Path) -> Path:
 
     Raises `NotFound` where there is none.
     """
-    below, _ = log_directories(Settings(), directory.expanduser().absolute())
+    directory = directory.expanduser().absolute()
+    below, _ = log_directories(Settings(), directory)
     for place in (below, directory):
-        if any(place.glob("*.log")):
-            return place
-    raise NotFound(f"there is no log of a store in {directory}, nor in {below}")
+        try:
+            if any(file.suffix == ".log" for file in place.iterdir()):
+                return place
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            raise Denied(f"cannot read {place}: run this as the user who owns it") from error
+    raise NotFound(
+        f"there is no log of a store in {directory}, nor in {below}",
+        hint="name the data directory of a node, or the directory of its log",
+    )
 
 
 def embedded_options(settings: Settings, data_directory: Path) -> EmbeddedOptions:

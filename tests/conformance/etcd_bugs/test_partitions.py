@@ -7,6 +7,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import grpc
+import pytest
 from tests.conformance.etcd_bugs.client import ALL, Client
 from tests.support.replicas import Replicas
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from tests.support.node import NodeProcess
 
 WRITES = 30
+# Longer than the shortest lease, which is of 2 s.
+PAUSE_SECONDS = 3.0
 
 
 async def test_a_watch_does_not_go_back_when_the_network_of_its_member_breaks(
@@ -57,7 +61,8 @@ def test_a_paused_node_reads_what_it_acknowledged(node: NodeProcess) -> None:
         with other.watch(key=b"held") as watch:
             os.kill(node.pid, signal.SIGSTOP)
             writing = client.kv.Put.future(pb.PutRequest(key=b"waits"))
-            assert not writing.done()
+            with pytest.raises(grpc.FutureTimeoutError):
+                writing.result(timeout=PAUSE_SECONDS)
             os.kill(node.pid, signal.SIGCONT)
             acknowledged = writing.result().header.revision
             state = client.everything()

@@ -52,6 +52,7 @@ def test_a_crash_while_writing_and_defragmenting_keeps_what_was_acknowledged(
                 for value in itertools.islice(values, WRITES):
                     acknowledged[client.put(f"key-{len(value)}", value)] = value
                 node.kill()
+            assert defragment.times > 0, "nothing was defragmented beside the writes"
         node.ensure_started()
         with Client(node.etcd_address) as client:
             check_every_revision(client, acknowledged)

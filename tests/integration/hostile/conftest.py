@@ -29,18 +29,20 @@ KEPT_MIB = 96
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     """Yield a node that must neither panic nor keep anything of what is done to it."""
     process = NodeProcess(tmp_path_factory.mktemp("victim"))
-    process.ensure_started()
-    with grpc.insecure_channel(process.etcd_address) as channel:
-        put(KVStub(channel), b"before", b"1")
-    use = ProcessUse(process.pid)
-    files, memory_mib = use.files(), use.memory_mib()
-    yield process
-    process.require_alive()
-    wait_for(lambda: use.files() <= files, f"{files} open files, as before")
-    wait_for(lambda: use.memory_mib() <= memory_mib + KEPT_MIB, f"{memory_mib} MiB, as before")
-    assert "panic" not in process.said()
-    assert process.stop() == 0
-    process.kill()
+    try:
+        process.ensure_started()
+        with grpc.insecure_channel(process.etcd_address) as channel:
+            put(KVStub(channel), b"before", b"1")
+        use = ProcessUse(process.pid)
+        files, memory_mib = use.files(), use.memory_mib()
+        yield process
+        process.require_alive()
+        wait_for(lambda: use.files() <= files, f"{files} open files, as before")
+        wait_for(lambda: use.memory_mib() <= memory_mib + KEPT_MIB, f"{memory_mib} MiB, as before")
+        assert "panic" not in process.said()
+        assert process.stop() == 0
+    finally:
+        process.kill()
 
 
 @pytest.fixture

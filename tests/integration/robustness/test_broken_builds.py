@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOT_LINEARIZABLE = "illegal"
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ DISK = ("slow_disk", "failing_disk", "kill")
 OPERATIONS_MIN = 100
 
 # A node that is restarted on a busy machine takes its time.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 async def check(trials: Trials, make: Callable[[Path], Target], plan: Plan, totals: Totals) -> None:

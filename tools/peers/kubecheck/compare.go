@@ -101,8 +101,12 @@ func (s *session) play(ctx context.Context, scenario scenario) (err error) {
 	s.ctx = ctx
 	s.log.begin(scenario.name)
 	defer func() {
-		if ended, ok := recover().(scenarioEnded); ok {
-			err = ended.err
+		switch why := recover().(type) {
+		case nil:
+		case scenarioEnded:
+			err = why.err
+		default:
+			panic(why)
 		}
 	}()
 	scenario.run(s)
