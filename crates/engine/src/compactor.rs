@@ -101,17 +101,18 @@ impl Compactor {
                 continue;
             }
             let mut progress = Retired::new(due.through);
-            loop {
+            let replaced = loop {
                 let pin = store.pin.write();
                 let mut state = store.state.write();
                 let replaced = state.generation != due.generation;
                 let done = replaced || state.retire(&mut progress, SLICE_CHANGES);
                 drop((state, pin));
                 if done || self.inner.lock().closed {
-                    break;
+                    break replaced;
                 }
-            }
-            self.finish(due.through);
+            };
+            // What is there now is another state, of which nothing was dropped.
+            self.finish(if replaced { Revision(0) } else { due.through });
         }
     }
 

@@ -23,7 +23,8 @@ pub struct TermStart {
     pub term: u64,
     /// That member.
     pub raised_by: u64,
-    /// The last frame it had, or had the effect of, of the term before. What somebody else had after it is lost.
+    /// The last frame it had, or had the effect of, of the term before. What somebody else had after
+    /// it is lost.
     pub after_sequence: u64,
 }
 

@@ -41,8 +41,8 @@ mod closed {
     pub(super) const BY_HAND: u8 = 2;
 }
 
-/// Lock order: `changing`, then `pin`, then a watch stream's own, then the hub's, then `state`. The queue's, the
-/// expiry's and the compactor's locks are leaves, held for moments.
+/// Lock order: `promoting`, then `changing`, then `pin`, then a watch stream's own, then the hub's,
+/// then `state`. The queue's, the expiry's and the compactor's locks are leaves, held for moments.
 pub(crate) struct Store {
     pub(crate) state: RwLock<State>,
     /// Held for reading by who reads one revision in several slices: nothing readable is dropped

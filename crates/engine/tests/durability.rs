@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use decube_engine::vfs::{Errno, Fault, Faulty};
 use decube_engine::{
     Answer, Command, Engine, Error, LeaseId, LogLocation, Mailbox, Operation, Options,
-    RangeRequest, Record, Revision, Storage,
+    RangeRequest, Record, Revision, Role, Storage,
 };
 use support::{Collector, engine, get, put, put_request, range_to, txn};
 
@@ -114,6 +114,35 @@ fn commands_that_wait_are_committed_together_and_a_full_queue_refuses() {
     engine.close();
     let expected: Vec<Vec<u64>> = vec![vec![0], (1..=10).collect()];
     assert_eq!(collector.tickets(), expected);
+}
+
+#[test]
+fn a_member_with_a_full_queue_becomes_a_standby_behind_what_is_queued() {
+    let mut options = on(&Faulty::new(1));
+    options.queue_length_max = 10;
+    options.role = Role::Primary;
+    let engine = Engine::open(options).unwrap();
+    let collector = Arc::new(Collector::default());
+    let mailbox = Arc::clone(&collector) as Arc<dyn Mailbox>;
+    let submit = |ticket| engine.submit(Command::Put(put_request("a", "1")), &mailbox, ticket);
+    let revision = engine.revision();
+    collector.hold();
+    submit(0).unwrap();
+    while engine.revision() == revision {
+        std::thread::yield_now(); // The writer has published and hangs in the delivery.
+    }
+    for ticket in 1..=10 {
+        submit(ticket).unwrap();
+    }
+    assert!(matches!(submit(11), Err(Error::TooManyRequests)));
+    let demoting = engine.clone();
+    let demoted = std::thread::spawn(move || demoting.demote());
+    while engine.takes_writes() {
+        std::thread::yield_now();
+    }
+    collector.release();
+    demoted.join().unwrap().unwrap();
+    assert_eq!(engine.standing().role, Role::Standby);
 }
 
 #[test]

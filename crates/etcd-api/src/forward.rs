@@ -35,8 +35,10 @@ static FORWARDED: HeaderName = HeaderName::from_static("decube-forwarded");
 /// For the connection to the primary, its handshakes included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A primary whose machine is gone says nothing: so often it is asked, and for so long waited for.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// A primary whose machine is gone says nothing: so often it is asked while a call waits for it, and
+/// for so long waited for. More often, or without a call, it would send us away as it does others.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// While a primary is looked for, how often.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -234,8 +236,7 @@ impl Forwarder {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(io::Error::other)?;

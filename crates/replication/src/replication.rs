@@ -220,12 +220,15 @@ impl Replication {
     /// silent, until a standby has all of them. For a standby there is nothing to do.
     pub fn demote(&self) -> Result<(), Error> {
         let _changing = self.changing.lock();
-        if self.node.engine.standing().role == Role::Primary {
+        let was_primary = self.node.engine.standing().role == Role::Primary;
+        if was_primary {
             self.node.engine.stop_writes();
             self.hand_over();
         }
         let demoted = self.node.engine.demote();
-        self.node.peers.stepped_down();
+        if was_primary && demoted.is_ok() {
+            self.node.peers.stepped_down();
+        }
         self.node.begin_epoch();
         demoted
     }

@@ -102,10 +102,11 @@ def _replay(offline: Offline) -> ReplayLog | None:
     from decube.store.embedded import ReplayLog
     from decube.store.types import Revision
 
+    to_time_s = parse_moment(offline.to_time).timestamp() if offline.to_time else None
     return ReplayLog(
         log_dir=log_below(offline.log_dir),
         to_revision=Revision(offline.to_revision) if offline.to_revision else None,
-        to_time_s=parse_moment(offline.to_time).timestamp() if offline.to_time else None,
+        to_time_s=to_time_s,
     )
 
 

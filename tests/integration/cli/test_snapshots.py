@@ -126,7 +126,7 @@ def test_an_empty_etcd_is_filled_and_no_other(
     ("arguments", "code", "told"),
     [
         ((), 2, "name the snapshot to restore"),
-        ((ABSENT,), 3, f"there is no snapshot {ABSENT}"),
+        ((ABSENT, "--yes"), 3, f"there is no snapshot {ABSENT}"),
         (("--data-dir", "new"), 2, "--from LOCATION is needed"),
         (("--from", "old"), 2, "either --data-dir or --to-endpoint"),
         ((ABSENT, "--from", "old", "--data-dir", "new"), 2, f"--from old/{ABSENT}"),

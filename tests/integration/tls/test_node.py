@@ -74,7 +74,7 @@ def test_a_node_tells_https_and_every_command_works(start: Callable[..., TlsNode
     assert cli("pods", "get", "web", "-o", "name").stdout == "pod/web\n"
     assert cli("kv", "put", "a", "1").returncode == 0
     assert "1" in cli("kv", "get", "a").stdout.split()
-    assert f"curl https://{node.rest_address}/health" in node.said()
+    assert f"curl --cacert CA.pem https://{node.rest_address}/health" in node.said()
     assert node.stop() == 0
 
 

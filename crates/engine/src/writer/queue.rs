@@ -38,6 +38,15 @@ pub(crate) struct Job {
     pub(crate) reply: Option<Reply>,
 }
 
+impl Job {
+    /// Others are as many as those who make them, and a member that is full of writes has to be able
+    /// to become a standby.
+    fn is_of_a_client(&self) -> bool {
+        let is_asked = matches!(self.work, Work::Command(_) | Work::CopyRevision(..));
+        is_asked && self.reply.is_some()
+    }
+}
+
 /// A bounded queue with one taker. Putting something in costs a system call only when the taker
 /// sleeps.
 pub(crate) struct Queue {
@@ -71,7 +80,7 @@ impl Queue {
         }
         let too_long = inner.jobs.len() >= self.length_max;
         let too_large = inner.bytes + bytes > self.bytes_max && inner.bytes > 0;
-        if (too_long || too_large) && job.reply.is_some() {
+        if (too_long || too_large) && job.is_of_a_client() {
             return Err(Error::TooManyRequests);
         }
         inner.bytes += bytes;

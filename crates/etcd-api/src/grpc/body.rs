@@ -13,6 +13,7 @@ use super::replies::Replies;
 use super::streamed::Streamed;
 
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 /// A response body.
 #[derive(Default)]
 pub(crate) enum ReplyBody {

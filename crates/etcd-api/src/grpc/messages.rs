@@ -61,6 +61,10 @@ where
         Ok(true)
     }
 
+    fn has_ended(&self) -> bool {
+        self.received.is_empty() && self.body.is_end_stream()
+    }
+
     /// Reads to the end, where nothing more may come.
     async fn end(mut self) -> Result<(), Status> {
         while self.received.is_empty() {
@@ -114,8 +118,12 @@ where
 {
     let mut messages = Messages::new(body, Arc::clone(arriving));
     let message = messages.next().await?.ok_or_else(cut_short)?;
-    // To its end, or the transport would reset a stream that the client has yet to half-close.
-    messages.end().await?;
+    // To its end, or the transport would reset a stream that the client has yet to half-close. What
+    // is held meanwhile takes room too.
+    if !messages.has_ended() {
+        let _room = arriving.room_for(message.len())?;
+        arriving.in_time(messages.end()).await?;
+    }
     Ok(message)
 }
 
@@ -208,13 +216,14 @@ mod tests {
     async fn messages_on_their_way_share_room_and_give_it_back() {
         let arriving = arriving();
         let half: &[&[u8]] = &[b"\0\0\0\0\x07", b"abcde"];
+        let endless: &[&[u8]] = &[b"\0\0\0\0\x05abcde"];
         let whole: &[&[u8]] = &[b"\0\0\0\0\x04", b"abc", b"d"];
         let shed = async || {
             let message = read_message(body(whole, true), &arriving).await;
             message.err().map(|status| (status.code(), status.message().to_owned()))
         };
-        {
-            let mut first = pin!(read_message(body(half, false), &arriving));
+        for begun in [half, endless] {
+            let mut first = pin!(read_message(body(begun, false), &arriving));
             tokio::select! {
                 biased;
                 _ = &mut first => panic!("half a message was taken for one"),
@@ -231,6 +240,8 @@ mod tests {
     async fn a_message_whose_end_does_not_come_is_let_go_and_a_stream_may_be_silent_between_two() {
         let message = read_message(body(&[b"\0\0\0\0\x07", b"abc"], false), &arriving()).await;
         assert_eq!(message.expect_err("it never ends").code(), Code::DeadlineExceeded);
+        let message = read_message(body(&[b"\0\0\0\0\x01a"], false), &arriving()).await;
+        assert_eq!(message.expect_err("its call never ends").code(), Code::DeadlineExceeded);
         let mut messages = Messages::new(body(&[b"\0\0\0\0\x01a"], false), arriving());
         assert_eq!(messages.next().await.expect("a message").as_deref(), Some(&b"a"[..]));
         let silent = tokio::time::timeout(Duration::from_secs(86_400), messages.next()).await;
