@@ -51,7 +51,7 @@ rust-test: $(VENV)/.synced
 	cargo test --workspace --locked
 
 python-test: build peers store-under-test
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
 test-slow: build peers store-under-test ## long fuzzing, crash loops, soaks
 	TEST_EFFORT=20 cargo test --workspace --release --locked -- --include-ignored
