@@ -144,7 +144,7 @@ def test_every_line_of_many_threads_is_written_once(
     file_of(logger).flush()
     files = [path.with_name(name) for name in backups(path)] + [path]
     lines = [line for file in files for line in file.read_text().splitlines()]
-    assert len(files) > 3
+    assert len(files) >= 3
     for name in range(4):
         numbers = [int(line.split()[1]) for line in lines if line.startswith(f"{name} ")]
         assert numbers == list(range(500)), "each thread's lines in order"
