@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,22 @@ def peer(name: str) -> str:
     if not program.exists():
         pytest.skip(f"{name} 3.7.1 is not built: it needs Go, then `make peers`")
     return str(program)
+
+
+def found_by(
+    program: str, command: str, store: str, *flags: str, timeout_s: float = 110
+) -> dict[str, Any]:
+    """Run a command of one of our programs in tools/peers on a store; return what it found."""
+    done = subprocess.run(
+        [peer(program), command, f"-store={store}", *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def etcdctl_of(version: str) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.kubecheck import kubecheck
 from tests.support.node import EtcdProcess, NodeProcess
-from tests.support.peers import peer
+from tests.support.peers import found_by, peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +50,8 @@ def pair(tmp_path: Path, servers: list[ServerProcess]) -> Pair:
 
 def check(pair: Pair, seed: int, requests: int) -> None:
     node, etcd = pair()
-    found = kubecheck(
-        "compare", node, f"-reference={etcd}", f"-seed={seed}", f"-requests={requests}"
+    found = found_by(
+        "kubecheck", "compare", node, f"-reference={etcd}", f"-seed={seed}", f"-requests={requests}"
     )
     print(  # noqa: T201 - the count is the evidence
         f"{found['compared']} answers compared, {len(found['differences'])} differences; "
@@ -84,6 +83,6 @@ def test_two_stores_that_differ_are_told_apart(
         servers.append(node)
         node.ensure_started()
     ours, other = (node.etcd_address for node in nodes)
-    found = kubecheck("compare", ours, f"-reference={other}", "-only=large objects")
+    found = found_by("kubecheck", "compare", ours, f"-reference={other}", "-only=large objects")
     texts = [difference["reference"]["answered"] for difference in found["differences"]]
     assert any("message larger than max" in text for text in texts)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.kubecheck import kubecheck
+from tests.support.peers import found_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def delete(store: str, objects: int) -> dict[str, Any]:
-    found = kubecheck("deletion", store, f"-objects={objects}", timeout_s=600)
+    found = found_by("kubecheck", "deletion", store, f"-objects={objects}", timeout_s=600)
     assert found["range_deleted"] == objects
     assert found["collection_deleted"] == objects
     assert found["left"] == 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.kubecheck import kubecheck
+from tests.support.peers import found_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,8 @@ CONTESTED_EVERY = 50
 
 
 def check(store: str, seconds: int) -> None:
-    found = kubecheck(
+    found = found_by(
+        "kubecheck",
         "leases",
         store,
         "-objects=10000",

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import resource
 import socket
-import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.http2 import HELLO, RawConnection
-from tests.support.peers import peer
+from tests.support.peers import found_by, peer
 from tests.support.process_use import ProcessUse
 
 if TYPE_CHECKING:
@@ -29,16 +28,8 @@ STALLED = 100
 
 
 def crowd(command: str, node: NodeProcess, *flags: str, timeout_s: float = 110) -> dict[str, Any]:
-    done = subprocess.run(
-        [peer("crowd"), command, f"-store={node.etcd_address}", *flags],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout_s,
-    )
-    assert done.returncode == 0, done.stderr
-    print(done.stdout)  # noqa: T201 - what was measured
-    found: dict[str, Any] = json.loads(done.stdout)
+    found = found_by("crowd", command, node.etcd_address, *flags, timeout_s=timeout_s)
+    print(json.dumps(found))  # noqa: T201 - what was measured
     return found
 
 

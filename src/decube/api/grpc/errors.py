@@ -22,7 +22,6 @@ from grpc_status import rpc_status
 from decube.kit.errors import (
     AlreadyExists,
     Conflict,
-    Damaged,
     DecubeError,
     Internal,
     Invalid,
@@ -69,8 +68,6 @@ async def fail(context: ServicerContext[Message, Message], error: Exception) -> 
         _log.error("call failed", exc_info=error)
     elif answer_of(error).http_status == _SERVER_ERROR:
         _log.error("call failed", error=error.message)
-    elif isinstance(error, Damaged):
-        _log.warning("something stored is damaged", error=error.message)
     code = grpc.StatusCode[answer_of(error).grpc_code]
     status = status_pb2.Status(code=code.value[0], message=error.message, details=_details(error))
     rich = rpc_status.to_status(status)

@@ -15,7 +15,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from decube.api.rest.answers import JSON, Answer, Headers
-from decube.kit.errors import Damaged, DecubeError, Internal, Unavailable, answer_of
+from decube.kit.errors import DecubeError, Internal, Unavailable, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,8 +105,6 @@ def _kind_answer(error: DecubeError, request_id: str) -> Answer:
         # What went wrong is in the text; where in the code, only a defect asks.
         where = {"exc_info": error} if isinstance(error, Internal) else {"error": error.message}
         _log.error("request failed", request_id=request_id, **where)
-    elif isinstance(error, Damaged):
-        _log.warning("something stored is damaged", request_id=request_id, error=error.message)
     headers: Headers = (JSON,)
     if status in (_TOO_MANY, _UNAVAILABLE):
         wait_s = error.retry_after_s if isinstance(error, Unavailable) else RETRY_AFTER_DEFAULT_S

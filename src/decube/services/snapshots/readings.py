@@ -92,9 +92,16 @@ class Readings:
 
     async def packed(self, manifest: Manifest) -> AsyncGenerator[bytes, None]:
         """Make an archive. Raises `Exhausted` and `Damaged`."""
-        async with self._reading(manifest) as reader, aclosing(pack(manifest, reader)) as archive:
-            async for piece in archive:
-                yield piece
+        try:
+            async with (
+                self._reading(manifest) as reader,
+                aclosing(pack(manifest, reader)) as archive,
+            ):
+                async for piece in archive:
+                    yield piece
+        except Damaged as error:
+            _log.warning("a snapshot was not packed", id=manifest.id, error=error.message)
+            raise
 
     def _begin(self, manifest: Manifest, phase: Phase) -> Activity:
         return self._activities.add(
