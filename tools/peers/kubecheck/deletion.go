@@ -67,7 +67,7 @@ func deletionCommand(ctx context.Context, arguments []string) (any, error) {
 		return nil, err
 	}
 	result.Left = left.Count
-	told, err := countDeletions(watched, left.Header.Revision)
+	told, err := countEvents(watched, left.Header.Revision, isProperDeletion)
 	result.Unwatched = result.RangeDeleted + result.CollectionDeleted - told
 	return result, err
 }
@@ -124,24 +124,6 @@ func deleteCollection(ctx context.Context, client *kubernetes.Client, workers in
 	}
 }
 
-func countDeletions(watched clientv3.WatchChan, through int64) (int64, error) {
-	gaveUp := time.After(watchWithin)
-	seen, told := int64(0), int64(0)
-	for seen < through {
-		select {
-		case <-gaveUp:
-			return told, fmt.Errorf("the watch stands at revision %d of %d", seen, through)
-		case response := <-watched:
-			if err := response.Err(); err != nil {
-				return told, err
-			}
-			for _, event := range response.Events {
-				if event.Type == clientv3.EventTypeDelete && event.PrevKv != nil {
-					told++
-				}
-				seen = event.Kv.ModRevision
-			}
-		}
-	}
-	return told, nil
+func isProperDeletion(event *clientv3.Event, _ int64) bool {
+	return event.Type == clientv3.EventTypeDelete && event.PrevKv != nil
 }

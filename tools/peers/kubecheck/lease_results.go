@@ -32,18 +32,28 @@ func (l *leaseLoad) watch(ctx context.Context) *watchedLeases {
 // with the object as it was before.
 func (w *watchedLeases) count(through int64) (int64, error) {
 	defer w.cancel()
+	return countEvents(w.channel, through, func(event *clientv3.Event, seen int64) bool {
+		return event.PrevKv != nil && event.PrevKv.Version == event.Kv.Version-1 && event.Kv.ModRevision > seen
+	})
+}
+
+// countEvents follows a watch to a revision, and counts the events that are proper behind the
+// revision that was seen before them.
+func countEvents(
+	watched clientv3.WatchChan, through int64, proper func(event *clientv3.Event, seen int64) bool,
+) (int64, error) {
 	gaveUp := time.After(watchWithin)
 	seen, told := int64(0), int64(0)
 	for seen < through {
 		select {
 		case <-gaveUp:
 			return told, fmt.Errorf("the watch stands at revision %d of %d", seen, through)
-		case response := <-w.channel:
+		case response := <-watched:
 			if err := response.Err(); err != nil {
 				return told, err
 			}
 			for _, event := range response.Events {
-				if event.PrevKv != nil && event.PrevKv.Version == event.Kv.Version-1 && event.Kv.ModRevision > seen {
+				if proper(event, seen) {
 					told++
 				}
 				seen = event.Kv.ModRevision
