@@ -5,6 +5,7 @@ Revisions and leases are the store's own numbers (etcd's int64). Keys and values
 
 from __future__ import annotations
 
+import asyncio
 from enum import Enum
 from typing import NewType
 
@@ -20,6 +21,14 @@ LATEST = Revision(0)
 
 NOT_SENT = "not_sent"
 """The `reason` of an `Unavailable` or `Closed` whose call never left: nothing was executed."""
+
+
+class CancelledTooLate(asyncio.CancelledError):
+    """The caller was cancelled, but what it waits for could not be taken back, and was done."""
+
+    def __init__(self, result: object) -> None:
+        super().__init__("cancelled too late: it was done")
+        self.result = result
 
 
 def lease_text(lease: LeaseId) -> str:

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from decube.store.embedded.image import uninterrupted
+from decube.store.types import CancelledTooLate
 
 
 async def test_what_cannot_be_taken_back_is_done_before_a_cancelled_caller_hears_so() -> None:
@@ -24,7 +25,7 @@ async def test_what_cannot_be_taken_back_is_done_before_a_cancelled_caller_hears
     finished, _ = await asyncio.wait((caller,), timeout=0.05)
     assert not finished
     go_on.set()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(CancelledTooLate):
         await caller
     assert done.is_set()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from decube.kit.durations import Duration
 from decube.kit.errors import Conflict, DecubeError
 from decube.model.snapshot import SnapshotProgress, SnapshotView
+from decube.store.types import CancelledTooLate
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -70,12 +71,15 @@ class Activity:
         trace: TracebackType | None,
     ) -> None:
         """Note how it went."""
-        self.outcome = "failed" if error else "completed"
+        done = error is None or isinstance(error, CancelledTooLate)
+        self.outcome = "completed" if done else "failed"
+        if done:
+            return
         if isinstance(error, DecubeError):
             self.error = error.message
         elif isinstance(error, asyncio.CancelledError):
             self.error = "the node stopped meanwhile"
-        elif error is not None:
+        else:
             self.error = f"a defect of ours: {error!r}"
 
     @property

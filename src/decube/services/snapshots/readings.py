@@ -19,6 +19,7 @@ from decube.services.snapshots.encryption import Identities
 from decube.services.snapshots.read_ahead import read_ahead
 from decube.services.snapshots.reading import SnapshotReader
 from decube.services.snapshots.verification import verify
+from decube.store.types import CancelledTooLate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -77,10 +78,17 @@ class Readings:
                     read_ahead(image) as ahead,
                 ):
                     revision = await _install(self._restore, manifest, ahead)
+        except CancelledTooLate as late:
+            self._tell_restored(manifest, late.result)
+            raise
         except BaseException:
             self._metrics.restored("failed")
             _log.warning("a snapshot was not restored", id=manifest.id, error=activity.error)
             raise
+        self._tell_restored(manifest, revision)
+        return revision
+
+    def _tell_restored(self, manifest: Manifest, revision: object) -> None:
         self._metrics.restored("completed")
         _log.warning(
             "a snapshot was restored in place",
@@ -88,7 +96,6 @@ class Readings:
             snapshot_revision=manifest.etcd_revision,
             revision=revision,
         )
-        return revision
 
     async def packed(self, manifest: Manifest) -> AsyncGenerator[bytes, None]:
         """Make an archive. Raises `Exhausted` and `Damaged`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from decube import _native
 from decube.store.embedded.errors import translate
-from decube.store.types import Revision
+from decube.store.types import CancelledTooLate, Revision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Coroutine
@@ -49,22 +49,22 @@ async def install_image(
     try:
         async for piece in pieces:
             await asyncio.to_thread(installer.push, piece)
-        revision, _, _ = await uninterrupted(asyncio.to_thread(installer.commit))
+        return await uninterrupted(asyncio.to_thread(lambda: Revision(installer.commit()[0])))
     finally:
         await asyncio.to_thread(installer.close)
-    return Revision(revision)
 
 
 async def uninterrupted(call: Coroutine[None, None, T]) -> T:
     """Await what cannot be taken back once it has begun.
 
-    Whoever is cancelled meanwhile hears so when it is done: nobody may go on as if it was not,
-    close the store under it, or begin another.
+    Whoever is cancelled meanwhile hears so when it is done, as `CancelledTooLate` if it went well:
+    nobody may go on as if it was not, close the store under it, or begin another.
     """
     running = asyncio.ensure_future(call)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait((running,))
-        running.exception()
-        raise
+        if running.exception() is not None:
+            raise
+        raise CancelledTooLate(running.result()) from None

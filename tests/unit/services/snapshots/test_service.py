@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from decube.store.embedded import EmbeddedStore
+    from decube.store.types import Revision
 
 KIB = 1 << 10
 
@@ -215,6 +216,39 @@ async def test_a_restore_that_is_cancelled_changes_nothing(scene: Scene) -> None
     await asyncio.wait([restoring])
     assert (await scene.store.status()).revision == last
     assert (await scene.service.progress(name)).phase == "failed"
+
+
+async def test_a_restore_that_is_cancelled_too_late_is_told_as_restored(
+    scene: Scene, tmp_path: Path
+) -> None:
+    name = await scene.created()
+    last = (await scene.store.txn(Txn(success=(Put(b"later", b"v"),)))).revision
+
+    async def cancelled_while_it_is_installed(image: AsyncIterator[bytes]) -> Revision:
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in image:
+                yield piece
+            # Once the store waits for what it cannot take back any more.
+            asyncio.get_running_loop().call_soon(restoring.cancel)
+
+        return await scene.store.restore(pieces())
+
+    service = SnapshotService(
+        SnapshotDependencies(
+            source=scene.store,
+            catalogue=Catalogue(FolderLocation(tmp_path)),
+            restore=cancelled_while_it_is_installed,
+        ),
+        SnapshotOptions(),
+    )
+    with capture_logs() as logs:
+        restoring = asyncio.create_task(service.restore(name))
+        await asyncio.wait([restoring])
+    assert restoring.cancelled()
+    assert [entry["event"] for entry in logs] == ["a snapshot was restored in place"]
+    assert logs[0]["revision"] == (await scene.store.status()).revision > last
+    assert (await service.progress(name)).phase == "completed"
+    await service.close()
 
 
 async def test_damage_that_hashes_are_not_asked_for_is_found_by_the_image(
