@@ -30,7 +30,7 @@ type Measurement struct {
 	Max          float64 `json:"max_ms"`
 	WatchLag     float64 `json:"watch_lag_ms,omitempty"` // until the watcher had the last event
 	EventsGotten int64   `json:"events,omitempty"`
-	Failures     int     `json:"failures"` // of the operations, with the latency of their refusal
+	Failures     int     `json:"failures"` // beside the operations, and without a latency
 }
 
 func (m Measurement) print() error { return json.NewEncoder(os.Stdout).Encode(m) }

@@ -27,14 +27,14 @@ func paced(s *settings) error {
 		return openLoop(s.rate, math.MaxInt, ended, func(n int) error { return put(context.Background(), n, n) })
 	})
 	// A store that is in the midst of something large may refuse some: they are told, not fatal.
-	if err != nil && m.Failures == m.Operations {
+	if err != nil && m.Operations == 0 {
 		return err
 	}
 	return m.print()
 }
 
 // openLoop begins operations at the rate, whether or not the earlier ones were answered, until there
-// were `total` or it is ended.
+// were `total` or it is ended. Those that fail are counted apart: a quick refusal is no good latency.
 func openLoop(rate, total int, ended <-chan struct{}, operation func(n int) error) (Measurement, error) {
 	interval := time.Second / time.Duration(rate)
 	var (
@@ -58,11 +58,12 @@ begin:
 			took := time.Since(due)
 			lock.Lock()
 			defer lock.Unlock()
-			latencies = append(latencies, took)
 			if err != nil {
 				failures++
 				failed = err
+				return
 			}
+			latencies = append(latencies, took)
 		})
 	}
 	group.Wait()
