@@ -7,7 +7,7 @@ changes while the node runs; a call belongs to the role that was there when it b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from decube.kit.errors import Closed, NotLeader, Unavailable
 from decube.store.delegating import DelegatingStore
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         TxnResult,
     )
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -74,37 +73,38 @@ class ForwardingStore(DelegatingStore):
         """Read keys, here when that is enough; see `Store.range`. Raises `NotLeader`."""
         if not self._standby or request.serializable:
             return await self._store.range(request)
-        return await self._ask((await self._reach()).range, request)
+        return await self._told((await self._reach()).range(request), changes=False)
 
     async def txn(self, request: Txn) -> TxnResult:
         """Evaluate a transaction; see `Store.txn`. Raises `NotLeader`."""
         if not self._standby:
             return await self._store.txn(request)
-        return await self._order((await self._reach()).txn, request)
+        return await self._told((await self._reach()).txn(request), changes=True)
 
     async def lease_grant(self, ttl_s: int, lease_id: LeaseId | None = None) -> LeaseGrant:
         """Grant a lease; see `Store.lease_grant`. Raises `NotLeader`."""
-        return await self._order((await self._reach()).lease_grant, ttl_s, lease_id)
+        return await self._told((await self._reach()).lease_grant(ttl_s, lease_id), changes=True)
 
     async def lease_keep_alive(self, lease_id: LeaseId) -> int:
         """Renew a lease; see `Store.lease_keep_alive`. Raises `NotLeader`."""
-        return await self._order((await self._reach()).lease_keep_alive, lease_id)
+        return await self._told((await self._reach()).lease_keep_alive(lease_id), changes=True)
 
     async def lease_revoke(self, lease_id: LeaseId) -> Revision:
         """End a lease; see `Store.lease_revoke`. Raises `NotLeader`."""
-        return await self._order((await self._reach()).lease_revoke, lease_id)
+        return await self._told((await self._reach()).lease_revoke(lease_id), changes=True)
 
     async def lease_status(self, lease_id: LeaseId, *, with_keys: bool = False) -> LeaseStatus:
         """Look at a lease; see `Store.lease_status`. Raises `NotLeader`."""
-        return await self._ask((await self._reach()).lease_status, lease_id, with_keys=with_keys)
+        status = (await self._reach()).lease_status(lease_id, with_keys=with_keys)
+        return await self._told(status, changes=False)
 
     async def leases(self) -> tuple[LeaseId, ...]:
         """List all live leases; see `Store.leases`. Raises `NotLeader`."""
-        return await self._ask((await self._reach()).leases)
+        return await self._told((await self._reach()).leases(), changes=False)
 
     async def compact(self, revision: Revision) -> None:
         """Forget history; see `Store.compact`. Raises `NotLeader`."""
-        await self._order((await self._reach()).compact, revision)
+        await self._told((await self._reach()).compact(revision), changes=True)
 
     async def close(self) -> None:
         """Let go of the primary; the node's own store belongs to the node."""
@@ -122,31 +122,21 @@ class ForwardingStore(DelegatingStore):
             )
         return self._primary
 
-    async def _ask(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make a call that changes nothing."""
+    async def _told(self, answer: Awaitable[T], *, changes: bool) -> T:
+        """Await a call. Whoever repeats one that changes something must know if it may have."""
         if not self._standby:
-            return await call(*args, **kwargs)
+            return await answer
         leader = self._leader
         try:
-            return await call(*args, **kwargs)
+            return await answer
         except (Unavailable, Closed) as error:
+            if changes and error.details.get("reason") != NOT_SENT:
+                raise Unavailable(
+                    "the primary of this standby did not answer, and may have done what was asked: "
+                    + error.message
+                ) from error
             # Closed: another primary was found meanwhile, or none is in reach any more.
             raise _out_of_reach(error, leader) from error
-
-    async def _order(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make a call that changes something: whoever repeats it must know if it may have."""
-        if not self._standby:
-            return await call(*args, **kwargs)
-        leader = self._leader
-        try:
-            return await call(*args, **kwargs)
-        except (Unavailable, Closed) as error:
-            if error.details.get("reason") == NOT_SENT:
-                raise _out_of_reach(error, leader) from error
-            raise Unavailable(
-                "the primary of this standby did not answer, and may have done what was asked: "
-                + error.message
-            ) from error
 
     async def _leave(self) -> None:
         primary, self._primary, self._address = self._primary, None, ""
