@@ -70,4 +70,4 @@ def _shown(change: dict[str, Any]) -> str:
 
 
 def _moment(time_s: float) -> str:
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="microseconds")
+    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

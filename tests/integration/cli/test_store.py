@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from tests.support.cli import Cli
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNAVAILABLE = 7
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 async def test_the_log_is_dumped_for_people_and_for_programs(tmp_path: Path) -> None:
@@ -30,9 +32,10 @@ async def test_the_log_is_dumped_for_people_and_for_programs(tmp_path: Path) -> 
     assert binary["changes"][0]["value_base64"] == "/w=="
     assert delete["changes"] == [{"type": "delete", "key": "a"}]
     assert (grant["kind"], grant["revision"], grant["ttl_s"]) == ("lease_grant", 4, 60)
+    moments = (put["written_at"], grant["written_at"], grant["expires_at"])
+    assert all(MOMENT.fullmatch(moment) for moment in moments), moments
     lines = cli("store", "dump-log", "--data-dir", str(tmp_path)).stdout.splitlines()
-    assert lines[0].startswith("1 ")
-    assert lines[0].endswith("revision=2 write put 'a'")
+    assert lines[0] == f"1 {put['written_at']} revision=2 write put 'a'"
 
 
 async def test_the_log_of_a_running_store_is_not_dumped(tmp_path: Path) -> None:
