@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
 ROOT = Path(__file__).resolve().parents[1]
 DECUBE = ROOT / ".venv" / "bin" / "decube"
@@ -49,7 +50,10 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """A server that can be started, killed and started again on the same data and ports."""
+    """A server that can be started, killed and started again on the same data and ports.
+
+    As a context it is killed at the end of its block.
+    """
 
     def __init__(self, command: list[str], ready_url: str, log: Path) -> None:
         self.command = command
@@ -58,6 +62,12 @@ class ServerProcess:
         self.environment: Mapping[str, str] = {}
         self.starts = 0
         self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     @property
     def running(self) -> subprocess.Popen[bytes]:
