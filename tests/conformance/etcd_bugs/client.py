@@ -98,13 +98,25 @@ class Watch:
 
 
 class Beside:
-    """Something that is done again and again while a test does something else."""
+    """Something that is done again and again while a test does something else.
 
-    def __init__(self, act: Callable[[], object]) -> None:
+    A call of it that fails fails the test, unless it is a call to a server that the test kills.
+    """
+
+    def __init__(self, act: Callable[[], object], *, until_killed: bool = False) -> None:
         self._act = act
+        self._until_killed = until_killed
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.times = 0
+        self._times = 0
+        self._failure: Exception | None = None
+
+    @property
+    def times(self) -> int:
+        """How often it was done; raises what it failed with."""
+        if self._failure is not None:
+            raise self._failure
+        return self._times
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -113,12 +125,20 @@ class Beside:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join(CALL_SECONDS_MAX)
+        assert not self._thread.is_alive(), f"a call beside the test took {CALL_SECONDS_MAX:g} s"
+        # Also over a failure of the test's own, which is mostly a consequence.
+        if self._failure is not None:
+            raise self._failure
 
     def _run(self) -> None:
         try:
             while not self._ended.is_set():
                 self._act()
-                self.times += 1
-        except grpc.RpcError:
-            # The server was killed, which is the test's doing.
-            self._ended.set()
+                self._times += 1
+        except Exception as error:  # noqa: BLE001 - handed to the test
+            if not (self._until_killed and _is_unavailable(error)):
+                self._failure = error
+
+
+def _is_unavailable(error: Exception) -> bool:
+    return isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]

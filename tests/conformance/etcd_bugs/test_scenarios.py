@@ -46,8 +46,9 @@ def test_a_crash_while_writing_and_defragmenting_keeps_what_was_acknowledged(
         node.ensure_started()
         with Client(node.etcd_address) as client, Client(node.etcd_address) as other:
             defragment = Beside(
-                lambda other=other: other.maintenance.Defragment(pb.DefragmentRequest())
-            )  # type: ignore[misc]
+                lambda other=other: other.maintenance.Defragment(pb.DefragmentRequest()),  # type: ignore[misc]
+                until_killed=True,
+            )
             with defragment:
                 for value in itertools.islice(values, WRITES):
                     acknowledged[client.put(f"key-{len(value)}", value)] = value
