@@ -11,6 +11,9 @@ BIN        := $(VENV)/bin
 UV         := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 RUST_FILES := $(shell find crates proto/etcd -type f 2>/dev/null) Cargo.toml Cargo.lock
 PEERS      := tools/peers/bin/benchmark
+GO_FILES   := $(wildcard tools/peers/*/*.go)
+# Without kubestorage: a module of its own, which a test builds.
+PEER_FILES := $(filter-out tools/peers/kubestorage/%,$(GO_FILES))
 # The directory that `make up` keeps its data in.
 DATA_DIR   ?= ./.decube
 
@@ -40,6 +43,12 @@ check: build ## format, lint, types, layers, licences, generated files, sizes
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --workspace --locked --features decube-etcd-api/broken \
 	  --example store_under_test -- -D warnings
+	@if ! command -v go >/dev/null; then \
+	  echo "check: go is not installed, so the programs of tools/peers are not checked"; \
+	else \
+	  wrong=$$(gofmt -l $(GO_FILES)) && test -z "$$wrong" || { echo "not as by make fmt: $$wrong"; exit 1; }; \
+	  cd tools/peers && go vet ./...; \
+	fi
 	$(BIN)/python tools/licences.py
 	$(BIN)/python tools/genproto.py --check
 	$(BIN)/python tools/gendocs.py --check
@@ -69,6 +78,7 @@ fmt: $(VENV)/.synced ## format everything
 	$(BIN)/ruff format src tests tools
 	$(BIN)/ruff check --fix-only src tests tools
 	cargo fmt --all
+	@if command -v gofmt >/dev/null; then gofmt -w $(GO_FILES); fi
 
 proto: $(VENV)/.synced ## regenerate the Python stubs of proto/
 	$(BIN)/python tools/genproto.py
@@ -79,8 +89,11 @@ peers: ## etcd, etcdctl and etcd's benchmark, from their Go modules
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(PEERS); \
 	else echo "peers: go is not installed, so tests against a real etcd will be skipped"; fi
 
+# Whatever keeps it from being there, everything else is measured.
 kine: ## a peer of `make bench` alone, because it takes minutes to build
-	@if command -v go >/dev/null; then $(MAKE) --no-print-directory tools/peers/bin/kine; fi
+	@if ! command -v go >/dev/null; then echo "kine: go is not installed, so its rows are left out"; \
+	elif ! $(MAKE) --no-print-directory tools/peers/bin/kine; then \
+	  echo "kine: it could not be built, see above, so its rows are left out"; fi
 
 clean: ## remove what was built
 	rm -rf target dist $(VENV) .tools tools/peers/bin
@@ -105,9 +118,9 @@ docs-assets: $(VENV)/.synced
 	@$(BIN)/python tools/docs_assets.py
 
 tools/peers/bin/kine: tools/peers/kine/go.mod tools/peers/kine/go.sum
-	cd tools/peers/kine && go build -o ../bin/ tool
+	cd tools/peers/kine && mkdir -p ../bin && go build -o ../bin/ tool
 	@touch $@
 
-$(PEERS): tools/peers/go.mod tools/peers/go.sum $(wildcard tools/peers/*/*.go)
+$(PEERS): tools/peers/go.mod tools/peers/go.sum $(PEER_FILES)
 	cd tools/peers && mkdir -p bin && go build -o bin/ tool
 	@touch $@
