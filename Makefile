@@ -93,6 +93,7 @@ peers: ## etcd, etcdctl and etcd's benchmark, from their Go modules
 kine: ## a peer of `make bench` alone, because it takes minutes to build
 	@if ! command -v go >/dev/null; then echo "kine: go is not installed, so its rows are left out"; \
 	elif ! $(MAKE) --no-print-directory tools/peers/bin/kine; then \
+	  rm -f tools/peers/bin/kine; \
 	  echo "kine: it could not be built, see above, so its rows are left out"; fi
 
 clean: ## remove what was built

@@ -78,6 +78,6 @@ def measure(bench: Bench) -> Section:
         kine = in_turn(bench, {"kine": processes.kine})["kine"]
         section.rows += [Row(name, "kine, sqlite", kine[p], own[p]) for p, name, *_ in PHASES]
     except CANNOT_BE_MEASURED as error:
-        section.lines.append(f"- kine: skipped: {str(error)[:200]}")
+        section.lines.append(f"- kine: skipped: {' '.join(str(error).split())[:200]}")
     section.lines.append(MEASURED_ONCE)
     return section
