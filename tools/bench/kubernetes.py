@@ -35,9 +35,9 @@ MEASURED_ONCE = (
     "- KubeBrain (github.com/kubewharf/kubebrain) and mem_etcd (github.com/bchess/k8s-1m): "
     "skipped, they are on no package registry. Not of this run, and single runs within 20 %: "
     "ratios to etcd 3.7.1 of this load on another machine of 2 cores, November 2026, for create, "
-    "get, update, list and delete. KubeBrain on badger 0.49x, 0.56x, 0.63x, 0.54x, 0.55x; mem_etcd with fsync, "
-    "whose log cannot be read back, 1.73x, 2.22x, 2.28x, 2.27x, 2.53x. What KubeBrain publishes, "
-    "in its docs/benchmark.md, is of three large machines with TiKV."
+    "get, update, list and delete. KubeBrain on badger 0.49x, 0.56x, 0.63x, 0.54x, 0.55x; "
+    "mem_etcd with fsync, whose log cannot be read back, 1.73x, 2.22x, 2.28x, 2.27x, 2.53x. What "
+    "KubeBrain publishes, in its docs/benchmark.md, is of three large machines with TiKV."
 )
 # A peer that does not start, ends, hangs or fails is left out, with the reason.
 CANNOT_BE_MEASURED = (FailedError, FileNotFoundError, NotReadyError, TimeoutExpired)
