@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def etcd_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One real etcd for all tests, which therefore never speak of absolute revisions."""
-    process = EtcdProcess(tmp_path_factory.mktemp("etcd"))
-    process.ensure_started()
-    yield process.etcd_address
-    process.kill()
+    with EtcdProcess(tmp_path_factory.mktemp("etcd")) as process:
+        process.ensure_started()
+        yield process.etcd_address
 
 
 @pytest.fixture(params=BACKENDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -53,13 +54,21 @@ class Cli:
                 env={**os.environ, **self.environment},
             )
             os.close(theirs)
-            terminal.write(typed.encode())
-            shown = b""
-            # A terminal that nobody has open any more tells EIO.
-            with suppress(OSError):
-                while piece := terminal.read(4096):
-                    shown += piece
-            return process.wait(COMMAND_SECONDS_MAX), shown.decode()
+            # Reading has no bound of its own: a command that asks on is killed, which ends it.
+            patience = threading.Timer(COMMAND_SECONDS_MAX, process.kill)
+            patience.start()
+            try:
+                terminal.write(typed.encode())
+                shown = b""
+                # A terminal that nobody has open any more tells EIO.
+                with suppress(OSError):
+                    while piece := terminal.read(4096):
+                        shown += piece
+                return process.wait(COMMAND_SECONDS_MAX), shown.decode()
+            finally:
+                patience.cancel()
+                process.kill()
+                process.wait()
 
     @contextmanager
     def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:

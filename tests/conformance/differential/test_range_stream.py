@@ -32,20 +32,18 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KVStub, KVS
     """Both servers, with the same keys; among them some long values in a row, and deleted ones."""
     directories = tmp_path_factory.mktemp("decube"), tmp_path_factory.mktemp("etcd")
     limit = str(REQUEST_BYTES_MAX)
-    processes = (
-        NodeProcess(directories[0], DECUBE_ETCD_MAX_REQUEST_BYTES=limit),
-        EtcdProcess(directories[1], f"--max-request-bytes={limit}"),
-    )
-    for process in processes:
-        process.start()
-    stubs = []
-    for process in processes:
-        process.wait_until_ready()
-        stubs.append(KVStub(grpc.insecure_channel(process.etcd_address)))
-        fill(stubs[-1])
-    yield stubs[0], stubs[1]
-    for process in processes:
-        process.kill()
+    with (
+        NodeProcess(directories[0], DECUBE_ETCD_MAX_REQUEST_BYTES=limit) as node,
+        EtcdProcess(directories[1], f"--max-request-bytes={limit}") as etcd,
+    ):
+        for process in (node, etcd):
+            process.start()
+        stubs = []
+        for process in (node, etcd):
+            process.wait_until_ready()
+            stubs.append(KVStub(grpc.insecure_channel(process.etcd_address)))
+            fill(stubs[-1])
+        yield stubs[0], stubs[1]
 
 
 def fill(kv: KVStub) -> None:

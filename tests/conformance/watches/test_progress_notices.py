@@ -32,9 +32,12 @@ def etcd(directory: Path) -> tuple[ServerProcess, str]:
 
 @pytest.mark.parametrize("start", [decube, etcd])
 def test_idle_watchers_that_want_it_hear_of_progress(
-    start: Callable[[Path], tuple[ServerProcess, str]], tmp_path: Path
+    start: Callable[[Path], tuple[ServerProcess, str]],
+    tmp_path: Path,
+    servers: list[ServerProcess],
 ) -> None:
     process, address = start(tmp_path)
+    servers.append(process)
     process.ensure_started()
     stream = Stream(address)
     try:
@@ -54,4 +57,3 @@ def test_idle_watchers_that_want_it_hear_of_progress(
         assert not list(itertools.chain.from_iterable(notice.events for notice in told))
     finally:
         stream.end()
-        process.kill()

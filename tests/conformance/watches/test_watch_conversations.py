@@ -22,17 +22,15 @@ SLOW_SEEDS = range(12, 1_012)
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Both servers, on empty stores, for one conversation after the other."""
-    processes = (
-        NodeProcess(tmp_path_factory.mktemp("decube")),
-        EtcdProcess(tmp_path_factory.mktemp("etcd")),
-    )
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.wait_until_ready()
-    yield Pair(*(process.etcd_address for process in processes))
-    for process in processes:
-        process.kill()
+    with (
+        NodeProcess(tmp_path_factory.mktemp("decube")) as node,
+        EtcdProcess(tmp_path_factory.mktemp("etcd")) as etcd,
+    ):
+        for process in (node, etcd):
+            process.start()
+        for process in (node, etcd):
+            process.wait_until_ready()
+        yield Pair(node.etcd_address, etcd.etcd_address)
 
 
 @pytest.mark.parametrize("situation", SCRIPTS)

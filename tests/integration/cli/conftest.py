@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     """Start a node for all tests of a module."""
-    process = NodeProcess(tmp_path_factory.mktemp("node"))
-    process.ensure_started()
-    yield process
-    process.kill()
+    with NodeProcess(tmp_path_factory.mktemp("node")) as process:
+        process.ensure_started()
+        yield process
 
 
 @pytest.fixture(scope="module")

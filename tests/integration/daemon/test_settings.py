@@ -40,10 +40,9 @@ NARROW = {
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    node = NodeProcess(tmp_path_factory.mktemp("narrow"), **NARROW)
-    node.ensure_started()
-    yield node
-    node.kill()
+    with NodeProcess(tmp_path_factory.mktemp("narrow"), **NARROW) as node:
+        node.ensure_started()
+        yield node
 
 
 def etcdctl(

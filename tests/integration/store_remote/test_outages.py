@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcess]:
-    process = EtcdProcess(tmp_path_factory.mktemp("etcd"))
-    process.ensure_started()
-    yield process
-    process.kill()
+    with EtcdProcess(tmp_path_factory.mktemp("etcd")) as process:
+        process.ensure_started()
+        yield process
 
 
 @pytest.fixture(params=[EtcdProcess, NodeProcess])
@@ -36,9 +35,9 @@ def server(
 ) -> Iterator[EtcdProcess | NodeProcess]:
     """Start a real etcd, and a node of ours."""
     process: EtcdProcess | NodeProcess = request.param(tmp_path_factory.mktemp("server"))
-    process.ensure_started()
-    yield process
-    process.kill()
+    with process:
+        process.ensure_started()
+        yield process
 
 
 async def test_a_watch_goes_on_across_kills_without_loss_or_repeat(
