@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MIB = 1 << 20
 
@@ -29,6 +34,19 @@ class ProcessUse:
     def reset_peak(self) -> None:
         """Let the peak begin at what is resident now."""
         (self._directory / "clear_refs").write_text("5")
+
+    @contextmanager
+    def peak_within(self, mib: int) -> Iterator[None]:
+        """Hold that at no moment of a block there is more resident than so much over the start."""
+        self.reset_peak()
+        before = self.memory_mib()
+        yield
+        assert self.peak_mib() <= before + mib
+
+    def cpu_s(self) -> float:
+        """Tell the processor time that it has used."""
+        fields = (self._directory / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _status(self, name: str) -> int:
         for line in (self._directory / "status").read_text().splitlines():

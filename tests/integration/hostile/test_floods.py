@@ -78,17 +78,14 @@ FLOODS = {
 
 @pytest.mark.parametrize("what", FLOODS)
 def test_a_flood_costs_little(victim: NodeProcess, unharmed: Unharmed, what: str) -> None:
-    use = ProcessUse(victim.pid)
-    use.reset_peak()
-    before = use.memory_mib()
-    with unharmed(), ExitStack() as open_ones:
+    within = ProcessUse(victim.pid).peak_within(PEAK_MIB)
+    with within, unharmed(), ExitStack() as open_ones:
         for _ in range(CONNECTIONS):
             hostile = open_ones.enter_context(RawConnection(victim.etcd_address))
             # What the server has to say about it is not read, and has to wait.
             hostile.socket.settimeout(UNREAD_S)
             with suppress(TimeoutError):
                 hostile.send(FLOODS[what])
-    assert use.peak_mib() <= before + PEAK_MIB
 
 
 def test_clients_that_say_nothing_or_little_are_nobodys_loss(
@@ -110,15 +107,12 @@ def test_halves_of_large_requests_have_a_bound_in_common(
     victim: NodeProcess, unharmed: Unharmed
 ) -> None:
     """Each may be as large as a request may be, and there may be thousands on a connection."""
-    use = ProcessUse(victim.pid)
-    use.reset_peak()
-    before = use.memory_mib()
-    with unharmed(), ExitStack() as open_ones:
+    within = ProcessUse(victim.pid).peak_within(ARRIVING_MIB + PEAK_MIB)
+    with within, unharmed(), ExitStack() as open_ones:
         for _ in range(CONNECTIONS):
             hostile = open_ones.enter_context(RawConnection(victim.etcd_address))
             send_halves(hostile)
             assert hostile.lives()
-    assert use.peak_mib() <= before + ARRIVING_MIB + PEAK_MIB
 
 
 def send_halves(hostile: RawConnection) -> None:
