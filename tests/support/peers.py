@@ -22,7 +22,7 @@ def peer(name: str) -> str:
 
 
 def found_by(
-    program: str, command: str, store: str, *flags: str, timeout_s: float = 110
+    program: str, command: str, store: str, *flags: str, timeout_s: float = 100
 ) -> dict[str, Any]:
     """Run a command of one of our programs in tools/peers on a store; return what it found."""
     done = subprocess.run(

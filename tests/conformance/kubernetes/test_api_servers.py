@@ -48,11 +48,10 @@ def pair(tmp_path: Path, servers: list[ServerProcess]) -> Pair:
     return start
 
 
-def check(pair: Pair, seed: int, requests: int) -> None:
+def check(pair: Pair, seed: int, requests: int, timeout_s: float) -> None:
     node, etcd = pair()
-    found = found_by(
-        "kubecheck", "compare", node, f"-reference={etcd}", f"-seed={seed}", f"-requests={requests}"
-    )
+    flags = (f"-reference={etcd}", f"-seed={seed}", f"-requests={requests}")
+    found = found_by("kubecheck", "compare", node, *flags, timeout_s=timeout_s)
     print(  # noqa: T201 - the count is the evidence
         f"{found['compared']} answers compared, {len(found['differences'])} differences; "
         f"longest wait for progress {found['longest_wait_for_progress_ms']} ms, "
@@ -64,13 +63,14 @@ def check(pair: Pair, seed: int, requests: int) -> None:
 
 
 def test_what_api_servers_ask_is_answered_as_by_a_real_etcd(pair: Pair) -> None:
-    check(pair, seed=1, requests=1_000)
+    check(pair, seed=1, requests=1_000, timeout_s=100)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", SLOW_SEEDS)
 def test_much_more_of_it_is_answered_as_by_a_real_etcd(pair: Pair, seed: int) -> None:
-    check(pair, seed, requests=10_000)
+    check(pair, seed, requests=10_000, timeout_s=500)
 
 
 def test_two_stores_that_differ_are_told_apart(

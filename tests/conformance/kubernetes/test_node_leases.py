@@ -19,15 +19,15 @@ SLOW_SECONDS = 300
 CONTESTED_EVERY = 50
 
 
-def check(store: str, seconds: int) -> None:
+def check(store: str, objects: int, seconds: int, timeout_s: float) -> None:
     found = found_by(
         "kubecheck",
         "leases",
         store,
-        "-objects=10000",
+        f"-objects={objects}",
         f"-rate={RATE}",
         f"-seconds={seconds}",
-        timeout_s=100 + 2 * seconds,
+        timeout_s=timeout_s,
     )
     print(  # noqa: T201 - the rate is the evidence
         f"{found['updates']} updates, {found['updates_per_second']:.0f}/s, "
@@ -44,15 +44,16 @@ def check(store: str, seconds: int) -> None:
     assert found["losers_told_of_another_winner"] == 0
 
 
-def test_ten_thousand_leases_are_renewed_without_a_lost_or_spurious_conflict(
+def test_leases_are_renewed_again_and_again_without_a_lost_or_spurious_conflict(
     fresh_decube: Callable[[], str],
 ) -> None:
-    check(fresh_decube(), SECONDS)
+    """Five times each."""
+    check(fresh_decube(), 2_000, SECONDS, timeout_s=100)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_000)
-def test_leases_are_renewed_for_minutes_without_a_lost_or_spurious_conflict(
+def test_ten_thousand_leases_are_renewed_for_minutes_without_a_lost_or_spurious_conflict(
     fresh_decube: Callable[[], str],
 ) -> None:
-    check(fresh_decube(), SLOW_SECONDS)
+    check(fresh_decube(), 10_000, SLOW_SECONDS, timeout_s=800)

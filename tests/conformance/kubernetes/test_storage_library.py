@@ -9,14 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from tests.support.node import DECUBE
 from tests.support.peers import PEERS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SOURCE = PEERS.parent / "kubestorage"
 LIBRARY = "k8s.io/apiserver"
@@ -29,15 +26,17 @@ def module() -> Path:
     if shutil.which("go") is None:
         pytest.skip("Go is not installed, which the library's tests are built by")
     directory = PEERS / "kubestorage"
-    shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        shutil.rmtree(directory)
     shutil.copytree(SOURCE, directory)
     go(directory, "mod", "download", LIBRARY)
     published = go(directory, "list", "-m", "-f", "{{.Dir}}", LIBRARY).strip()
     library = directory / "apiserver"
     shutil.copytree(published, library, copy_function=shutil.copyfile)
-    library.chmod(0o755)
+    # Go keeps modules in directories that nobody may write, which are copied so.
+    for copied, _, _ in os.walk(library):
+        Path(copied).chmod(0o755)
     replaced = library / "pkg/storage/etcd3/testserver/test_server.go"
-    replaced.parent.chmod(0o755)
     shutil.copyfile(SOURCE / "testserver.go", replaced)
     go(directory, "mod", "edit", f"-replace={LIBRARY}=./apiserver")
     return directory

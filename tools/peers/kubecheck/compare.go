@@ -7,8 +7,11 @@ import (
 	"time"
 )
 
-// Longer than this a scenario hangs.
-const scenarioWithin = 60 * time.Second
+// Longer than this a scenario hangs; random requests have some time each beside it.
+const (
+	scenarioWithin = 60 * time.Second
+	requestWithin  = 20 * time.Millisecond
+)
 
 type scenario struct {
 	name string
@@ -96,7 +99,8 @@ func play(ctx context.Context, address string, options options) (*session, error
 }
 
 func (s *session) play(ctx context.Context, scenario scenario) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, scenarioWithin)
+	within := scenarioWithin + time.Duration(s.options.requests)*requestWithin
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	s.ctx = ctx
 	s.log.begin(scenario.name)

@@ -35,16 +35,21 @@ func leases(s *session) {
 	s.put(eventKey(0), "a lost race with it", 0, kubernetes.PutOptions{LeaseID: 77, GetOnFailure: true})
 }
 
-// leasesThatRunOut end their objects, and watches hear of it. The time to live is the shortest that
-// etcd grants.
+// leasesThatRunOut end their objects, and watches hear of it. The objects come in one transaction,
+// so that the lease does not run out between them, however slow the machine is.
 func leasesThatRunOut(s *session) {
 	w := s.watch("of what ends", "/registry/masterleases/", s.currentRevision()+1)
 	defer w.cancel()
-	lease := s.grant(1)
-	var last int64
+	// The shortest that a store grants, which is longer.
+	s.grant(1)
+	const ttlSeconds = 4
+	lease := clientv3.WithLease(s.grant(ttlSeconds))
+	var puts []clientv3.Op
 	for _, name := range []string{"c", "a", "b"} {
-		last = s.put("/registry/masterleases/"+name, "1", 0, kubernetes.PutOptions{LeaseID: lease})
+		puts = append(puts, clientv3.OpPut("/registry/masterleases/"+name, "1", lease))
 	}
-	w.until(last + 1)
+	response, err := s.Txn(s.ctx).Then(puts...).Commit()
+	s.checkNo(err)
+	w.until(response.Header.Revision + 1)
 	s.list("/registry/masterleases/", "", 0, 0)
 }
