@@ -1,6 +1,6 @@
 // Command crowd is many clients of one store at once, and prints how it served them as JSON:
 //
-//	crowd clients -store 127.0.0.1:2379 -clients 20000 -connections 50 -seconds 5
+//	crowd clients -store 127.0.0.1:2379 -clients 20000 -connections 50 -puts 3
 //	crowd watchers -store 127.0.0.1:2379 -watchers 10000 -stalled 100
 //	crowd list -store 127.0.0.1:2379 -objects 2048 -value-bytes 524288
 package main
