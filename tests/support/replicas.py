@@ -115,7 +115,6 @@ class Replicas:
             for other in names
             if one != other
         }
-        self._stack = AsyncExitStack()
         for name, node in self.nodes.items():
             node.knows(*(p.address for (one, _), p in self._networks.items() if one == name))
 
@@ -127,9 +126,13 @@ class Replicas:
         return self._networks[one, other]
 
     async def __aenter__(self) -> Self:
-        for proxy in self._networks.values():
-            await self._stack.enter_async_context(proxy)
-        await self.start(*self.nodes)
+        async with AsyncExitStack() as stack:
+            for proxy in self._networks.values():
+                await stack.enter_async_context(proxy)
+            for node in self.nodes.values():
+                stack.enter_context(node)
+            await self.start(*self.nodes)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -138,8 +141,6 @@ class Replicas:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for node in self.nodes.values():
-            node.kill()
         await self._stack.aclose()
 
     async def start(self, *names: str) -> None:

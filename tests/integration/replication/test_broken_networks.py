@@ -56,6 +56,8 @@ async def test_three_nodes_are_equal_after_either_standby_was_away(three: Replic
     await write(three, ledger, 1)
     await three.start("c")
     await three.wait_until_equal()
+    found, _ = await read_all(three["c"].etcd_address)
+    assert ledger.losses(found) == []
 
 
 async def kills(two: Replicas, rounds: int) -> None:
