@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// Takes no more writes, but stays the primary: its standbys get the rest of its log, which grows
-    /// no more when this returns. Ended by [`Engine::demote`], or by a restart.
+    /// no more when this returns. Ended by [`Engine::demote`], [`Engine::promote`] or a restart.
     pub fn stop_writes(&self) {
         self.store().close_gate();
         // What the writer was at is answered before this, which a primary refuses.
@@ -115,7 +115,12 @@ impl Engine {
         let _changing = self.store().changing.lock();
         let standing = Standing { role: Role::Standby, ..self.standing() };
         self.store().close_gate();
-        self.ask(Work::Stand(standing)).map(drop)
+        let demoted = self.ask(Work::Stand(standing)).map(drop);
+        if demoted.is_err() {
+            // It is the primary still. Why it writes no more, if it does not, is told by the queue.
+            self.store().open_gate();
+        }
+        demoted
     }
 
     /// Makes this member the primary, in a term above all that it knows of. Its revision jumps far
@@ -150,7 +155,13 @@ impl Engine {
         let _changing = self.store().changing.lock();
         let before = self.standing();
         match before.role {
-            Role::Primary => return Ok(None),
+            Role::Primary => {
+                // Its writes may have been stopped for a demotion that did not come.
+                if !self.takes_writes() {
+                    self.ask(Work::Stand(before))?;
+                }
+                return Ok(None);
+            }
             Role::Standalone => {
                 self.ask(Work::Stand(Standing { role: Role::Primary, ..before }))?;
                 return Ok(None);

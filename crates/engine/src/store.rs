@@ -139,11 +139,16 @@ impl Store {
         self.gate.fetch_or(closed::BY_HAND, Ordering::SeqCst);
     }
 
+    /// Takes writes again, if the role allows it.
+    pub(crate) fn open_gate(&self) {
+        self.gate.fetch_and(!closed::BY_HAND, Ordering::SeqCst);
+    }
+
     /// The member's role is this, durably. One that was promoted takes writes when its log is in
     /// its own term, not before.
     pub(crate) fn stand(&self, standing: &Standing) {
         *self.standing.lock() = standing.clone();
-        self.gate.fetch_and(!closed::BY_HAND, Ordering::SeqCst);
+        self.open_gate();
         self.stand_anew();
     }
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use decube_engine::vfs::{Faulty, Vfs, VfsFile, VfsLock};
 use decube_engine::{
-    Engine, Error, InstallError, InstallMode, LogLocation, Options, Role, Storage, TermStart,
+    Command, Engine, Error, InstallError, InstallMode, LogLocation, Options, Revision, Role,
+    Storage, TermStart,
 };
 use parking_lot::Mutex;
 use support::put;
@@ -206,4 +207,25 @@ fn a_restore_does_not_let_writes_in_that_were_stopped_meanwhile() {
     installer.commit().unwrap();
     handed_over.recv().unwrap().join().unwrap();
     assert!(!engine.takes_writes());
+}
+
+#[test]
+fn a_demotion_that_fails_leaves_a_primary_that_tells_why_it_writes_no_more() {
+    let staged = Staged::new(6);
+    let engine = staged.open(Role::Primary);
+    put(&engine, "a", "1");
+    staged.when("role", || Err(io::ErrorKind::StorageFull.into()));
+    assert!(matches!(engine.demote(), Err(Error::Latched { .. })));
+    let refused = engine.execute(Command::Compact(Revision(1)));
+    assert!(matches!(refused, Err(Error::Latched { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_primary_whose_writes_were_stopped_takes_them_again_when_it_is_promoted() {
+    let engine = Staged::new(7).open(Role::Primary);
+    engine.stop_writes();
+    assert!(!engine.takes_writes());
+    engine.promote().unwrap();
+    put(&engine, "a", "1");
+    assert_eq!(engine.standing().term(), 1, "it was the primary all the time");
 }
