@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::install::InstallError;
-use crate::log::{CopiedFrame, FollowError, IoFailure, SideFile};
+use crate::log::{CopiedFrame, FollowError, IoFailure, KeptAside};
 use crate::mailbox::Mailbox;
 use crate::role::{Role, Standing, TermStart};
 use crate::txn::check_txn;
@@ -197,8 +197,8 @@ impl Engine {
     }
 
     /// Keeps the frames behind `sequence`, which the new primary does not have, in a file beside the
-    /// log, before an image takes their place. `None` if there are none.
-    pub fn keep_aside(&self, sequence: u64) -> Result<Option<SideFile>, FollowError> {
+    /// log, before an image takes their place.
+    pub fn keep_aside(&self, sequence: u64) -> Result<KeptAside, FollowError> {
         self.journal().ok_or(FollowError::NoLog)?.keep_aside(sequence + 1)
     }
 

@@ -1,14 +1,15 @@
 //! Following the log while it is written.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use decube_engine::log::{CopiedFrame, FollowError, FrameReader};
-use decube_engine::vfs::Faulty;
+use decube_engine::vfs::{Faulty, Vfs as _};
 use decube_engine::{
     Command, Engine, Entry, Follower, LeaseId, LogLocation, Notify, Options, Revision, Storage,
 };
@@ -158,4 +159,56 @@ fn frames_are_checked_however_the_stream_is_cut() {
 fn a_store_in_memory_has_no_log_to_follow() {
     let refused = follow(&support::engine(), 1).err();
     assert!(matches!(refused, Some(FollowError::NoLog)), "{refused:?}");
+}
+
+#[test]
+fn what_is_damaged_is_told_by_name_and_all_else_is_kept_aside() {
+    let disk = Faulty::new(20);
+    let engine = Engine::open(on(&disk)).unwrap();
+    for number in 0..300 {
+        put(&engine, &format!("k{number}"), &"x".repeat(100));
+    }
+    let whole = engine.keep_aside(4).unwrap();
+    let file = whole.file.unwrap();
+    assert_eq!((file.first, file.last, file.absent, whole.damaged.len()), (5, 300, 0, 0));
+
+    let mut firsts = segments(&disk);
+    assert!(firsts.len() > 2, "{firsts:?}");
+    let (last, second) = (firsts.pop().unwrap(), firsts[1]);
+    let third = firsts.get(2).copied().unwrap_or(last);
+    // In the payload of the first frame of each, which takes more than 200 bytes.
+    for first in [second, last] {
+        assert!(disk.flip_bit(&segment(first), 8 * 180));
+    }
+    let kept = engine.keep_aside(4).unwrap();
+    let lost: Vec<_> = kept.damaged.iter().map(|lost| (lost.path.clone(), lost.offset)).collect();
+    assert_eq!(lost, [(segment(second), 64), (segment(last), 64)]);
+    let numbers: Vec<_> = kept.damaged.iter().map(|lost| (lost.first, lost.last)).collect();
+    assert_eq!(numbers, [(second, third - 1), (last, 300)]);
+    assert!(kept.damaged[0].reason.contains("the frame is bad"), "{:?}", kept.damaged[0]);
+    let file = kept.file.unwrap();
+    assert_eq!((file.first, file.last, file.absent), (5, last - 1, 0));
+    let bytes = read(&disk, &file.path);
+    let frames = FrameReader::default().push(&bytes[64..]).unwrap();
+    assert_eq!(sequences(&frames), (5..second).chain(third..last).collect::<Vec<_>>());
+}
+
+fn segment(first: u64) -> PathBuf {
+    PathBuf::from(format!("/store/{first:020}.log"))
+}
+
+/// The first sequence numbers of the segments.
+fn segments(disk: &Faulty) -> Vec<u64> {
+    let names = disk.list(Path::new("/store")).unwrap();
+    let firsts = names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok());
+    let mut firsts: Vec<_> = firsts.collect();
+    firsts.sort_unstable();
+    firsts
+}
+
+fn read(disk: &Faulty, path: &Path) -> Vec<u8> {
+    let file = disk.open(path).unwrap();
+    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    assert_eq!(file.read_at(0, &mut bytes).unwrap(), bytes.len());
+    bytes
 }

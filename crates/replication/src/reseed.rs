@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use decube_engine::log::LogDamage;
 use decube_engine::{InstallMode, Installer, Standing};
 use tokio::sync::watch;
 use tokio::task::{block_in_place, spawn_blocking};
@@ -47,7 +48,17 @@ fn keep_what_is_lost(node: &Node, primary: &Member) -> Result<(), Status> {
     }
     let kept =
         node.engine.keep_aside(after).map_err(|error| Status::unavailable(error.to_string()))?;
-    if let Some(file) = kept {
+    for LogDamage { path, offset, reason, first, last } in kept.damaged {
+        tracing::error!(
+            path = %path.display(),
+            offset,
+            reason,
+            first,
+            last,
+            "the log is damaged: these frames, which the primary does not have, are lost"
+        );
+    }
+    if let Some(file) = kept.file {
         tracing::warn!(
             path = %file.path.display(),
             first = file.first,

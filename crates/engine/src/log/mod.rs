@@ -63,7 +63,7 @@ pub use self::header::FORMAT_VERSION;
 pub(crate) use self::header::{BadHeader, FileHeader, FileKind, HEADER_BYTES, nanoseconds};
 pub(crate) use self::identity::random_salt;
 pub(crate) use self::install::{Installation, LogBefore, NotInstalled};
-pub use self::side_file::SideFile;
+pub use self::side_file::{KeptAside, LogDamage, SideFile};
 
 /// Most bytes that the encoded records of one entry may take. Check a command against it before it
 /// is evaluated: [`Log::append`] refuses a larger one with [`Error::RequestTooLarge`].
@@ -406,8 +406,8 @@ impl Journal {
         LogFollower::new(&self.0.upgrade().ok_or(FollowError::Closed)?, from)
     }
 
-    /// Keeps the frames from `from` on in a file of their own ([`SideFile`]).
-    pub(crate) fn keep_aside(&self, from: u64) -> Result<Option<SideFile>, FollowError> {
+    /// Keeps the frames from `from` on in a file of their own.
+    pub(crate) fn keep_aside(&self, from: u64) -> Result<KeptAside, FollowError> {
         side_file::keep(&self.0.upgrade().ok_or(FollowError::Closed)?, from)
     }
 
