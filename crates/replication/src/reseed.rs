@@ -1,17 +1,24 @@
 //! Taking in an image of the primary: what was here before is replaced by it.
+//!
+//! All that waits for the disk is done on a thread of its own, and the session goes on telling the
+//! peer that this member is alive. Whatever ends the session, that thread drops what came so far.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use decube_engine::log::LogDamage;
-use decube_engine::{InstallMode, Installer, Standing};
-use tokio::sync::watch;
-use tokio::task::{block_in_place, spawn_blocking};
+use decube_engine::{InstallError, InstallMode, Installed, Installer, Standing};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tonic::Status;
 
 use crate::node::Node;
 use crate::standby::{Ended, Session};
-use crate::wire::{Member, from_dialer, to_dialer};
+use crate::wire::{Image, Member, from_dialer, to_dialer};
+
+/// Pieces of an image that wait for the one before.
+const PIECES_WAITING: usize = 1;
 
 /// Takes the image in, and returns to dial again, for the frames behind it.
 pub(crate) async fn run(
@@ -20,14 +27,15 @@ pub(crate) async fn run(
 ) -> Result<Ended, Status> {
     let node = Arc::clone(session.node);
     let (keeper, primary) = (Arc::clone(&node), session.peer.clone());
-    let kept = spawn_blocking(move || keep_what_is_lost(&keeper, &primary));
-    beating(session, kept).await??;
+    let kept = node.tasks.spawn_blocking(move || keep_what_is_lost(&keeper, &primary));
+    ended(session, kept).await??;
     let installer = node.engine.installer(InstallMode::Reseed).map_err(|error| failed(&error))?;
-    let Some(installer) = receive(session, epoch, installer).await? else {
-        return Ok(Ended::Again);
-    };
-    let commit = spawn_blocking(move || installer.commit());
-    let holds = beating(session, commit).await?.map_err(|error| failed(&error))?;
+    let (pieces, coming) = mpsc::channel(PIECES_WAITING);
+    let installing = node.tasks.spawn_blocking(move || install(installer, coming));
+    let received = receive(session, epoch, pieces).await;
+    let outcome = ended(session, installing).await?.map_err(|error| failed(&error))?;
+    received?;
+    let Some(holds) = outcome else { return Ok(Ended::Again) };
     node.set_diverged(false);
     let (revision, sequence, term) = (holds.revision.0, holds.sequence, holds.term);
     tracing::info!(revision, sequence, term, "this standby holds an image of its primary");
@@ -82,34 +90,36 @@ fn shared_up_to(primary: &Standing, log_term: u64) -> Option<u64> {
     (log_term < newest.term).then(|| primary.end_of(log_term).unwrap_or(0))
 }
 
-/// `None` if the session has to begin anew.
+/// Hands on the pieces as they come, until the last, or until the session has to begin anew.
 async fn receive(
     session: &mut Session<'_>,
     epoch: &mut watch::Receiver<u64>,
-    mut installer: Installer,
-) -> Result<Option<Installer>, Status> {
+    pieces: mpsc::Sender<Image>,
+) -> Result<(), Status> {
     let patience = session.node.options.peer_timeout;
     let mut ticks = interval(session.node.options.heartbeat_interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent_at = Instant::now() + patience;
     loop {
         tokio::select! {
-            _ = epoch.changed() => return Ok(None),
+            _ = epoch.changed() => return Ok(()),
             _ = ticks.tick() => beat(session),
             message = session.inbound.message() => {
-                silent_at = Instant::now() + patience;
                 match message?.and_then(|message| message.message) {
                     Some(to_dialer::Message::Progress(progress)) => session.heard(progress),
                     Some(to_dialer::Message::Image(image)) => {
-                        let pushed = block_in_place(|| installer.push(&image.bytes));
-                        pushed.map_err(|error| failed(&error))?;
-                        if image.end {
-                            return Ok(Some(installer));
+                        let end = image.end;
+                        let handed_on = beating(session, pieces.send(image)).await;
+                        // Nobody takes any more: why, the thread tells.
+                        if end || handed_on.is_err() {
+                            return Ok(());
                         }
                     }
                     Some(_) => return Err(Status::invalid_argument("out of order")),
                     None => return Err(Status::unavailable("the peer hung up")),
                 }
+                // Nobody listened to the peer while the disk was slow.
+                silent_at = Instant::now() + patience;
             }
             () = sleep_until(silent_at) => {
                 return Err(Status::deadline_exceeded("the peer was silent for too long"));
@@ -118,16 +128,33 @@ async fn receive(
     }
 }
 
+/// The thread's body. `None` if the last piece does not come.
+fn install(
+    mut installer: Installer,
+    mut coming: mpsc::Receiver<Image>,
+) -> Result<Option<Installed>, InstallError> {
+    while let Some(image) = coming.blocking_recv() {
+        installer.push(&image.bytes)?;
+        if image.end {
+            return installer.commit().map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// What a thread comes to.
+async fn ended<T>(session: &Session<'_>, thread: JoinHandle<T>) -> Result<T, Status> {
+    let ended = beating(session, thread).await;
+    ended.map_err(|error| Status::internal(error.to_string()))
+}
+
 /// Waits for something slow, and tells the peer meanwhile that this member is alive.
-async fn beating<Slow>(
-    session: &Session<'_>,
-    slow: tokio::task::JoinHandle<Slow>,
-) -> Result<Slow, Status> {
+async fn beating<T>(session: &Session<'_>, slow: impl Future<Output = T>) -> T {
     let mut ticks = interval(session.node.options.heartbeat_interval());
-    let mut slow = slow;
+    let mut slow = pin!(slow);
     loop {
         tokio::select! {
-            done = &mut slow => return done.map_err(|error| Status::internal(error.to_string())),
+            done = &mut slow => return done,
             _ = ticks.tick() => beat(session),
         }
     }
@@ -139,6 +166,6 @@ fn beat(session: &Session<'_>) {
     drop(session.outbound.try_send(from_dialer::Message::Progress(progress).into()));
 }
 
-fn failed(error: &decube_engine::InstallError) -> Status {
+fn failed(error: &InstallError) -> Status {
     Status::unavailable(error.to_string())
 }

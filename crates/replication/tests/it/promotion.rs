@@ -102,16 +102,52 @@ fn keeping_a_tail_may_take_longer_than_a_peer_may_be_silent() {
     old.put_many("lost", 25);
     new.replication().promote().unwrap();
     new.link.leads_to(Some(new.replication().local_address()));
-    wait_until("the tail is being kept", &[&old, &new], || held.holds());
-    let heard_of = || new.status().peers.iter().map(|peer| peer.last_heartbeat_s).max().unwrap();
+    hold_for_longer_than_a_peer_may_be_silent(&held, &new, &old);
+    wait_until_equal(&new, &old);
+    assert_eq!(old.replication().tails().len(), 1);
+}
+
+/// The timeout of both is two seconds.
+fn hold_for_longer_than_a_peer_may_be_silent(held: &Held, primary: &Member, standby: &Member) {
+    let both = [primary, standby];
+    wait_until("its disk is slow", &both, || held.holds());
+    let peers = || primary.status().peers;
+    let heard_of = || peers().iter().map(|peer| peer.last_heartbeat_s).max().expect("a peer");
     let began = heard_of();
-    wait_until("it is heard of for longer than the timeout", &[&old, &new], || {
-        assert!(new.status().peers.iter().any(|peer| peer.connected), "it was cut off");
+    wait_until("it is heard of for longer than the timeout", &both, || {
+        assert!(peers().iter().any(|peer| peer.connected), "it was cut off");
         heard_of() > began + 4
     });
     held.let_go();
-    wait_until_equal(&new, &old);
-    assert_eq!(old.replication().tails().len(), 1);
+}
+
+/// Text that compression does not make much shorter.
+fn noise(seed: u64, length: usize) -> String {
+    let mut state = seed;
+    let letters = std::iter::repeat_with(|| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + (state >> 58) as u8)
+    });
+    letters.take(length).collect()
+}
+
+#[test]
+fn taking_in_an_image_may_take_longer_than_a_peer_may_be_silent() {
+    let (mut primary, mut standby) = pair(49);
+    (primary.peer_timeout, standby.peer_timeout) = (Duration::from_secs(2), Duration::from_secs(2));
+    let held = Held::new(&standby.disk, "install-");
+    standby.detour = Some(Arc::new(held.clone()));
+    primary.start(Role::Primary);
+    // More than fits into a connection's window.
+    for number in 0..12 {
+        primary.put(&format!("large{number}"), &noise(number, 1 << 20)).unwrap();
+    }
+    standby.start(Role::Standby);
+    // It is heard of by its own session alone.
+    standby.link.leads_to(None);
+    hold_for_longer_than_a_peer_may_be_silent(&held, &primary, &standby);
+    wait_until_equal(&primary, &standby);
 }
 
 #[test]
