@@ -15,16 +15,15 @@ use bytes::Bytes;
 use decube_tls::{ClientTls, Socket};
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Either, Full};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tonic::Status;
 
-use crate::grpc::{Method, ReplyBody, error_response};
+use crate::grpc::{Method, Relayed, ReplyBody, error_response};
 use crate::options::ServeOptions;
 use crate::status;
 
@@ -181,7 +180,7 @@ impl Forwarder {
             if sent { NotAnswered::Sent(error) } else { NotAnswered::NotSent(error) }
         })?;
         let (parts, body) = answer.into_parts();
-        let body = body.map_err(|error| Status::unavailable(error.to_string()));
+        let body = Relayed::new(&parts.headers, body, status::connection_lost());
         Ok(Response::from_parts(parts, ReplyBody::Tonic(tonic::body::Body::new(body))))
     }
 

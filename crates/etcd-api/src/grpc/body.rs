@@ -12,7 +12,7 @@ use super::pieces::Pieces;
 use super::replies::Replies;
 use super::streamed::Streamed;
 
-static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(super) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// A response body.
 #[derive(Default)]

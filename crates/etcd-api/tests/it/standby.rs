@@ -1,15 +1,24 @@
 //! The port of a standby. What it has itself is told from what its primary has by the value.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use decube_engine::vfs::Faulty;
 use decube_engine::{LogLocation, Options, Role, Storage};
 use decube_etcd_api::wire::etcdserverpb::{
     LeaseGrantRequest, LeaseKeepAliveRequest, PutRequest, RangeRequest, StatusRequest,
 };
 use decube_etcd_api::{FindPrimary, Primary};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt as _;
 use tonic::Code;
@@ -142,6 +151,39 @@ async fn a_write_that_the_primary_may_have_done_is_not_told_as_refused() {
     for hangs_up in [true, false] {
         let (standby, _serving) = broken_primary("the-key", hangs_up).await;
         let put = PutRequest { key: owned("the-key"), ..PutRequest::default() };
+        check_refused(
+            standby.kv().put(put).await,
+            Code::Unavailable,
+            "etcdserver: request timed out, possibly due to connection lost",
+        );
+    }
+}
+
+/// A primary whose answers have headers, these bytes, and no end.
+async fn primary_that_breaks_off(bytes: &'static [u8], resets: bool) -> Served {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let etcd_address = listener.local_addr().expect("its address").to_string();
+    let answer = move |_request: Request<Incoming>| async move {
+        let frame = Ok(Frame::data(Bytes::from_static(bytes)));
+        let reset = resets.then(|| Err(io::Error::other("it goes away")));
+        let body = StreamBody::new(tokio_stream::iter([frame].into_iter().chain(reset)));
+        Response::builder().header("content-type", "application/grpc").body(body)
+    };
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let serving = http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service_fn(answer));
+            tokio::spawn(serving);
+        }
+    });
+    standby(&Arc::new(Mutex::new(Some(Primary { member_id: 9, etcd_address }))))
+}
+
+#[tokio::test]
+async fn an_answer_of_the_primary_that_breaks_off_ends_with_a_status() {
+    for (bytes, resets) in [(b"" as &[u8], true), (b"\0\0\0\0\x09abc", true), (b"", false)] {
+        let standby = primary_that_breaks_off(bytes, resets).await;
+        let put = PutRequest { key: owned("a"), ..PutRequest::default() };
         check_refused(
             standby.kv().put(put).await,
             Code::Unavailable,
