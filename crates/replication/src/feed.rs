@@ -99,7 +99,7 @@ impl Session {
         welcome.set_feed(feed);
         greeting::send(&self.outbound, to_dialer::Message::Welcome(welcome)).await?;
         let member = &introduced.member;
-        let session = node.peers.dialed_by(member);
+        let session = node.peers.dialed_by(member, feed == Feed::Frames);
         node.knocked.notify_waiters();
         let _leaving = Leaving { node: &node, session };
         match plan {

@@ -39,6 +39,8 @@ struct Dialer {
     status: PeerStatus,
     /// The session that counts: an older one may take a while to end.
     session: u64,
+    /// It is sent the frames of this member's log: the sequence number that it tells counts them.
+    fed: bool,
 }
 
 /// A session of a member that dialed.
@@ -99,8 +101,8 @@ impl Peers {
         }
     }
 
-    /// A member that dialed is here.
-    pub(crate) fn dialed_by(&self, member: &Member) -> DialerSession {
+    /// A member that dialed is here; `fed`: it is sent frames.
+    pub(crate) fn dialed_by(&self, member: &Member, fed: bool) -> DialerSession {
         let mut session = DialerSession { member_id: member.member_id, number: 0 };
         self.change(|inner, now| {
             inner.sessions += 1;
@@ -111,9 +113,9 @@ impl Peers {
                 status.connected || !(crowded || status.address == member.replication_address)
             });
             let dialer = inner.dialers.entry(member.member_id);
-            let fresh = Dialer { status: PeerStatus::default(), session: 0 };
+            let fresh = Dialer { status: PeerStatus::default(), session: 0, fed };
             let dialer = dialer.or_insert(fresh);
-            dialer.session = session.number;
+            (dialer.session, dialer.fed) = (session.number, fed);
             introduce(&mut dialer.status, member, now);
         });
         session
@@ -134,11 +136,14 @@ impl Peers {
         }
     }
 
-    /// Whether a member that is here has everything up to a sequence number.
+    /// Whether a member that copies this one's log has everything up to a sequence number. Others
+    /// count other frames.
     pub(crate) fn a_standby_has(&self, sequence: u64) -> bool {
         let inner = self.inner.lock();
-        let mut peers = inner.dialers.values().map(|dialer| &dialer.status);
-        peers.any(|peer| peer.connected && peer.sequence >= sequence)
+        let has = |Dialer { status, fed, .. }: &Dialer| {
+            *fed && status.connected && status.sequence >= sequence
+        };
+        inner.dialers.values().any(has)
     }
 
     /// The session of a member that dialed has ended.
@@ -296,8 +301,8 @@ mod tests {
     fn the_end_of_an_old_session_says_nothing_about_the_new_one() {
         let peers = peers(&[]);
         let connected = |peers: &Peers| peers.all().1.iter().any(|peer| peer.connected);
-        let old = peers.dialed_by(&member(7, "b:2380"));
-        let new = peers.dialed_by(&member(7, "b:2380"));
+        let old = peers.dialed_by(&member(7, "b:2380"), false);
+        let new = peers.dialed_by(&member(7, "b:2380"), false);
         peers.dialer_left(old);
         assert!(connected(&peers));
         peers.dialer_left(new);
@@ -308,7 +313,7 @@ mod tests {
     fn a_member_that_dials_before_it_was_reached_is_listed_once() {
         let peers = peers(&["b:2380"]);
         peers.lost("b:2380", "connection refused");
-        peers.dialed_by(&member(7, "b:2380"));
+        peers.dialed_by(&member(7, "b:2380"), false);
         let (_, all) = peers.all();
         assert_eq!(all.len(), 1, "{all:?}");
         assert!(all[0].connected && all[0].member_id == 7 && !all[0].error.is_empty(), "{all:?}");
@@ -319,12 +324,26 @@ mod tests {
     #[test]
     fn a_member_that_was_replaced_where_it_was_is_not_listed_any_more() {
         let peers = peers(&[]);
-        let old = peers.dialed_by(&member(7, "b:2380"));
-        peers.dialed_by(&member(9, "c:2380"));
+        let old = peers.dialed_by(&member(7, "b:2380"), false);
+        peers.dialed_by(&member(9, "c:2380"), false);
         peers.dialer_left(old);
-        peers.dialed_by(&member(8, "b:2380"));
+        peers.dialed_by(&member(8, "b:2380"), false);
         let ids: Vec<_> = peers.all().1.iter().map(|peer| peer.member_id).collect();
         assert_eq!(ids, [8, 9]);
+    }
+
+    #[test]
+    fn only_a_member_that_is_sent_frames_has_what_was_written() {
+        let peers = peers(&[]);
+        let far_ahead = Member { last_sequence: 1_000, ..member(7, "b:2380") };
+        peers.dialed_by(&far_ahead, false);
+        assert!(!peers.a_standby_has(10), "it counts frames of another log");
+        let copies = peers.dialed_by(&Member { last_sequence: 9, ..far_ahead }, true);
+        assert!(!peers.a_standby_has(10));
+        peers.heard_from_dialer(copies, Progress { sequence: 10, revision: 11 }, None);
+        assert!(peers.a_standby_has(10));
+        peers.dialer_left(copies);
+        assert!(!peers.a_standby_has(10));
     }
 
     #[test]
