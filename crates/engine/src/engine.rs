@@ -41,6 +41,8 @@ struct Running {
     watch_limits: Limits,
     /// The writer's is the first.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Gives back the state before the last installation.
+    dropping: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Engine {
@@ -125,6 +127,15 @@ impl Engine {
         let Some(journal) = &self.running.journal else { return Ok(None) };
         let file = journal.begin_install(head).ok_or(Error::Closed)?;
         Ok(Some(file?))
+    }
+
+    /// Drops a state that was replaced. Nobody has to wait while a large one is given back, but who
+    /// replaces the next, and who closes the store.
+    pub(crate) fn give_back(&self, state: State) {
+        let mut dropping = self.running.dropping.lock();
+        drop(dropping.take().map(JoinHandle::join));
+        let thread = thread::Builder::new().name("decube-drop".into()).spawn(move || drop(state));
+        *dropping = thread.ok();
     }
 
     pub(crate) fn journal(&self) -> Option<&Journal> {
@@ -272,8 +283,8 @@ impl Running {
             queue_bytes_max: options.watch_queue_bytes_max,
         };
         let txn_operations_max = options.txn_operations_max;
-        let threads = Mutex::default();
-        Self { store, recovered, journal, txn_operations_max, watch_limits, threads }
+        let (threads, dropping) = Default::default();
+        Self { store, recovered, journal, txn_operations_max, watch_limits, threads, dropping }
     }
 
     fn start(
@@ -303,6 +314,7 @@ impl Running {
         self.store.compactor.close();
         self.store.checkpointer.close();
         threads.for_each(&mut join);
+        self.dropping.lock().take().into_iter().for_each(join);
     }
 }
 

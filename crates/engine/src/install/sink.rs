@@ -1,7 +1,6 @@
 //! What an image's items become: the new state, and the file that makes it durable.
 
 use std::sync::mpsc::{RecvError, sync_channel};
-use std::thread;
 
 use super::numbers::Purpose;
 use super::{Install, InstallError, Installed, Replaced};
@@ -78,8 +77,7 @@ impl Sink {
         // Without an answer the writer ended.
         let gone = |RecvError| queue.check_open().err().unwrap_or(Error::Closed);
         let Replaced { now, before } = answer.recv().map_err(gone)??;
-        // Nobody has to wait while a large one is given back.
-        drop(thread::Builder::new().name("decube-drop".into()).spawn(move || drop(before)));
+        engine.give_back(before);
         Ok(now)
     }
 
