@@ -65,7 +65,7 @@ pub(crate) struct Store {
     /// Changes when the image of another store is installed.
     identity: Mutex<Identity>,
     /// Held from reading the standing until what follows from it is durable, so that nobody takes
-    /// back what he did not see.
+    /// back what he did not see; and while an image takes the place of the state.
     pub(crate) changing: Mutex<()>,
     /// Held while the image of a promotion is written.
     pub(crate) promoting: Mutex<()>,

@@ -188,6 +188,40 @@ fn a_member_in_the_middle_of_its_promotion_is_not_seeded() {
 }
 
 #[test]
+fn an_image_that_comes_while_a_higher_term_is_met_is_not_installed() {
+    let stale = Staged::new(8).open(Role::Primary);
+    put(&stale, "of the primary before", "1");
+    let engine = Staged::new(9).open(Role::Standby);
+    let mut installer = engine.installer(InstallMode::Reseed).unwrap();
+    installer.push(&image(&stale)).unwrap();
+    engine.meet(&term(9)).unwrap();
+    let refused = installer.commit();
+    assert!(matches!(refused, Err(InstallError::Overtaken)), "{refused:?}");
+    assert_eq!((engine.status().keys, engine.standing().term()), (0, 9));
+}
+
+#[test]
+fn a_standby_that_is_being_seeded_does_not_join_another_cluster() {
+    let other = Staged::new(13).open(Role::Primary);
+    put(&other, "a", "1");
+    let staged = Staged::new(14);
+    let engine = staged.open(Role::Standby);
+    let mut installer = engine.installer(InstallMode::Reseed).unwrap();
+    installer.push(&image(&other)).unwrap();
+    let (joining, begun) = channel();
+    let joiner = engine.clone();
+    // The writer makes the image hold: the standby is empty still.
+    staged.when(".reseed", move || {
+        joining.send(thread::spawn(move || joiner.join(&term(9)).unwrap())).unwrap();
+        (0..20).for_each(|_| look_again());
+        Ok(())
+    });
+    installer.commit().unwrap();
+    assert!(!begun.recv().unwrap().join().unwrap(), "it has a cluster");
+    assert_eq!((engine.status().keys, engine.standing().term()), (1, 1));
+}
+
+#[test]
 fn a_restore_does_not_let_writes_in_that_were_stopped_meanwhile() {
     let staged = Staged::new(5);
     let engine = staged.open(Role::Primary);

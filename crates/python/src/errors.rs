@@ -167,7 +167,9 @@ pub(crate) fn not_installed(error: &InstallError) -> PyErr {
             io_failed(&failure.to_string(), &failure.source, vec![("path", path)])
         }
         InstallError::Refused(error) => refused(error, 0),
-        InstallError::Moved => raise("moved", error.to_string(), Vec::new()),
+        InstallError::Moved | InstallError::Overtaken => {
+            raise("moved", error.to_string(), Vec::new())
+        }
     }
 }
 

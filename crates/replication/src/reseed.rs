@@ -30,6 +30,10 @@ pub(crate) async fn run(
     let kept = node.tasks.spawn_blocking(move || keep_what_is_lost(&keeper, &primary));
     ended(session, kept).await??;
     let installer = node.engine.installer(InstallMode::Reseed).map_err(|error| failed(&error))?;
+    // The installer is for the newest term there was when it was made; the image is of the peer's.
+    if node.engine.standing().terms.last() != session.peer.standing().terms.last() {
+        return Ok(Ended::Again);
+    }
     let (pieces, coming) = mpsc::channel(PIECES_WAITING);
     let installing = node.tasks.spawn_blocking(move || install(installer, coming));
     let received = receive(session, epoch, pieces).await;

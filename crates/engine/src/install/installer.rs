@@ -7,12 +7,15 @@ use super::sink::Sink;
 use super::{InstallError, InstallMode, Installed};
 use crate::engine::Engine;
 use crate::image::{ImageDecoder, ImageError, ImageOrigin};
+use crate::role::TermStart;
 
 /// Takes the bytes of an image in pieces of any length, and installs it when all are there.
 /// Dropped before [`Installer::commit`] it leaves nothing behind.
 pub struct Installer {
     engine: Engine,
     mode: InstallMode,
+    /// The newest term that the store knew of when it began.
+    newest: Option<TermStart>,
     decoder: ImageDecoder,
     /// From the image's header on.
     sink: Option<Sink>,
@@ -23,7 +26,9 @@ impl Engine {
     pub fn installer(&self, mode: InstallMode) -> Result<Installer, InstallError> {
         self.store().check_open()?;
         self.check_writes()?;
-        Ok(Installer { engine: self.clone(), mode, decoder: ImageDecoder::new(), sink: None })
+        let newest = self.standing().terms.last().copied();
+        let decoder = ImageDecoder::new();
+        Ok(Installer { engine: self.clone(), mode, newest, decoder, sink: None })
     }
 }
 
@@ -35,7 +40,7 @@ impl Installer {
         let Some(ImageOrigin { created_at, .. }) = self.decoder.origin() else { return Ok(()) };
         let purpose = match self.mode {
             InstallMode::Restore => Purpose::Restore { created_at },
-            InstallMode::Reseed => Purpose::Reseed,
+            InstallMode::Reseed => Purpose::Reseed { newest: self.newest },
         };
         let sink = self.sink.get_or_insert_with(|| Sink::new(&self.engine, purpose));
         let mut refused = None;

@@ -62,6 +62,9 @@ pub enum InstallError {
     /// The state that was to get new numbers was changed meanwhile.
     #[error("the store was written to meanwhile; try again when nothing writes")]
     Moved,
+    /// This standby heard of another term than the image's primary is of.
+    #[error("another term began meanwhile; take an image of its primary")]
+    Overtaken,
 }
 
 /// An image that is whole, as the writer gets it.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::entry::ImageHead;
+use crate::role::TermStart;
 use crate::state::Published;
 use crate::types::Revision;
 
@@ -18,21 +19,17 @@ const RESTORE_REVISIONS: i64 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// The image was made at that moment on the wall clock.
-    Restore {
-        created_at: Duration,
-    },
-    Reseed,
+    Restore { created_at: Duration },
+    /// The newest term that this standby knew of when the image began to come.
+    Reseed { newest: Option<TermStart> },
     /// The own state as of a sequence number, in a new term.
-    Promotion {
-        term: u64,
-        sequence: u64,
-    },
+    Promotion { term: u64, sequence: u64 },
 }
 
 impl Purpose {
     /// Whether the history in the image counts.
     pub(crate) fn keeps_history(self) -> bool {
-        self == Self::Reseed
+        matches!(self, Self::Reseed { .. })
     }
 
     /// When a lease runs out that the image says runs out at `expires_at`.
@@ -40,7 +37,7 @@ impl Purpose {
         let ttl = Duration::from_secs(ttl_s.unsigned_abs());
         match self {
             Self::Restore { created_at } => now + expires_at.saturating_sub(created_at).min(ttl),
-            Self::Reseed => expires_at,
+            Self::Reseed { .. } => expires_at,
             Self::Promotion { .. } => now + ttl,
         }
     }
@@ -60,7 +57,7 @@ pub(crate) fn plan_head(
         compact_revision: Revision(revision),
     };
     match purpose {
-        Purpose::Reseed => Some(*image),
+        Purpose::Reseed { .. } => Some(*image),
         Purpose::Restore { .. } => {
             let above = now.revision.max(image.revision).0 + RESTORE_REVISIONS;
             Some(compacted(now.sequence + 1, term, above))
@@ -79,6 +76,8 @@ mod tests {
 
     const NOW: Published =
         Published { revision: Revision(50), compact_revision: Revision(40), sequence: 70 };
+
+    const RESEED: Purpose = Purpose::Reseed { newest: None };
 
     fn image(revision: i64) -> ImageHead {
         let compact_revision = Revision(revision - 1);
@@ -99,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_reseed_keeps_the_images_numbers() {
-        assert_eq!(plan(Purpose::Reseed, 10), Some((20, 9, 10, 9)));
+        assert_eq!(plan(RESEED, 10), Some((20, 9, 10, 9)));
     }
 
     #[test]
@@ -117,7 +116,7 @@ mod tests {
         assert_eq!(restore.expires_at(at(130), 60, at(1_000)), at(1_030));
         assert_eq!(restore.expires_at(at(90), 60, at(1_000)), at(1_000));
         assert_eq!(restore.expires_at(at(900), 60, at(1_000)), at(1_060));
-        assert_eq!(Purpose::Reseed.expires_at(at(130), 60, at(1_000)), at(130));
+        assert_eq!(RESEED.expires_at(at(130), 60, at(1_000)), at(130));
         let promotion = Purpose::Promotion { term: 2, sequence: 1 };
         assert_eq!(promotion.expires_at(at(130), 60, at(1_000)), at(1_060));
     }

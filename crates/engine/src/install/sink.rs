@@ -72,11 +72,14 @@ impl Sink {
         let (reply, answer) = sync_channel(1);
         let head = head.unwrap_or_default();
         let install = Install { purpose, head, cluster_id, state: loader.finish(), file, reply };
-        let queue = &engine.store().queue;
-        queue.put(Job { work: Work::Install(Box::new(install)), reply: None })?;
+        let store = engine.store();
+        // Whoever changes the standing meanwhile sees the state of before, or that of after.
+        let changing = store.changing.lock();
+        store.queue.put(Job { work: Work::Install(Box::new(install)), reply: None })?;
         // Without an answer the writer ended.
-        let gone = |RecvError| queue.check_open().err().unwrap_or(Error::Closed);
+        let gone = |RecvError| store.queue.check_open().err().unwrap_or(Error::Closed);
         let Replaced { now, before } = answer.recv().map_err(gone)??;
+        drop(changing);
         engine.give_back(before);
         Ok(now)
     }

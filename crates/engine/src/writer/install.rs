@@ -39,7 +39,7 @@ impl Writer {
         let head = head.ok_or(InstallError::Moved)?;
         let mut identity = store.identity();
         let mut before = LogBefore::Kept;
-        if install.purpose == Purpose::Reseed {
+        if let Purpose::Reseed { .. } = install.purpose {
             identity = Identity { cluster_id: install.cluster_id, ..identity };
             before = LogBefore::Removed;
         }
@@ -58,17 +58,20 @@ impl Writer {
     }
 }
 
-/// A primary is restored, a standby is seeded, and a member in the middle of its promotion gets the
+/// A primary is restored, a standby is seeded by the primary of its newest term, and a member in the middle of its promotion gets the
 /// numbers of the term that it is to be the primary of.
-fn check_role(purpose: Purpose, store: &Store) -> Result<(), Error> {
+fn check_role(purpose: Purpose, store: &Store) -> Result<(), InstallError> {
     let standing = store.standing();
     match purpose {
-        Purpose::Restore { .. } if !store.takes_writes() => Err(Error::NotPrimary),
-        Purpose::Reseed if standing.role != Role::Standby => Err(Error::NotStandby),
+        Purpose::Restore { .. } if !store.takes_writes() => Err(Error::NotPrimary.into()),
+        Purpose::Reseed { .. } if standing.role != Role::Standby => Err(Error::NotStandby.into()),
+        Purpose::Reseed { newest } if standing.terms.last().copied() != newest => {
+            Err(InstallError::Overtaken)
+        }
         Purpose::Promotion { term, .. }
             if standing.role != Role::Primary || standing.term() != term =>
         {
-            Err(Error::NotPrimary)
+            Err(Error::NotPrimary.into())
         }
         _ => Ok(()),
     }
