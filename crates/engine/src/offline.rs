@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::entry::{Entry, ImageHead, ImageItem};
 use crate::error::OpenError;
 use crate::image::{Extent, ImageDecoder, ImageError, read_key};
-use crate::log::{Archive, NewStore, Replay as _, Written};
+use crate::log::{Archive, NewStore, Replay as _, TERM_OF_NOBODY, Written};
 use crate::options::{Options, Storage};
 use crate::role::{Role, Standing, TermStart};
 use crate::state::{Loader, State};
@@ -105,6 +105,9 @@ pub struct OfflineRestore {
 /// Far above what the store can have handed out before it was lost.
 const REVISIONS_ABOVE: i64 = 1_000_000_000;
 const SEQUENCES_ABOVE: u64 = 1 << 40;
+
+/// Each term takes a promotion by an operator.
+const TERMS_ABOVE: u64 = 1_000_000;
 
 impl OfflineRestore {
     /// Begins with an image to come.
@@ -222,7 +225,8 @@ impl ReplayTo {
 }
 
 /// What was live is all there is: as after a compaction. The term is a new one: members of before
-/// have a log that this store's does not go on from, whatever the numbers.
+/// have a log that this store's does not go on from, whatever the numbers. An image of a standby
+/// that was written to by hand is of nobody's term, and does not tell which ones there were.
 fn new_head(point: &Point, term: u64, numbers: NewNumbers) -> ImageHead {
     let (revisions, sequences) = match numbers {
         NewNumbers::FarAbove => (REVISIONS_ABOVE, SEQUENCES_ABOVE),
@@ -231,7 +235,7 @@ fn new_head(point: &Point, term: u64, numbers: NewNumbers) -> ImageHead {
     let revision = Revision(point.revision.0 + revisions);
     ImageHead {
         sequence: point.sequence + sequences,
-        term: term.max(1) + 1,
+        term: if term == TERM_OF_NOBODY { TERMS_ABOVE } else { term + 1 },
         revision,
         compact_revision: revision,
     }

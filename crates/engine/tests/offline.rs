@@ -10,9 +10,10 @@ use std::time::Duration;
 use decube_engine::vfs::{Crash, Fault, Faulty, Vfs};
 use decube_engine::{
     Command, Created, Engine, InstallMode, LeaseId, LogLocation, ManualClock, NewNumbers,
-    OfflineError, OfflineRestore, OpenError, Options, ReplayTo, Revision, Role, Storage, TermStart,
+    OfflineError, OfflineRestore, OpenError, Operation, Options, ReplayTo, Revision, Role, Storage,
+    TermStart,
 };
-use support::{delete, get, keys, put, put_request};
+use support::{delete, get, keys, put, put_request, txn};
 
 const OLD: &str = "/old";
 const NEW: &str = "/new";
@@ -134,6 +135,21 @@ fn a_store_that_is_made_begins_a_term_above_those_of_its_image() {
         assert_eq!((new.standing().role, new.standing().terms), (Role::Primary, vec![began]));
         scene.write(&new, 5..7);
     }
+}
+
+#[test]
+fn an_image_that_is_of_nobodys_term_makes_a_store_in_a_term_above_all_there_were() {
+    let scene = Scene::new();
+    let old = scene.open(OLD);
+    old.demote().unwrap();
+    old.meet(&[TermStart { term: 5, raised_by: 99, after_sequence: 1 }]).unwrap();
+    let put = Operation::Put(put_request("by hand", ""));
+    old.copy_revision(Revision(2), txn(&[], vec![put])).unwrap();
+    assert_eq!(old.log_term(), 0);
+    scene.create(scene.begin(&image(&old)), NewNumbers::FarAbove).unwrap();
+    let new = scene.open(NEW).standing();
+    assert!(new.term() > 5, "{new:?}");
+    assert_eq!(new.end_of(1), None, "nothing is known of what the others have in common with it");
 }
 
 #[test]

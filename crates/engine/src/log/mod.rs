@@ -70,7 +70,7 @@ pub use self::side_file::{KeptAside, LogDamage, SideFile};
 pub const ENTRY_BYTES_MAX: usize = 256 << 20;
 
 /// Of what a standby logs that is no frame of its primary's.
-const TERM_OF_NOBODY: u64 = 0;
+pub(crate) const TERM_OF_NOBODY: u64 = 0;
 
 /// A buffer that one huge batch made larger than this is shrunk again.
 const BUFFER_BYTES_KEPT: usize = 16 << 20;
