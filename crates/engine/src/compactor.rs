@@ -2,6 +2,7 @@
 //! wait for that.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -31,7 +32,8 @@ struct Inner {
     dropped_through: Revision,
     /// Those who want to know when all through a revision is dropped.
     askers: Vec<(Revision, Reply)>,
-    closed: bool,
+    /// Why nothing is dropped any more.
+    ended: Option<Error>,
 }
 
 /// A published compaction that is not dropped yet.
@@ -61,8 +63,8 @@ impl Compactor {
     /// Answers when nothing that a compaction through this revision made unreachable is left.
     pub(crate) fn tell_when_dropped(&self, through: Revision, reply: Reply) -> Result<(), Error> {
         let mut inner = self.inner.lock();
-        if inner.closed {
-            return Err(Error::Closed);
+        if let Some(reason) = &inner.ended {
+            return Err(reason.clone());
         }
         inner.askers.push((through, reply));
         let answered = inner.take_answered();
@@ -82,16 +84,30 @@ impl Compactor {
     }
 
     pub(crate) fn close(&self) {
+        self.end(&Error::Closed);
+    }
+
+    /// Whoever waits, or is going to, is told why it is in vain. The first reason stays.
+    fn end(&self, reason: &Error) {
         let mut inner = self.inner.lock();
-        inner.closed = true;
+        inner.ended.get_or_insert_with(|| reason.clone());
         let askers = std::mem::take(&mut inner.askers);
         drop(inner);
-        answer(askers, || Err(Error::Closed));
+        answer(askers, || Err(reason.clone()));
         self.wake.notify_one();
     }
 
-    /// The thread's body.
+    /// The thread's body. A panic in the middle of the state latches the store.
     pub(crate) fn run(&self, store: &Store) {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.drop_what_is_due(store)));
+        if let Err(panic) = ran {
+            let latched = Error::latched_by_panic("compactor", &*panic);
+            store.queue.refuse(latched.clone());
+            self.end(&latched);
+        }
+    }
+
+    fn drop_what_is_due(&self, store: &Store) {
         while let Some(due) = self.wait() {
             store.pins.wait_until_free(due.through, &*store.clock);
             // Synced watchers must not lose what they have not been handed yet.
@@ -107,7 +123,7 @@ impl Compactor {
                 let replaced = state.generation != due.generation;
                 let done = replaced || state.retire(&mut progress, SLICE_CHANGES);
                 drop((state, pin));
-                if done || self.inner.lock().closed {
+                if done || self.inner.lock().ended.is_some() {
                     break replaced;
                 }
             };
@@ -128,7 +144,7 @@ impl Compactor {
     fn wait(&self) -> Option<Due> {
         let mut inner = self.inner.lock();
         loop {
-            if inner.closed {
+            if inner.ended.is_some() {
                 return None;
             }
             if let Some(next) = inner.waiting.pop_front() {
@@ -164,4 +180,65 @@ fn remember(store: &Store, due: Due) -> bool {
         store.hashes.remember(store, due.from, due.through);
     }
     current
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{Sender, channel};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Clock, ManualClock};
+    use crate::engine::Engine;
+    use crate::mailbox::Mailbox;
+    use crate::options::{Options, Storage};
+    use crate::types::Command;
+
+    /// Longer than an answer takes on the slowest machine.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Panics in the compactor's thread.
+    struct Trap(ManualClock);
+
+    impl Clock for Trap {
+        fn monotonic(&self) -> Duration {
+            assert_ne!(thread::current().name(), Some("decube-compact"), "trapped");
+            self.0.monotonic()
+        }
+
+        fn wall(&self) -> Duration {
+            self.0.wall()
+        }
+    }
+
+    struct Answered(Mutex<Sender<Answer>>);
+
+    impl Mailbox for Answered {
+        fn deliver(&self, answers: Vec<Answer>) {
+            for answer in answers {
+                let _ = self.0.lock().send(answer);
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_compactor_latches_the_store_and_leaves_nobody_waiting() {
+        let mut options = Options::new(Storage::Memory);
+        options.clock = Arc::new(Trap(ManualClock::new()));
+        let engine = Engine::open(options).expect("a memory store opens");
+        let (sender, answers) = channel();
+        let mailbox: Arc<dyn Mailbox> = Arc::new(Answered(Mutex::new(sender)));
+        engine.execute(Command::Compact(Revision(1))).expect("a compaction");
+        let latched = |error: &Error| matches!(error, Error::Latched { reason } if reason.contains("compactor panicked"));
+        // It may have happened already.
+        let refused = match engine.tell_when_dropped(Revision(1), &mailbox, 1) {
+            Ok(()) => answers.recv_timeout(PATIENCE).expect("an answer").result.map(drop),
+            refused => refused,
+        };
+        assert!(latched(&refused.expect_err("nothing was dropped")));
+        let refused = engine.execute(Command::Compact(Revision(1)));
+        assert!(latched(&refused.expect_err("the store is latched")));
+    }
 }

@@ -1,5 +1,6 @@
 //! Why the store refused. One enum; the transports turn each kind into their own words.
 
+use std::any::Any;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -80,6 +81,15 @@ pub enum Error {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl Error {
+    /// A thread that changes the state panicked: nobody knows what it left behind.
+    pub(crate) fn latched_by_panic(thread: &str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::Latched { reason: format!("the {thread} panicked: {}", text.unwrap_or("?")).into() }
+    }
 }
 
 /// Why a store could not be opened. Each says what to do next.

@@ -309,7 +309,5 @@ fn refused_by_log(error: Error) -> Error {
 }
 
 fn latched_by(panic: &(dyn Any + Send)) -> Error {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::Latched { reason: format!("the writer panicked: {}", text.unwrap_or("?")).into() }
+    Error::latched_by_panic("writer", panic)
 }
