@@ -29,16 +29,22 @@ pub(crate) async fn run(node: Arc<Node>, address: String) {
     let stopping = node.stopping.clone();
     let sessions = async {
         loop {
+            let knocked = node.knocked.notified();
             let delay = match session(&node, &address).await {
                 Ok(Ended::Again) => AGAIN_DELAY,
                 Err(status) => failed(&node, &address, &status),
             };
             let mut epoch = node.epoch();
+            // Who dialed here may be anybody, and may do so over and over.
+            let knocked = async {
+                sleep(delay.min(node.options.retry_interval)).await;
+                knocked.await;
+            };
             tokio::select! {
                 () = sleep(delay) => {}
                 // Who it is that is dialed may be another matter now.
                 _ = epoch.changed() => {}
-                () = node.knocked.notified() => {}
+                () = knocked => {}
             }
         }
     };

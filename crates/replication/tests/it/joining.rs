@@ -201,6 +201,28 @@ fn an_empty_standby_joins_a_cluster_whose_term_somebody_else_raised() {
 }
 
 #[test]
+fn a_peer_that_dials_over_and_over_does_not_hurry_the_dialing_of_another() {
+    let links = [Link::new(), Link::new(), Link::new()];
+    let [a, b, nobody] = &links;
+    let mut primary = Member::new("a", 34, a, &[b, nobody]);
+    primary.retry_interval = Duration::from_secs(3_600);
+    let mut standby = Member::new("b", 35, b, &[a]);
+    primary.start(Role::Primary);
+    primary.put_many("a", 10);
+    let tries = || {
+        let peers = primary.status().peers;
+        peers.iter().find(|peer| peer.address == nobody.address()).map(|peer| peer.failures)
+    };
+    wait_until("nobody is there", &[&primary], || tries() == Some(1));
+    for _ in 0..5 {
+        standby.start(Role::Standby);
+        wait_until_equal(&primary, &standby);
+        standby.stop();
+    }
+    assert_eq!(tries(), Some(1));
+}
+
+#[test]
 fn three_members_hold_the_same_and_only_one_takes_writes() {
     let links = [Link::new(), Link::new(), Link::new()];
     let [a, b, c] = &links;

@@ -32,6 +32,7 @@ pub(crate) struct Member {
     /// For its listener and for what it dials.
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) peer_timeout: Duration,
+    pub(crate) retry_interval: Duration,
     /// The way to its disk, if it is not the straight one.
     pub(crate) detour: Option<Arc<dyn Vfs>>,
     /// Changed before a start.
@@ -58,6 +59,7 @@ impl Member {
             token: Some("secret"),
             tls: None,
             peer_timeout: Duration::from_secs(10),
+            retry_interval: Duration::from_millis(20),
             detour: None,
             settings: |_| {},
             running: None,
@@ -100,7 +102,7 @@ impl Member {
             name: self.name.to_owned(),
             addresses: Addresses { replication: self.link.address(), ..Addresses::default() },
             peer_timeout: self.peer_timeout,
-            retry_interval: Duration::from_millis(20),
+            retry_interval: self.retry_interval,
             max_retries: 3,
             window_bytes: 8 << 20,
             clock: Arc::new(SystemClock::new()),
