@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
 use crate::status;
@@ -44,12 +44,15 @@ impl Arriving {
         Ok(room)
     }
 
-    /// Waits for the rest of a message, but not for ever.
+    /// Waits for a part of a message, but not for ever; `due`: when the last part must be here, from
+    /// the first wait on.
     pub(super) async fn in_time<T>(
         &self,
-        rest: impl Future<Output = Result<T, Status>>,
+        due: &mut Option<Instant>,
+        part: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, Status> {
-        let arrived = timeout(self.patience, rest).await;
+        let due = *due.get_or_insert_with(|| Instant::now() + self.patience);
+        let arrived = timeout_at(due, part).await;
         arrived.unwrap_or_else(|_late| Err(status::message_too_late(self.patience)))
     }
 }

@@ -6,6 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body::Body;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::arriving::Arriving;
@@ -19,6 +20,8 @@ pub(crate) struct Messages<B> {
     /// Of the body, and not handed out yet.
     received: Bytes,
     arriving: Arc<Arriving>,
+    /// When the message that is under way must be here, if it had to be waited for.
+    due: Option<Instant>,
 }
 
 impl<B> Messages<B>
@@ -26,7 +29,7 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     pub(crate) fn new(body: B, arriving: Arc<Arriving>) -> Self {
-        Self { body, received: Bytes::new(), arriving }
+        Self { body, received: Bytes::new(), arriving, due: None }
     }
 
     /// Whether a message has begun to come, or all have come, without waiting for it.
@@ -39,6 +42,7 @@ where
         if !self.wait_for_data().await? {
             return Ok(None);
         }
+        self.due = None;
         self.receive(PREFIX_BYTES).await?;
         let compressed = self.received.get_u8();
         let length = self.received.get_u32() as usize;
@@ -66,7 +70,7 @@ where
     }
 
     /// Reads to the end, where nothing more may come.
-    async fn end(mut self) -> Result<(), Status> {
+    async fn end(&mut self) -> Result<(), Status> {
         while self.received.is_empty() {
             if self.body.is_end_stream() {
                 return Ok(());
@@ -84,8 +88,10 @@ where
         if self.received.len() >= length {
             return Ok(());
         }
-        let arriving = Arc::clone(&self.arriving);
-        arriving.in_time(self.receive_rest(&arriving, length)).await
+        let (arriving, mut due) = (Arc::clone(&self.arriving), self.due);
+        let received = arriving.in_time(&mut due, self.receive_rest(&arriving, length)).await;
+        self.due = due;
+        received
     }
 
     async fn receive_rest(&mut self, arriving: &Arriving, length: usize) -> Result<(), Status> {
@@ -122,7 +128,8 @@ where
     // is held meanwhile takes room too.
     if !messages.has_ended() {
         let _room = arriving.room_for(message.len())?;
-        arriving.in_time(messages.end()).await?;
+        let mut due = messages.due;
+        arriving.in_time(&mut due, messages.end()).await?;
     }
     Ok(message)
 }
@@ -141,6 +148,9 @@ mod tests {
     use std::time::Duration;
 
     use http_body::Frame;
+    use http_body_util::StreamBody;
+    use tokio::sync::mpsc;
+    use tokio_stream::wrappers::ReceiverStream;
     use tonic::Code;
 
     use super::*;
@@ -246,5 +256,27 @@ mod tests {
         assert_eq!(messages.next().await.expect("a message").as_deref(), Some(&b"a"[..]));
         let silent = tokio::time::timeout(Duration::from_secs(86_400), messages.next()).await;
         assert!(silent.is_err(), "nothing bounds the time between two messages");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_message_has_the_time_of_one_message_in_however_many_parts_it_comes() {
+        for rest in [b"\0\0\x07a", b"\0\0\x01a"] {
+            let (sender, frames) = mpsc::channel(1);
+            let body = StreamBody::new(ReceiverStream::new(frames));
+            let sending = async {
+                for (delay_s, part) in [(0, b"\0\0" as &[u8]), (40, rest)] {
+                    tokio::time::sleep(Duration::from_secs(delay_s)).await;
+                    let frame = Frame::data(Bytes::from_static(part));
+                    sender.send(Ok::<_, Infallible>(frame)).await.expect("it is read");
+                }
+                std::future::pending::<()>().await;
+            };
+            let (began, arriving) = (Instant::now(), arriving());
+            let read = tokio::select! {
+                read = read_message(body, &arriving) => read,
+                () = sending => unreachable!("it never ends"),
+            };
+            assert_eq!(read.expect_err("it never ends").code(), Code::DeadlineExceeded);
+            assert_eq!(began.elapsed(), Duration::from_secs(60));
+        }
     }
 }
