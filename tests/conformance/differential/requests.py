@@ -2,14 +2,16 @@
 
 Few keys, small values and revisions near the interesting ones: so that requests meet. Not more
 than a dozen keys, because among equal sort keys etcd's order is the key order only for so many.
-Left out are the requests that end a real etcd with a panic (a transaction that keeps a value or a
-lease of a key that it also deletes), and those it answers wrongly: a stream of a range with a limit
+Left out are the requests that end a real etcd with a panic: a transaction that keeps a value or a
+lease of a key that it also deletes, and one that writes keys beside a delete from a key on, once it
+is compacted to (etcd's issue 22376). And those it answers wrongly: a stream of a range with a limit
 and a sort target without an order, which counts from the last key in the target's order.
 """
 
 from __future__ import annotations
 
 import random  # noqa: TID251 - of a recorded seed
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from decube.pb.etcd import rpc_pb2 as pb
@@ -23,6 +25,7 @@ VALUES = (b"", b"1", b"2", b"x" * 30)
 LEASES = (1, 2, 3, 4, -7)
 LEASE_UNKNOWN = 99
 NESTED_MAX = 2
+DELETE_FROM_A_KEY = re.compile(r'request_delete_range \{[^}]*range_end: "\\000"')
 COMPARED = ("version", "create_revision", "mod_revision", "value", "lease")
 
 
@@ -152,8 +155,11 @@ class Requests:
             txn = self._txn(NESTED_MAX)
             text = str(txn)
             keeps = "ignore_value" in text or "ignore_lease" in text
-            if not (keeps and "request_delete_range" in text):
-                return txn
+            if keeps and "request_delete_range" in text:
+                continue
+            if "request_put" in text and DELETE_FROM_A_KEY.search(text):
+                continue
+            return txn
 
     def _txn(self, nested: int) -> pb.TxnRequest:
         def operations(counts: list[int]) -> list[pb.RequestOp]:

@@ -171,6 +171,28 @@ def test_a_watch_of_the_future_is_told_nothing_of_before(node: NodeProcess) -> N
             assert [event.kv.mod_revision for event in first.events] == [start]
 
 
+def test_a_key_that_is_deleted_and_written_at_once_outlives_the_compaction(
+    node: NodeProcess,
+) -> None:
+    """22376: a transaction rewrites all keys; compacted to that, their values were gone."""
+    node.ensure_started()
+    with Client(node.etcd_address) as client:
+        client.put("a", "old")
+        rewrite = [
+            pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(**ALL)),
+            pb.RequestOp(request_put=pb.PutRequest(key=b"a", value=b"new")),
+        ]
+        revision = client.kv.Txn(pb.TxnRequest(success=rewrite)).header.revision
+        client.compact(revision)
+        before = client.everything().kvs
+        assert [(kv.value, kv.version, kv.mod_revision) for kv in before] == [(b"new", 1, revision)]
+    node.kill()
+    node.ensure_started()
+    with Client(node.etcd_address) as client:
+        assert client.everything().kvs == before
+        assert client.put("b") == revision + 1
+
+
 def test_a_transaction_reads_nothing_that_is_compacted(node: NodeProcess) -> None:
     """18667: a read inside a transaction at a compacted revision was answered."""
     node.ensure_started()
