@@ -174,23 +174,23 @@ fn what_is_damaged_is_told_by_name_and_all_else_is_kept_aside() {
 
     let mut firsts = segments(&disk);
     assert!(firsts.len() > 2, "{firsts:?}");
-    let (last, second) = (firsts.pop().unwrap(), firsts[1]);
-    let third = firsts.get(2).copied().unwrap_or(last);
+    let (newest, second) = (firsts.pop().unwrap(), firsts[1]);
+    let third = firsts.get(2).copied().unwrap_or(newest);
     // In the payload of the first frame of each, which takes more than 200 bytes.
-    for first in [second, last] {
+    for first in [second, newest] {
         assert!(disk.flip_bit(&segment(first), 8 * 180));
     }
     let kept = engine.keep_aside(4).unwrap();
     let lost: Vec<_> = kept.damaged.iter().map(|lost| (lost.path.clone(), lost.offset)).collect();
-    assert_eq!(lost, [(segment(second), 64), (segment(last), 64)]);
+    assert_eq!(lost, [(segment(second), 64), (segment(newest), 64)]);
     let numbers: Vec<_> = kept.damaged.iter().map(|lost| (lost.first, lost.last)).collect();
-    assert_eq!(numbers, [(second, third - 1), (last, 300)]);
+    assert_eq!(numbers, [(second, third - 1), (newest, 300)]);
     assert!(kept.damaged[0].reason.contains("the frame is bad"), "{:?}", kept.damaged[0]);
     let file = kept.file.unwrap();
-    assert_eq!((file.first, file.last, file.absent), (5, last - 1, 0));
+    assert_eq!((file.first, file.last, file.absent), (5, newest - 1, 0));
     let bytes = read(&disk, &file.path);
     let frames = FrameReader::default().push(&bytes[64..]).unwrap();
-    assert_eq!(sequences(&frames), (5..second).chain(third..last).collect::<Vec<_>>());
+    assert_eq!(sequences(&frames), (5..second).chain(third..newest).collect::<Vec<_>>());
 }
 
 fn segment(first: u64) -> PathBuf {
