@@ -5,38 +5,48 @@
 //! log, into a checkpoint and under the hash, so that nothing on the data path is encoded twice:
 //!
 //! ```text
-//! 0        8         12        16
-//! | mod i64 | sub u32 | tail u32 | message = KeyValue { 1 key, 2 create, 3 mod, 4 version, tail }
-//!                                   tail = { 5 value, 6 lease }
+//! | count | mod i64 | sub u32 | tail u32 | length | message
+//! message = KeyValue { 1 key, 2 create, 3 mod, 4 version, tail }, tail = { 5 value, 6 lease }
 //! ```
 //!
-//! A tombstone has no tail, and its message is what etcd stores for one: the key alone.
+//! The length is in the allocation, not in the pointer: the index and the history point to every
+//! record, and are half as large so. A tombstone has no tail, and its message is what etcd stores for
+//! one: the key alone.
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
 
-use bytes::BufMut as _;
+use triomphe::ThinArc;
 
 use crate::types::{LeaseId, Revision};
 use crate::wire;
 
-const HEADER: usize = 16;
+/// What the header counts for in the size of a record.
+const HEADER_BYTES: usize = size_of::<Header>();
 
 /// A long value's scratch space is given back.
 const SCRATCH_BYTES_KEPT: usize = 64 << 10;
 
 thread_local! {
-    /// Where a record is put together before its one allocation is made, at its exact size.
+    /// Where a message is put together before its one allocation is made, at its exact size.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Where a tombstone's tail is.
-const NO_TAIL: u32 = 0;
+/// Of a tombstone.
+const NO_TAIL: u32 = u32::MAX;
 
 /// A version of a key, or the tombstone that ends a generation. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Record(Arc<[u8]>);
+pub struct Record(ThinArc<Header, u8>);
+
+/// What is asked for more often than the message is to be parsed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Header {
+    mod_revision: Revision,
+    sub_revision: u32,
+    /// Where the tail begins in the message.
+    tail: u32,
+}
 
 /// What a put record is made of.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +68,6 @@ pub struct Version<'a> {
 }
 
 impl Record {
-    /// Bytes that a record has before its message.
-    pub(crate) const ROOM: usize = HEADER;
-
     /// Encodes a put. Panics if key and value together exceed 4 GiB, which the request limit
     /// forbids long before.
     #[must_use]
@@ -96,24 +103,8 @@ impl Record {
         message: &[u8],
     ) -> Option<Self> {
         let tail = tail_of(mod_revision, tombstone, message)?;
-        Some(Self::encode(mod_revision, sub_revision, |bytes| {
-            bytes.extend_from_slice(message);
-            tail
-        }))
-    }
-
-    /// The same for a message with [`Record::ROOM`] bytes before it, whatever they are: an image is
-    /// so laid out, and nothing has to be put together first.
-    pub(crate) fn decode_with_room(
-        mod_revision: Revision,
-        sub_revision: u32,
-        tombstone: bool,
-        bytes: &[u8],
-    ) -> Option<Self> {
-        let tail = tail_of(mod_revision, tombstone, bytes.get(HEADER..)?)?;
-        let mut record = Arc::<[u8]>::from(bytes);
-        *Arc::get_mut(&mut record)?.first_chunk_mut()? = header(mod_revision, sub_revision, tail);
-        Some(Self(record))
+        let header = Header { mod_revision, sub_revision, tail };
+        Some(Self(ThinArc::from_header_and_slice(header, message)))
     }
 
     /// The key.
@@ -131,13 +122,13 @@ impl Record {
     /// The revision of this write.
     #[must_use]
     pub fn mod_revision(&self) -> Revision {
-        Revision(i64::from_le_bytes(self.field(0)))
+        self.0.header.header.mod_revision
     }
 
     /// The order of this write within its revision, from 0.
     #[must_use]
     pub fn sub_revision(&self) -> u32 {
-        u32::from_le_bytes(self.field(8))
+        self.0.header.header.sub_revision
     }
 
     /// The revision that created this generation; 0 for a tombstone.
@@ -167,13 +158,13 @@ impl Record {
     /// Whether this ends a generation.
     #[must_use]
     pub fn is_tombstone(&self) -> bool {
-        self.tail_at() == NO_TAIL
+        self.0.header.header.tail == NO_TAIL
     }
 
     /// The version as an `mvccpb.KeyValue` message; of a tombstone, the key alone.
     #[must_use]
     pub fn message(&self) -> &[u8] {
-        self.0.get(HEADER..).unwrap_or_default()
+        &self.0.slice
     }
 
     /// Revision and sub-revision: what all writes of a store are ordered by.
@@ -185,7 +176,7 @@ impl Record {
     /// Bytes that this version costs in memory and counts against the quota.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.0.len()
+        HEADER_BYTES + self.0.slice.len()
     }
 
     /// `message` appends the message and returns where its tail is.
@@ -196,12 +187,9 @@ impl Record {
     ) -> Self {
         SCRATCH.with_borrow_mut(|bytes| {
             bytes.clear();
-            bytes.resize(HEADER, 0);
             let tail = message(bytes);
-            if let Some(room) = bytes.first_chunk_mut() {
-                *room = header(mod_revision, sub_revision, tail);
-            }
-            let record = Self(Arc::from(bytes.as_slice()));
+            let header = Header { mod_revision, sub_revision, tail };
+            let record = Self(ThinArc::from_header_and_slice(header, bytes));
             bytes.shrink_to(SCRATCH_BYTES_KEPT);
             record
         })
@@ -214,19 +202,10 @@ impl Record {
     }
 
     fn tail(&self) -> &[u8] {
-        match self.tail_at() {
+        match self.0.header.header.tail {
             NO_TAIL => &[],
-            at => self.0.get(at as usize..).unwrap_or_default(),
+            at => self.message().get(at as usize..).unwrap_or_default(),
         }
-    }
-
-    fn tail_at(&self) -> u32 {
-        u32::from_le_bytes(self.field(12))
-    }
-
-    fn field<const BYTES: usize>(&self, at: usize) -> [u8; BYTES] {
-        let bytes = self.0.get(at..at + BYTES).and_then(|field| field.try_into().ok());
-        bytes.unwrap_or([0; BYTES])
     }
 }
 
@@ -245,15 +224,6 @@ impl fmt::Debug for Record {
     }
 }
 
-fn header(mod_revision: Revision, sub_revision: u32, tail: u32) -> [u8; HEADER] {
-    let mut header = [0; HEADER];
-    let mut out = &mut header[..];
-    out.put_i64_le(mod_revision.0);
-    out.put_u32_le(sub_revision);
-    out.put_u32_le(tail);
-    header
-}
-
 /// Where the tail of a record with this message is; `None` if nothing here made the message.
 fn tail_of(mod_revision: Revision, tombstone: bool, message: &[u8]) -> Option<u32> {
     let mut rest = message;
@@ -266,7 +236,7 @@ fn tail_of(mod_revision: Revision, tombstone: bool, message: &[u8]) -> Option<u3
         return None;
     }
     wire::expect_varint(&mut rest, 4)?;
-    let tail = u32::try_from(HEADER + message.len() - rest.len()).ok()?;
+    let tail = u32::try_from(message.len() - rest.len()).ok()?;
     wire::expect_bytes(&mut rest, 5)?;
     wire::expect_varint(&mut rest, 6)?;
     rest.is_empty().then_some(tail)

@@ -63,14 +63,12 @@ pub(crate) fn decode_item(input: &mut &[u8]) -> Option<ImageItem> {
             expires_at: Duration::from_nanos(input.try_get_u64_le().ok()?),
         }),
         kind @ (ITEM_PUT | ITEM_TOMBSTONE) => {
-            let mut head = *input;
-            let revision = Revision(head.try_get_i64_le().ok()?);
-            let sub_revision = head.try_get_u32_le().ok()?;
-            let length = head.try_get_u32_le().ok()?;
-            // What stands before the message is as long as what a record has before it.
-            let (bytes, rest) = input.split_at_checked(Record::ROOM + length as usize)?;
+            let revision = Revision(input.try_get_i64_le().ok()?);
+            let sub_revision = input.try_get_u32_le().ok()?;
+            let length = input.try_get_u32_le().ok()?;
+            let (message, rest) = input.split_at_checked(length as usize)?;
             *input = rest;
-            Record::decode_with_room(revision, sub_revision, kind == ITEM_TOMBSTONE, bytes)
+            Record::decode(revision, sub_revision, kind == ITEM_TOMBSTONE, message)
                 .map(ImageItem::Record)
         }
         _ => None,

@@ -68,6 +68,13 @@ impl Entries {
         self.histories.remove(slot);
     }
 
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&mut KeyHistory) -> bool) {
+        self.histories.retain_mut(keep);
+        if self.heads.len() != self.histories.len() {
+            self.compute_heads();
+        }
+    }
+
     pub(crate) fn split_off(&mut self, at: usize) -> Vec<KeyHistory> {
         let upper = self.histories.split_off(at);
         self.compute_heads();
@@ -81,7 +88,7 @@ impl Entries {
 
     fn compute_heads(&mut self) {
         let (Some(first), Some(last)) = (self.histories.first(), self.histories.last()) else {
-            return;
+            return self.heads.clear();
         };
         let pairs = first.key().iter().zip(last.key());
         let shared = pairs.take_while(|(a, b)| a == b).count();

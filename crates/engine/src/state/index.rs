@@ -98,11 +98,21 @@ impl Index {
             return;
         };
         leaf.entries.remove(slot);
-        let length = leaf.entries.len();
-        if length == 0 {
+        if leaf.entries.len() == 0 {
             self.leaves.remove(position.leaf);
-        } else if length < LEAF_LENGTH_MAX / 4 {
-            self.merge_with_next(position.leaf);
+        } else {
+            self.merge_if_small(position.leaf);
+        }
+    }
+
+    /// Keeps those keys of which `keep` says so, asked in order.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut KeyHistory) -> bool) {
+        for leaf in &mut self.leaves {
+            leaf.entries.retain(&mut keep);
+        }
+        self.leaves.retain(|leaf| leaf.entries.len() > 0);
+        for at in 0..self.leaves.len() {
+            self.merge_if_small(at);
         }
     }
 
@@ -144,11 +154,11 @@ impl Index {
         }
     }
 
-    fn merge_with_next(&mut self, at: usize) {
-        let length = |leaf: &Leaf| leaf.entries.len();
-        let here = self.leaves.get(at).map_or(0, length);
-        let next = self.leaves.get(at + 1).map_or(usize::MAX, length);
-        if here.saturating_add(next) <= LEAF_LENGTH_MAX / 2 {
+    /// Merges a leaf with the next one if little is left of it, and both have room in one.
+    fn merge_if_small(&mut self, at: usize) {
+        let length = |at: usize| self.leaves.get(at).map_or(usize::MAX, |leaf| leaf.entries.len());
+        let (here, next) = (length(at), length(at + 1));
+        if here < LEAF_LENGTH_MAX / 4 && here.saturating_add(next) <= LEAF_LENGTH_MAX / 2 {
             let next = self.leaves.remove(at + 1);
             if let Some(leaf) = self.leaves.get_mut(at) {
                 leaf.entries.append(next.entries);

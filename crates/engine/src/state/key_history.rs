@@ -96,6 +96,29 @@ impl KeyHistory {
         bytes
     }
 
+    /// Drops what a compaction through a revision makes unreachable. Returns the bytes of that, and
+    /// whether anything is left.
+    pub(crate) fn retire(&mut self, through: Revision) -> (usize, bool) {
+        let unreachable =
+            |record: &Record| record.is_tombstone() && record.mod_revision() < through;
+        let mut bytes = 0;
+        if let Some(older) = self.older.as_deref_mut() {
+            let mut end = older.partition_point(|record| record.mod_revision() <= through);
+            let last = older.get(end.wrapping_sub(1));
+            if self.latest.mod_revision() > through && !last.is_some_and(unreachable) {
+                end = end.saturating_sub(1);
+            }
+            bytes = older.drain(..end).map(|record| record.size_bytes()).sum();
+            if older.is_empty() {
+                self.older = None;
+            }
+        }
+        if self.older.is_none() && unreachable(&self.latest) {
+            return (bytes + self.latest.size_bytes(), false);
+        }
+        (bytes, true)
+    }
+
     /// Drops the oldest version, if it is `record` and not the only one.
     pub(crate) fn drop_oldest(&mut self, record: &Record) -> bool {
         let Some(older) = self.older.as_deref_mut() else { return false };

@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
-use super::{Change, Moment, Retired, State};
+use super::{Change, Moment, State};
 use crate::clock::Clock;
-use crate::entry::{Entry, Frame, ImageHead, ImageItem};
+use crate::entry::{Frame, ImageHead, ImageItem};
 use crate::lease::Lease;
 use crate::log::Replay;
 use crate::record::Record;
-use crate::types::LeaseId;
+use crate::types::{LeaseId, Revision};
+
+/// Revision and sub-revision.
+type Order = (Revision, u32);
 
 /// Takes what recovery feeds. It decides nothing, but refuses what cannot have been logged.
 pub(crate) struct Loader {
     state: State,
     now: Moment,
-    /// Of an image, whose records come in key order; sorted when it is complete.
-    changes: Vec<Change>,
+    /// Of an image, whose records come in key order; sorted when it is complete. Their order stands
+    /// beside them: a record looked at anew is a wait for memory.
+    changes: Vec<(Order, Change)>,
 }
 
 impl Loader {
@@ -26,22 +30,24 @@ impl Loader {
     /// The recovered state, all of it published.
     pub(crate) fn finish(mut self) -> State {
         self.finish_image();
+        self.state.retire_all();
         self.state.publish();
         self.state
     }
 
     fn record(&mut self, record: Record) {
         let state = &mut self.state;
+        let order = record.order();
         let position = state.index.find_at_end(record.key());
         let change = state.index_record(position, record);
-        if change.record.mod_revision() >= state.compact_revision {
-            self.changes.push(change);
+        if order.0 >= state.compact_revision {
+            self.changes.push((order, change));
         }
     }
 
     fn finish_image(&mut self) {
-        self.changes.sort_unstable_by_key(|change| change.record.order());
-        self.changes.drain(..).for_each(|change| self.state.history.push(change));
+        self.changes.sort_unstable_by_key(|(order, _)| *order);
+        self.changes.drain(..).for_each(|(_, change)| self.state.history.push(change));
     }
 
     fn lease(&mut self, id: LeaseId, ttl_s: i64, expires_at: Duration) -> Result<(), String> {
@@ -84,9 +90,6 @@ impl Replay for Loader {
     fn frame(&mut self, frame: Frame) -> Result<(), String> {
         self.finish_image();
         self.state.apply_entry(&frame.entry, self.now)?;
-        if let Entry::Compact { revision } = frame.entry {
-            while !self.state.retire(&mut Retired::new(revision), usize::MAX) {}
-        }
         self.state.publish();
         Ok(())
     }
