@@ -13,6 +13,7 @@
 //! After an IO error the log latches: nothing is retried, since after a failed `fdatasync` the
 //! operating system may hold pages that look clean and never reached the disk.
 
+mod applier;
 mod archive;
 mod checkpoint;
 mod checkpoint_file;
@@ -79,7 +80,9 @@ const BUFFER_BYTES_KEPT: usize = 16 << 20;
 ///
 /// A refusal (the entry does not fit the state) makes the store unopenable, as damage at that
 /// frame's place, with the returned reason.
-pub trait Replay {
+///
+/// It is called by a thread of its own.
+pub trait Replay: Send {
     /// Forgets everything taken so far. Called when a checkpoint turned out to be damaged after
     /// part of it was handed out, and an older one is tried.
     fn restart(&mut self);

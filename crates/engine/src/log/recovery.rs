@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::applier::{Applier, Misfit};
 use super::failure::Named;
 use super::files::{Files, Listing, read_header};
 use super::frame::{self, FrameHeader, Kind};
@@ -50,6 +51,10 @@ pub(crate) fn open(
     files: &Files,
     replay: &mut dyn Replay,
 ) -> Result<Opened, OpenError> {
+    Applier::run(replay, |applier| recover(options, files, applier))
+}
+
+fn recover(options: &Options, files: &Files, applier: &mut Applier) -> Result<Opened, OpenError> {
     let listing = files.list()?;
     // An earlier process may have failed to sync what we are about to see.
     files.sync_dirs()?;
@@ -67,7 +72,7 @@ pub(crate) fn open(
         options,
         files,
         identity: Identity { cluster_id, ..identity },
-        replay,
+        applier,
         image_bytes: 0,
         replayed_bytes: 0,
         recovered: fresh(),
@@ -152,7 +157,7 @@ struct Recovery<'a> {
     options: &'a Options,
     files: &'a Files,
     identity: Identity,
-    replay: &'a mut dyn Replay,
+    applier: &'a mut Applier,
     image_bytes: u64,
     replayed_bytes: u64,
     recovered: Recovered,
@@ -214,7 +219,7 @@ impl Recovery<'_> {
             Err(damage @ OpenError::Corrupt { .. }) => damage,
             Err(error) => return Err(error),
         };
-        self.replay.restart();
+        self.applier.restart();
         let checkpoints_set_aside = std::mem::take(&mut self.recovered.checkpoints_set_aside);
         self.recovered = Recovered { checkpoints_set_aside, ..fresh() };
         self.image_bytes = 0;
@@ -227,7 +232,7 @@ impl Recovery<'_> {
         path: &Path,
         header: &FileHeader,
     ) -> Result<(), OpenError> {
-        let (replay, recovered) = (&mut *self.replay, &mut self.recovered);
+        let (applier, recovered) = (&mut *self.applier, &mut self.recovered);
         self.image_bytes = checkpoint::read(file, path, header, &mut |item| {
             if let ImageItem::Head(head) = &item {
                 recovered.checkpoint_sequence = head.sequence;
@@ -235,9 +240,10 @@ impl Recovery<'_> {
                 recovered.term = head.term;
                 recovered.revision = head.revision;
             }
-            replay.item(item)
+            applier.item(item);
+            Ok(())
         })?;
-        Ok(())
+        self.settle(path)
     }
 
     /// Feeds every frame after the checkpoint, and settles how the log ends.
@@ -275,16 +281,22 @@ impl Recovery<'_> {
             let entry = frame::decode_entry(&header, found.payload)
                 .ok_or_else(|| corrupt(&segment.path, offset, "the entry is malformed"))?;
             let FrameHeader { sequence, term, wall, revision, .. } = header;
-            self.replay
-                .frame(Frame { sequence, term, wall, entry })
-                .map_err(|reason| corrupt(&segment.path, offset, &reason))?;
+            let frame = Frame { sequence, term, wall, entry };
+            self.applier.frame(offset, header.frame_bytes(), frame);
             self.recovered.frames += 1;
             self.recovered.sequence = sequence;
             self.recovered.term = term;
             self.recovered.revision = revision;
             self.replayed_bytes += header.frame_bytes();
         }
+        self.settle(&segment.path)?;
         Ok(reader)
+    }
+
+    /// All that was read of a file fits.
+    fn settle(&mut self, path: &Path) -> Result<(), OpenError> {
+        let settled = self.applier.settle();
+        settled.map_err(|Misfit { offset, reason }| corrupt(path, offset, &reason))
     }
 
     /// Judges what stands behind the last good frame, makes that frame durable, and gives back the

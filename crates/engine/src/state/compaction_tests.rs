@@ -26,12 +26,22 @@ fn write(state: &mut State, write: &Write) {
     state.publish();
 }
 
-/// All that is kept of it: of each key, and in the history.
-fn kept(state: &State) -> (Vec<Record>, Vec<(Record, Option<Record>)>, usize) {
+/// Of a state, all that is kept.
+#[derive(Debug, PartialEq)]
+struct Kept {
+    versions: Vec<Record>,
+    changes: Vec<(Record, Option<Record>)>,
+    bytes: usize,
+}
+
+fn kept(state: &State) -> Kept {
     let versions = state.index.range(b"", None).flat_map(|history| history.versions().cloned());
     let (changes, _) = state.history.read(Revision(0), state.revision, |_| true);
-    let changes = changes.into_iter().map(|change| (change.record, change.previous));
-    (versions.collect(), changes.collect(), state.size.bytes)
+    Kept {
+        versions: versions.collect(),
+        changes: changes.into_iter().map(|change| (change.record, change.previous)).collect(),
+        bytes: state.size.bytes,
+    }
 }
 
 proptest! {
