@@ -1,9 +1,9 @@
 """Writes an image as chunks, while it is read: memory is bounded whatever its size.
 
-One loop reads the image, hashes it whole, and encodes the chunk that is being filled; the encoded
-pieces go by a short queue to the chunk's own task, which writes the object. The next chunk is
-filled while the one before it is still being made durable. Hashing and encoding run in threads, at
-once, and let the interpreter go.
+One task reads the image ahead; one loop hashes it whole and encodes the chunk that is being filled;
+the encoded pieces go by a short queue to the chunk's own task, which writes the object. The next
+chunk is filled while the one before it is still being made durable. Reading, hashing and encoding
+run in threads, at once, and let the interpreter go.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from decube.services.snapshots.chunks import ChunkEncoder
 from decube.services.snapshots.manifest import chunk_name
+from decube.services.snapshots.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -49,8 +50,8 @@ async def write_image(
     """
     writer = _Writer(location, folder, form, on_progress)
     try:
-        async with asyncio.TaskGroup() as tasks:
-            await writer.run(image, tasks)
+        async with read_ahead(image) as ahead, asyncio.TaskGroup() as tasks:
+            await writer.run(ahead, tasks)
     except BaseExceptionGroup as group:
         raise _first(group) from group
     return Written(writer.size_bytes, writer.checksum.hexdigest(), tuple(writer.chunks))

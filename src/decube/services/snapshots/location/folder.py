@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 PARTIAL: Final = ".partial-"
 SYNC_BYTES: Final = 8 << 20
-RANGE_BYTES: Final = 2 << 20
+RANGE_BYTES: Final = 4 << 20
 
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
