@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
 
-from tools.bench.figures import Figure
+from tools.bench.figures import Bench, Figure
 from tools.bench.programs import CLIENT_SECONDS_MAX, client, held, kubeload, kubeload_command
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def be_quiet(_server: Server, _objects: int) -> None:
 def overwrite(server: Server, objects: int) -> None:
     """Give every object a version that a compaction drops."""
     kubeload(server, "fill", objects=objects, clients=32)
+    server.wait_until_at_rest()
 
 
 def compact(server: Server, _objects: int) -> None:
@@ -97,11 +99,25 @@ def put(server: Server, disturbance: Disturbance, objects: int) -> Puts:
     return Puts(measured["p99_ms"], measured["failures"])
 
 
-def measure(servers: dict[str, Server], objects: int) -> list[Figure]:
-    """Measure puts beside each disturbance, in turn."""
+def rounds(
+    bench: Bench, servers: dict[str, Server], disturbance: Disturbance, objects: int
+) -> dict[str, Puts]:
+    """Put beside a disturbance, in turn; the medians."""
+    puts: dict[str, list[Puts]] = {name: [] for name in servers}
+    for _ in range(bench.rounds):
+        for name, server in servers.items():
+            puts[name].append(put(server, disturbance, objects))
+    return {
+        name: Puts(statistics.median(one.p99_ms for one in done), sum(one.refused for one in done))
+        for name, done in puts.items()
+    }
+
+
+def measure(bench: Bench, servers: dict[str, Server], objects: int) -> list[Figure]:
+    """Measure puts beside each disturbance."""
     figures = []
     for disturbance in DISTURBANCES:
-        puts = {name: put(server, disturbance, objects) for name, server in servers.items()}
+        puts = rounds(bench, servers, disturbance, objects)
         name = f"p99 of puts while {disturbance.name.format(objects)}"
         if any(done.refused for done in puts.values()):
             refusals = (f"{name} {done.refused}" for name, done in puts.items())

@@ -21,6 +21,8 @@ __all__ = ["ETCD", "KINE", "PEERS", "Server", "bare", "decube", "etcd", "kine", 
 PYTHON = ROOT / ".venv" / "bin" / "python"
 ETCD = "etcd 3.7.1"
 KINE = PEERS / "kine"
+REST_SECONDS_MAX = 60.0
+REST_WINDOW_S = 1.0
 # Its own defaults, with a sync of every commit, and patience for many writers.
 KINE_OPTIONS = "?_journal=WAL&cache=shared&_txlock=immediate&_synchronous=FULL&_busy_timeout=300000"
 
@@ -67,6 +69,14 @@ class Server:
             if line.startswith("write_bytes:"):
                 return int(line.split()[1])
         raise RuntimeError(f"no write_bytes of process {self.pid}")
+
+    def wait_until_at_rest(self) -> None:
+        """Wait until it writes nothing of its own accord, as checkpoints are."""
+        deadline_s = time.monotonic() + REST_SECONDS_MAX
+        written = -1
+        while written != (now := self.disk_written_bytes()) and time.monotonic() < deadline_s:
+            written = now
+            time.sleep(REST_WINDOW_S)  # noqa: TID251 - between two looks at another process
 
     def reset_peak_memory(self) -> int:
         """Let the peak begin at what it has now; tell that."""

@@ -6,7 +6,6 @@ Both servers run at once, so that each step is measured on both in turn; the one
 from __future__ import annotations
 
 import statistics
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -21,29 +20,18 @@ ABOUT = """\
 Objects of 70 + 512 bytes. Puts are updates spread over all objects, 300 clients over 50
 connections. Disk bytes are what the kernel counts for the process, checkpoints too where one fell
 into the window; those of a bulk load have all of them. Latencies of puts beside other
-work are at 500 puts a second, from the moment each was due."""
+work are at 500 puts a second, from the moment each was due, medians of the rounds."""
 SIZES = (10_000, 100_000, 1_000_000, 3_000_000)
 MAIN_SIZE = 1_000_000
 FALL_MAX = 0.2
-REST_SECONDS_MAX = 60.0
-REST_WINDOW_S = 1.0
 
 
 def fill(server: Server, first: int, objects: int) -> float:
     """Have that many objects, of which the first are there; the disk bytes for each new one."""
     before = server.disk_written_bytes()
     kubeload(server, "fill", first=first, objects=objects, clients=32)
-    wait_until_at_rest(server)
+    server.wait_until_at_rest()
     return (server.disk_written_bytes() - before) / (objects - first)
-
-
-def wait_until_at_rest(server: Server) -> None:
-    """Wait until the server writes nothing of its own accord, as checkpoints are."""
-    deadline_s = time.monotonic() + REST_SECONDS_MAX
-    written = -1
-    while written != (now := server.disk_written_bytes()) and time.monotonic() < deadline_s:
-        written = now
-        time.sleep(REST_WINDOW_S)  # noqa: TID251 - between two looks at another process
 
 
 def put_rate(bench: Bench, server: Server, objects: int) -> tuple[Sample, float]:
@@ -97,7 +85,7 @@ def measure(bench: Bench) -> Section:
             name = f"disk bytes written for each object of a bulk load up to {size:,}"
             section.figures += [disk, Figure(name, "B", loaded["etcd"], loaded["decube"])]
             if size == main_size:
-                section.figures += interference.measure(servers, size)
+                section.figures += interference.measure(bench, servers, size)
                 section.figures += restarts.measure(servers, size)
     section.lines += [fall(section.rows), restarts.recovery_line(bench)]
     return section
