@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Change, Moment, State};
 use crate::clock::Clock;
-use crate::entry::{Frame, ImageHead, ImageItem};
+use crate::entry::{Entry, Frame, ImageHead, ImageItem};
 use crate::lease::Lease;
 use crate::log::Replay;
 use crate::record::Record;
@@ -20,17 +20,21 @@ pub(crate) struct Loader {
     /// Of an image, whose records come in key order; sorted when it is complete. Their order stands
     /// beside them: a record looked at anew is a wait for memory.
     changes: Vec<(Order, Change)>,
+    /// Behind the image: what is unreachable since then is still there.
+    compacted: bool,
 }
 
 impl Loader {
     pub(crate) fn new(clock: &dyn Clock) -> Self {
-        Self { state: State::new(), now: Moment::now(clock), changes: Vec::new() }
+        Self { state: State::new(), now: Moment::now(clock), changes: Vec::new(), compacted: false }
     }
 
     /// The recovered state, all of it published.
     pub(crate) fn finish(mut self) -> State {
         self.finish_image();
-        self.state.retire_all();
+        if self.compacted {
+            self.state.retire_all();
+        }
         self.state.publish();
         self.state
     }
@@ -65,6 +69,7 @@ impl Replay for Loader {
     fn restart(&mut self) {
         self.state = State::new();
         self.changes.clear();
+        self.compacted = false;
     }
 
     fn item(&mut self, item: ImageItem) -> Result<(), String> {
@@ -90,6 +95,7 @@ impl Replay for Loader {
     fn frame(&mut self, frame: Frame) -> Result<(), String> {
         self.finish_image();
         self.state.apply_entry(&frame.entry, self.now)?;
+        self.compacted |= matches!(frame.entry, Entry::Compact { .. });
         self.state.publish();
         Ok(())
     }
