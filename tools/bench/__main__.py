@@ -79,19 +79,25 @@ def measured(name: str, bench: Bench) -> tuple[Section, bool]:
 
 
 def main() -> None:
-    """Measure, print the page, and write it."""
+    """Measure, write the page as it grows, and print it."""
     chosen = options()
     chosen.dir.mkdir(parents=True, exist_ok=True)
     file_system = processes.require_real_disk(chosen.dir)
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {file_system}"
+    text, all_well = "", True
     with tempfile.TemporaryDirectory(dir=chosen.dir, prefix="bench-") as name:
         bench = Bench(Path(name), chosen.rounds, chosen.quick)
-        results = [measured(section, bench) for section in chosen.sections]
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {file_system}"
-    text = page([section for section, _ in results], machine, chosen.rounds)
+        sections: list[Section] = []
+        for chosen_name in chosen.sections:
+            section, well = measured(chosen_name, bench)
+            sections.append(section)
+            all_well &= well
+            # What was measured stays when the rest is not waited for.
+            text = page(sections, machine, chosen.rounds)
+            if chosen.output:
+                chosen.output.write_text(text)
     print(text)
-    if chosen.output:
-        chosen.output.write_text(text)
-    sys.exit(not all(well for _, well in results))
+    sys.exit(not all_well)
 
 
 if __name__ == "__main__":
