@@ -1,6 +1,10 @@
 //! What waits to be taken from a stream: bounded.
+//!
+//! Events of a watcher join those of it that wait already: a client that is behind gets many
+//! revisions in one message, as from etcd, and not a message for each. They may so overtake events of
+//! other watchers, which have no order among each other, but nothing that tells of progress.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,6 +14,9 @@ use crate::types::Revision;
 
 /// Counted for an item beside its events.
 const ITEM_BYTES: usize = 64;
+
+/// Nothing joins an item that is larger.
+const JOINED_BYTES_MAX: usize = 64 << 10;
 
 /// A stream's queue, filled by the hub and emptied by the stream's owner.
 pub(crate) struct Outbox {
@@ -22,6 +29,11 @@ pub(crate) struct Outbox {
 struct Inner {
     items: VecDeque<(usize, WatchItem)>,
     bytes: usize,
+    /// How many items were taken.
+    taken: usize,
+    /// Where each watcher's last events are, counted from the first item there ever was: those
+    /// that others may join.
+    joinable: HashMap<WatchId, usize>,
     /// Watchers for which there was no room, with the revision they need next.
     fallen_behind: Vec<(WatchId, Revision)>,
     /// The state that watchers were made on is gone.
@@ -101,7 +113,7 @@ impl Outbox {
             return false;
         }
         inner.bytes += bytes;
-        inner.items.push_back((bytes, item));
+        inner.add(bytes, item);
         drop(inner);
         self.tell();
         true
@@ -128,8 +140,12 @@ impl Outbox {
         while taken.items.is_empty() || taken.bytes < bytes_max {
             let Some((bytes, item)) = inner.items.pop_front() else { break };
             inner.bytes -= bytes.min(inner.bytes);
+            inner.taken += 1;
             taken.bytes += bytes;
             taken.items.push(item);
+        }
+        if inner.items.is_empty() {
+            inner.joinable.clear();
         }
         taken.fallen_behind = std::mem::take(&mut inner.fallen_behind);
         taken.emptied = inner.items.is_empty();
@@ -157,7 +173,40 @@ impl Outbox {
             WatchItem::Closed => true,
         });
         inner.bytes = inner.items.iter().map(|(bytes, _)| bytes).sum();
+        inner.joinable.clear();
         inner.fallen_behind.retain(|(other, _)| *other != id);
+    }
+}
+
+impl Inner {
+    fn add(&mut self, bytes: usize, item: WatchItem) {
+        let item = match item {
+            WatchItem::Events { id, revision, events } => match self.waiting(id) {
+                Some((waiting_bytes, WatchItem::Events { revision: last, events: before, .. }))
+                    if *waiting_bytes < JOINED_BYTES_MAX =>
+                {
+                    *waiting_bytes += bytes;
+                    *last = revision;
+                    before.extend(events);
+                    return;
+                }
+                _ => {
+                    self.joinable.insert(id, self.taken + self.items.len());
+                    WatchItem::Events { id, revision, events }
+                }
+            },
+            other => {
+                self.joinable.clear();
+                other
+            }
+        };
+        self.items.push_back((bytes, item));
+    }
+
+    /// The watcher's last events, if they wait and nothing but events is behind them.
+    fn waiting(&mut self, id: WatchId) -> Option<&mut (usize, WatchItem)> {
+        let at = self.joinable.get(&id)?.checked_sub(self.taken)?;
+        self.items.get_mut(at)
     }
 }
 
@@ -169,3 +218,7 @@ pub(crate) fn events_bytes(events: &[Event]) -> usize {
     };
     ITEM_BYTES + events.iter().map(bytes).sum::<usize>()
 }
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;
