@@ -79,6 +79,7 @@ impl Applier {
     pub(crate) fn restart(&mut self) {
         self.items.clear();
         self.frames.clear();
+        self.bytes = 0;
         self.send(Batch::Restart);
     }
 

@@ -5,14 +5,17 @@ use std::time::Duration;
 use super::Identity;
 use super::checkpoint_file::CheckpointFile;
 use super::failure::{IoFailure, Named};
-use super::files::{Files, LOCK};
+use super::files::{Files, LOCK, Listing};
 use super::identity::random_salt;
+use super::recovery::{Opened, fresh};
+use super::retention::SegmentEntry;
 use super::segment::{ActiveSegment, SegmentStart};
 use crate::entry::{ImageHead, ImageItem};
 use crate::error::OpenError;
 use crate::image::ImageOrigin;
 use crate::options::{LogLocation, Options};
 use crate::role::Standing;
+use crate::types::Revision;
 
 /// A store that is being made, in directories that were empty. It is one when it is finished: until
 /// then its directories hold a checkpoint that belongs to nothing, and are refused.
@@ -76,4 +79,34 @@ impl NewStore {
         standing.write(files, origin.identity, origin.created_at)?;
         origin.identity.write(files, origin.created_at)
     }
+}
+
+/// Creates a store of nothing: its first segment, then its identity.
+pub(super) fn empty(
+    options: &Options,
+    files: &Files,
+    listing: &Listing,
+) -> Result<Opened, OpenError> {
+    debug_assert!(!listing.has_identity && listing.segments.is_empty());
+    let identity = Identity::random();
+    let created_at = options.clock.wall();
+    let start = SegmentStart {
+        identity,
+        salt: random_salt(),
+        first_sequence: 1,
+        revision: Revision(1),
+        created_at,
+        bytes: options.segment_bytes,
+    };
+    let active = ActiveSegment::create(files, None, &start)?;
+    identity.write(files, created_at)?;
+    Ok(Opened {
+        identity,
+        active,
+        segments: vec![SegmentEntry { first_sequence: 1, created_at, bytes: start.bytes }],
+        checkpoints: Vec::new(),
+        image_bytes: 0,
+        replayed_bytes: 0,
+        recovered: fresh(),
+    })
 }

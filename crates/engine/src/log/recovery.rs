@@ -16,7 +16,7 @@ use super::identity::random_salt;
 use super::retention::SegmentEntry;
 use super::segment::{ActiveSegment, FIRST_FRAME, SegmentReader, SegmentStart};
 use super::tail::{self, Tail};
-use super::{Identity, Recovered, Replay, checkpoint, install};
+use super::{Identity, Recovered, Replay, checkpoint, create, install};
 use crate::entry::{Frame, ImageItem};
 use crate::error::OpenError;
 use crate::options::Options;
@@ -61,7 +61,7 @@ fn recover(options: &Options, files: &Files, applier: &mut Applier) -> Result<Op
     let listing = install::finish_pending(options, files, listing)?;
     let segments = open_segments(files, &listing)?;
     let identity = find_identity(files, &listing, &segments)?;
-    let Some(identity) = identity else { return create(options, files, &listing) };
+    let Some(identity) = identity else { return create::empty(options, files, &listing) };
     if !listing.has_identity {
         identity.write(files, options.clock.wall())?;
     }
@@ -87,7 +87,7 @@ fn recover(options: &Options, files: &Files, applier: &mut Applier) -> Result<Op
     recovery.finish(active, &segments, listing.checkpoints)
 }
 
-fn fresh() -> Recovered {
+pub(super) fn fresh() -> Recovered {
     Recovered { term: 1, revision: Revision(1), ..Recovered::default() }
 }
 
@@ -124,32 +124,6 @@ fn find_identity(
         return Ok(Some(first.header.identity));
     }
     Err(corrupt(&files.identity_path(), 0, "it is missing"))
-}
-
-/// Creates a store: its first segment, then its identity.
-fn create(options: &Options, files: &Files, listing: &Listing) -> Result<Opened, OpenError> {
-    debug_assert!(!listing.has_identity && listing.segments.is_empty());
-    let identity = Identity::random();
-    let created_at = options.clock.wall();
-    let start = SegmentStart {
-        identity,
-        salt: random_salt(),
-        first_sequence: 1,
-        revision: Revision(1),
-        created_at,
-        bytes: options.segment_bytes,
-    };
-    let active = ActiveSegment::create(files, None, &start)?;
-    identity.write(files, created_at)?;
-    Ok(Opened {
-        identity,
-        active,
-        segments: vec![SegmentEntry { first_sequence: 1, created_at, bytes: start.bytes }],
-        checkpoints: Vec::new(),
-        image_bytes: 0,
-        replayed_bytes: 0,
-        recovered: fresh(),
-    })
 }
 
 /// The recovery of a store that exists.

@@ -58,8 +58,8 @@ impl Writer {
     }
 }
 
-/// A primary is restored, a standby is seeded by the primary of its newest term, and a member in the middle of its promotion gets the
-/// numbers of the term that it is to be the primary of.
+/// A primary is restored, a standby is seeded by the primary of its newest term, and a member in the
+/// middle of its promotion gets the numbers of the term that it is to be the primary of.
 fn check_role(purpose: Purpose, store: &Store) -> Result<(), InstallError> {
     let standing = store.standing();
     match purpose {
