@@ -6,17 +6,16 @@ shell has set for a `decube` of its user (`DECUBE_...`) does not reach the serve
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tools.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,21 +31,6 @@ _LOOK_AGAIN_S = 0.005
 
 class NotReadyError(AssertionError):
     """The server ended, or did not get ready in time; the text has the end of its output."""
-
-
-# Below the ports that the system gives to outgoing connections: one of those could take the port of
-# a server that is just being restarted. Each process begins elsewhere.
-_ports = itertools.cycle(range(11_000, 32_000))
-_ports_begun = itertools.islice(_ports, os.getpid() * 97 % 21_000, None)
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on, and not the same one soon again."""
-    for port in _ports_begun:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("no port is free")
 
 
 class ServerProcess:

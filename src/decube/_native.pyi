@@ -13,6 +13,7 @@ not open the engine and `closed` after `close`. A `TypeError` means a defect in 
 
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, final
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ImageInstaller",
     "LogQueue",
     "OfflineRestore",
+    "PartsDigest",
     "RangeAnswer",
     "Replication",
     "StoreError",
@@ -85,6 +87,8 @@ _WatchItem: TypeAlias = (
     | tuple[Literal["compacted"], int]
     # the store closed; nothing follows
     | tuple[Literal["closed"]]
+    # why the store ended the watch; events may be missing, and nothing follows
+    | tuple[Literal["failed"], StoreError]
 )
 
 class _EngineOptions(Protocol):
@@ -276,8 +280,7 @@ class EtcdListener:
     def tls_status(self) -> tuple[int, str | None, int] | None:
         """Return the end of the certificate in use, a refusal, and the failed handshakes.
 
-        The end is in seconds since the epoch; the refusal says why the files as they are now are
-        not in use. None without TLS.
+        In seconds since the epoch; the refusal is of the files as they are now. None without TLS.
         """
 
     def stop(self, grace_s: float) -> None:
@@ -407,8 +410,7 @@ class Watch:
 class Image:
     """An open image of the store: the bytes of a checkpoint file. Dropping it closes it.
 
-    While it is open compactions drop nothing that it has yet to read, unless nobody takes from it
-    for a minute.
+    While it is open, and read within a minute, compactions drop nothing that it has yet to read.
     """
 
     @property
@@ -420,6 +422,12 @@ class Image:
 
         Kind: `image_lost`, when it was closed, idle for too long, or the store was restored.
         """
+
+    def write_file(self, path: Path, bytes_max: int) -> tuple[int, str, bool]:
+        """Write the next bytes to a file (or `OSError`): how many, their SHA-256, if it was all."""
+
+    def sha256(self) -> str:
+        """Digest all that was written to files."""
 
     def close(self) -> None:
         """Let go of it. Closing twice is fine."""
@@ -440,8 +448,7 @@ _ImageItem: TypeAlias = (
 class ImageEncoder:
     """Makes an image of any store: first leases, in order, then keys, in order.
 
-    Nothing is checked here; who reads the image does that. To be taken from while it is fed, so
-    that it holds little.
+    Nothing is checked here; who reads it does that. To be taken from while it is fed.
     """
 
     def __new__(
@@ -481,6 +488,9 @@ class ImageInstaller:
     def push(self, data: bytes) -> None:
         """Take the next bytes, check them, and write them beside the store."""
 
+    def push_file(self, path: Path, bytes_max: int, digested: bool) -> tuple[int, str | None]:
+        """Take the bytes of a file, at most so many (or `OSError`): how many, their SHA-256."""
+
     def commit(self) -> tuple[int, int, int]:
         """Install it and return the revision, sequence number and term that the store is at.
 
@@ -507,9 +517,8 @@ class OfflineRestore:
     ) -> tuple[int, float]:
         """Replay the log of a store that does not run on top of the whole image.
 
-        Up to a revision or a wall time in seconds; returns where that was. Kinds: `locked`,
-        `other_cluster` (path), `log_too_short` (begins), `image_too_new` and `log_ends` (revision,
-        time_s): how far the log reaches.
+        Up to a revision or wall time in seconds; returns where. Kinds: `locked`, `other_cluster`
+        (path), `log_too_short` (begins), `image_too_new` and `log_ends` (revision, time_s reached).
         """
 
     def create(self, options: _EngineOptions, keep_numbers: bool) -> dict[str, int]:
@@ -554,6 +563,20 @@ class ImageDecoder:
 
     def origin(self) -> tuple[int, int, float] | None:
         """Return cluster, member and the wall time of its creation, once its header was read."""
+
+@final
+class PartsDigest:
+    """SHA-256 of a stream, and of each part of it, in the time that one of the two takes."""
+
+    def __new__(cls) -> PartsDigest: ...
+    def update(self, data: bytes) -> None:
+        """Take the next bytes; to be called off the event loop when they are many."""
+
+    def cut(self) -> str:
+        """End a part and return its digest in hex."""
+
+    def hexdigest(self) -> str:
+        """Return the digest of all that came, in hex."""
 
 # wall time in seconds since the epoch, level, target, message, fields
 _LogEvent: TypeAlias = tuple[float, str, str, str, dict[str, str | int | float | bool]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,11 @@ CUT_OFF = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCo
 
 
 class MixedLoad:
-    """Clients of every kind; each takes a step of its own every `pause_s`."""
+    """Clients of every kind; each begins a step of its own every `pause_s`, or when it can.
+
+    A pause between steps would let the load, and what a server holds for it, follow the machine's
+    other work.
+    """
 
     def __init__(self, node: NodeProcess, *, pause_s: float, tidy: bool = True) -> None:
         self.node = node
@@ -65,7 +70,9 @@ class MixedLoad:
 
     async def forever(self, kind: Callable[[int, grpc.aio.Channel], Awaitable[None]]) -> None:
         async with grpc.aio.insecure_channel(self.node.etcd_address) as channel:
+            due = time.monotonic()
             for step in itertools.count():
+                due = max(due + self.pause_s, time.monotonic())
                 try:
                     await kind(step, channel)
                 except grpc.aio.AioRpcError as error:
@@ -75,7 +82,7 @@ class MixedLoad:
                 except httpx2.HTTPError as error:
                     self.cut_off.append(f"{kind.__name__} {step}: {error!r}")
                 self.steps += 1
-                await asyncio.sleep(self.pause_s)
+                await asyncio.sleep(due - time.monotonic())
 
     async def write(self, step: int, channel: grpc.aio.Channel) -> None:
         """Overwrite a key, and delete another one."""

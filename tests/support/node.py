@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.peers import peer
 from tools import servers
-from tools.servers import DECUBE, READY_SECONDS_MAX, NodeProcess, ServerProcess, free_port
+from tools.servers import DECUBE, READY_SECONDS_MAX, NodeProcess, ServerProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,6 @@ __all__ = [
     "EtcdProcess",
     "NodeProcess",
     "ServerProcess",
-    "free_port",
 ]
 
 

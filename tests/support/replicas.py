@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 from tests.support.tcp_proxy import TcpProxy
-from tools.servers import NodeProcess, free_port
+from tools.ports import free_port
+from tools.servers import NodeProcess
 
 from decube.pb.etcd import rpc_pb2 as pb
 from decube.pb.etcd.rpc_pb2_grpc import KVStub, MaintenanceStub

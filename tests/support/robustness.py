@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.faults import FAULTS, Scene
-from tests.support.node import EtcdProcess, NodeProcess, ServerProcess, free_port
+from tests.support.node import EtcdProcess, NodeProcess, ServerProcess
 from tests.support.peers import peer
 from tests.support.tcp_proxy import TcpProxy
+from tools.ports import free_port
 from tools.servers import DECUBE, ROOT
 
 from decube.kit.errors import require

@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from decube.services.snapshots import (
+    Catalogue,
+    SnapshotDependencies,
+    SnapshotOptions,
+    SnapshotService,
+)
+from decube.services.snapshots.chunks import ChunkForm
 from decube.services.snapshots.manifest import Manifest
 from decube.services.snapshots.writing import write_image
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from decube.services.snapshots.catalogue import Catalogue
-    from decube.services.snapshots.chunks import ChunkForm
+    from decube.services.snapshots.location.protocol import Location
+    from decube.store.embedded import EmbeddedStore
 
 SNAPSHOT_ID = "snap-20260131T120000000Z-1f2e3d4c"
 KIB = 1 << 10
+CHUNK_BYTES = 64 * KIB
 
 
 def noise(size: int, seed: int = 1) -> bytes:
@@ -32,6 +40,14 @@ async def stream(content: bytes, block: int = 10_000) -> AsyncIterator[bytes]:
 async def gathered(pieces: AsyncIterator[bytes]) -> bytes:
     """Read a stream to its end."""
     return b"".join([piece async for piece in pieces])
+
+
+def service_with_small_chunks(store: EmbeddedStore, location: Location) -> SnapshotService:
+    """Make the service of a store; an image of some hundred KiB has several chunks."""
+    return SnapshotService(
+        SnapshotDependencies(source=store, catalogue=Catalogue(location), restore=store.restore),
+        SnapshotOptions(form=ChunkForm(chunk_bytes=CHUNK_BYTES), tool_version="test"),
+    )
 
 
 async def stored(

@@ -6,22 +6,27 @@ import asyncio
 import contextlib
 import socket
 import struct
+import threading
 from typing import TYPE_CHECKING, Self
 
-from tools.servers import free_port
+from tools.ports import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
 _CHUNK = 64 * 1024
+_SECONDS_MAX = 10.0
+# The loop's turns until an aborted transport has closed its socket, with some to spare.
+_TURNS_TO_CLOSE = 3
 
 
 class TcpProxy:
     """Listens on a port of its own and passes on to `target` (`host:port`), as it is told to.
 
-    `accepting` False refuses new connections; while `flowing` is not set bytes of both directions
-    wait, as in a network that lost its way; `delay_s` holds each piece that long. `asked` is set
-    when something passes to the target, for tests to clear and wait for.
+    `accepting` False refuses new connections; `delay_s` holds each piece that long; `asked` is set
+    when something passes to the target, for tests to clear and await. It runs on a thread of its
+    own: a test that blocks in a call must not be what stops the network below that call.
     """
 
     def __init__(self, target: str) -> None:
@@ -31,17 +36,20 @@ class TcpProxy:
         self.address = f"127.0.0.1:{self.port}"
         self.delay_s = 0.0
         self.accepting = True
-        self.flowing = asyncio.Event()
-        self.flowing.set()
-        self.asked = asyncio.Event()
+        self.asked = threading.Event()
         self.answers_dropped = False
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._pipes: set[asyncio.Task[None]] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy")
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._thread.start()
+        self._await(self._listen())
         return self
 
     async def __aexit__(
@@ -51,24 +59,19 @@ class TcpProxy:
         trace: TracebackType | None,
     ) -> None:
         self.accepting = False
-        if self._server is not None:
-            self._server.close()
-        self.reset()
-        running = (*self._serving, *self._pipes)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        # Aborted transports close their sockets at the loop's next turn.
-        await asyncio.sleep(0)
+        self._await(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def wait_until_asked(self) -> None:
+        """Wait until something has passed to the target since `asked` was cleared."""
+        asked = await asyncio.to_thread(self.asked.wait, _SECONDS_MAX)
+        assert asked, "nothing passed to the target"
 
     def reset(self) -> None:
         """End all connections with a reset; what was on its way is lost."""
-        for writer in tuple(self._writers):
-            connection = writer.get_extra_info("socket")
-            if connection is not None and connection.fileno() >= 0:
-                linger = struct.pack("ii", 1, 0)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            writer.transport.abort()
+        self._do(self._reset)
 
     def cut(self) -> None:
         """Reset what there is and let nobody in, until `heal`."""
@@ -77,20 +80,63 @@ class TcpProxy:
 
     def hold(self) -> None:
         """Let nothing through any more, without a word, until `heal`."""
-        self.flowing.clear()
+        self._do(self._flowing.clear)
 
     def heal(self) -> None:
         """Be a good network again."""
         self.accepting = True
         self.answers_dropped = False
         self.delay_s = 0.0
-        self.flowing.set()
+        self._do(self._flowing.set)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving = asyncio.current_task()
-        if serving is not None:
+    def _do(self, action: Callable[[], object]) -> None:
+        async def done() -> None:
+            action()
+
+        self._await(done())
+
+    def _await(self, work: Coroutine[object, object, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(_SECONDS_MAX)
+
+    async def _listen(self) -> None:
+        # Not asyncio's server: one that is closed between the accepting of a connection and the
+        # making of its transport leaves the socket open, with nobody who knows of it.
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener.settimeout(0)
+        self._loop.add_reader(self._listener, self._accept, self._listener)
+
+    async def _close(self) -> None:
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+        self._reset()
+        running = (*self._serving, *self._pipes)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for _ in range(_TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
+
+    def _reset(self) -> None:
+        for writer in tuple(self._writers):
+            connection = writer.get_extra_info("socket")
+            if connection is not None and connection.fileno() >= 0:
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            connection, _ = listener.accept()
+            connection.settimeout(0)
+            serving = asyncio.create_task(self._serve(connection))
             self._serving.add(serving)
             serving.add_done_callback(self._serving.discard)
+            # A task that is cancelled before its first step closes nothing itself.
+            serving.add_done_callback(lambda _: connection.close())
+
+    async def _serve(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection)
         try:
             await self._pass_on(reader, writer)
         finally:
@@ -128,7 +174,7 @@ class TcpProxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while piece := await reader.read(_CHUNK):
-                await self.flowing.wait()
+                await self._flowing.wait()
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 if to_target:

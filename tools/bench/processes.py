@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.servers import PEERS, ROOT, EtcdProcess, NodeProcess, ServerProcess, free_port
+from tools.ports import free_port
+from tools.servers import PEERS, ROOT, EtcdProcess, NodeProcess, ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,31 +1,49 @@
 //! The thread beside the writer that keeps the log short: checkpoints and housekeeping.
 //!
 //! A checkpoint is the image of one published revision, read while writes go on
-//! ([`crate::image::Walk`]).
+//! ([`crate::image::Walk`]). One thread reads, which takes the state's lock for a moment again and
+//! again. Another makes the file; it takes none, and steps back for what is served.
 
+use std::io;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::image::Walk;
-use crate::log::{CheckpointWriter, IoFailure, Upkeep};
+use crate::background::step_back;
+use crate::entry::ImageItem;
+use crate::error::Error;
+use crate::image::{Walk, WalkEnd};
+use crate::log::{CheckpointWriter, IoFailure, Named as _, Upkeep};
 use crate::store::Store;
 
 /// How often the log's housekeeping runs.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Slices of a walk that wait to be written.
+const SLICES_WAITING: usize = 2;
+
+/// What the thread that makes the file is told: what comes next, or that it was all. A channel that
+/// ends before that gives the file up.
+type Slice = Option<Vec<ImageItem>>;
 
 /// What the thread waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpointer {
     inner: Mutex<Inner>,
     changed: Condvar,
+    /// Nobody wants what is being made any more. Set and cleared with the lock held.
+    in_vain: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     waiting: Option<Job>,
-    closed: bool,
+    is_closed: bool,
     failures: u64,
     failure: Option<Arc<str>>,
 }
@@ -50,24 +68,36 @@ impl Checkpointer {
         (inner.failures, inner.failure.clone())
     }
 
+    /// The state is being replaced by another.
+    pub(crate) fn forget(&self) {
+        let _inner = self.inner.lock();
+        self.in_vain.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn close(&self) {
-        self.inner.lock().closed = true;
+        let mut inner = self.inner.lock();
+        inner.is_closed = true;
+        self.in_vain.store(true, Ordering::Relaxed);
         self.changed.notify_all();
     }
 
     /// The thread's body.
     pub(crate) fn run(&self, store: &Store, upkeep: &Upkeep) {
         let mut inner = self.inner.lock();
-        while !inner.closed {
+        while !inner.is_closed {
             let Some(job) = inner.waiting.take() else {
                 drop(inner);
+                if let Err(lost) = upkeep.check_locks() {
+                    store.queue.refuse(Error::Latched { reason: lost.reason() });
+                }
                 self.note(upkeep.run());
                 inner = self.inner.lock();
-                if inner.waiting.is_none() && !inner.closed {
+                if inner.waiting.is_none() && !inner.is_closed {
                     self.changed.wait_for(&mut inner, UPKEEP_INTERVAL);
                 }
                 continue;
             };
+            self.in_vain.store(false, Ordering::Relaxed);
             drop(inner);
             self.note(self.write(store, job));
             inner = self.inner.lock();
@@ -86,16 +116,63 @@ impl Checkpointer {
 
     /// Gives up, leaving nothing behind, when the store is closed or replaced meanwhile.
     fn write(&self, store: &Store, job: Job) -> Result<(), IoFailure> {
-        let Job { mut writer, mut walk } = job;
-        while let Ok(items) = walk.next(store) {
-            let Some(items) = items else { return writer.finish().map(drop) };
-            for item in &items {
-                writer.push(item)?;
-            }
-            if self.inner.lock().closed {
-                break;
+        let Job { mut writer, walk } = job;
+        writer.begin()?;
+        let path = writer.path();
+        let made = thread::scope(|scope| {
+            let (slices, coming) = sync_channel(SLICES_WAITING);
+            let making = thread::Builder::new().name("decube-encode".into());
+            let making = making.spawn_scoped(scope, || make(&mut writer, coming, &self.in_vain));
+            let making = making.named("write", &path)?;
+            let read = self.read(store, walk, &slices);
+            drop(slices);
+            let made = making.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            read.map_err(io::Error::other).named("read the state for", &path)?;
+            Ok(made)
+        });
+        made?.map_or(Ok(()), |bytes| writer.put_in_place(bytes))
+    }
+
+    /// Hands on the slices of a walk, until nobody wants them, and ends it: compactions wait for it.
+    /// Fails when one could not wait.
+    fn read(
+        &self,
+        store: &Store,
+        mut walk: Walk,
+        slices: &SyncSender<Slice>,
+    ) -> Result<(), WalkEnd> {
+        loop {
+            let slice = match walk.next(store).inspect_err(|_| self.forget()) {
+                Err(WalkEnd::Replaced) => return Ok(()),
+                slice => slice?,
+            };
+            let ends = slice.is_none();
+            if slices.send(slice).is_err() || ends || self.in_vain.load(Ordering::Relaxed) {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
+
+/// Writes what comes; returns the file's length, or nothing if it is in vain.
+fn make(
+    writer: &mut CheckpointWriter,
+    coming: Receiver<Slice>,
+    in_vain: &AtomicBool,
+) -> Result<Option<u64>, IoFailure> {
+    step_back();
+    for slice in coming {
+        let Some(items) = slice else { return writer.complete(in_vain) };
+        for item in &items {
+            if in_vain.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            writer.push(item)?;
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+#[path = "checkpointer_tests.rs"]
+mod tests;

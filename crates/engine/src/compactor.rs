@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLockWriteGuard};
 
 use crate::error::Error;
 use crate::hash_kv::REMEMBERED_MAX;
@@ -14,8 +15,16 @@ use crate::store::Store;
 use crate::types::{Outcome, Revision};
 use crate::writer::Reply;
 
-/// Changes dropped before readers and the writer are let in.
-const SLICE_CHANGES: usize = 512;
+/// Changes dropped before the writer, and whoever reads in one piece, are let in.
+const SLICE_CHANGES: usize = 128;
+
+/// Slices before those are let in who read in several pieces, as the whole of a large store. Each
+/// may take long: with fewer slices between two of them what is dropped would fall behind what is
+/// written.
+const SLICES: usize = 4;
+
+/// A slice that took longer was itself interrupted.
+const REST_MAX: Duration = Duration::from_millis(10);
 
 /// What the thread waits for.
 #[derive(Default)]
@@ -28,6 +37,8 @@ pub(crate) struct Compactor {
 struct Inner {
     waiting: VecDeque<Due>,
     is_dropping: bool,
+    /// Since the thread took what it drops.
+    is_replaced: bool,
     /// Of this state; zero if nothing was.
     dropped_through: Revision,
     /// Those who want to know when all through a revision is dropped.
@@ -77,6 +88,7 @@ impl Compactor {
     pub(crate) fn forget(&self) {
         let mut inner = self.inner.lock();
         inner.waiting.clear();
+        inner.is_replaced = true;
         inner.dropped_through = Revision(0);
         let answered = inner.take_answered();
         drop(inner);
@@ -112,30 +124,50 @@ impl Compactor {
             store.pins.wait_until_free(due.through, &*store.clock);
             // Synced watchers must not lose what they have not been handed yet.
             store.hub.drain(store);
-            if !remember(store, due) {
-                self.finish(Revision(0));
-                continue;
+            if remember(store, due) {
+                self.retire(store, due);
             }
-            let mut progress = Retired::new(due.through);
-            let replaced = loop {
-                let pin = store.pin.write();
-                let mut state = store.state.write();
-                let replaced = state.generation != due.generation;
-                let done = replaced || state.retire(&mut progress, SLICE_CHANGES);
-                drop((state, pin));
-                if done || self.inner.lock().ended.is_some() {
-                    break replaced;
-                }
-            };
-            // What is there now is another state, of which nothing was dropped.
-            self.finish(if replaced { Revision(0) } else { due.through });
+            self.finish(due.through);
         }
     }
 
-    fn finish(&self, dropped_through: Revision) {
+    /// Goes on until all is dropped, the state is another, or nothing is to be dropped any more.
+    fn retire(&self, store: &Store, due: Due) {
+        let mut progress = Retired::new(due.through);
+        let mut slice = || {
+            let begun = store.clock.monotonic();
+            let mut state = store.state.write();
+            let replaced = state.generation != due.generation;
+            let done = replaced || state.retire(&mut progress, SLICE_CHANGES);
+            // Whoever waits comes first; this thread would be back before he wakes.
+            RwLockWriteGuard::unlock_fair(state);
+            done || self.rest(store.clock.monotonic().saturating_sub(begun))
+        };
+        loop {
+            let pin = store.pin.write();
+            let done = (0..SLICES).any(|_| slice());
+            RwLockWriteGuard::unlock_fair(pin);
+            if done {
+                return;
+            }
+        }
+    }
+
+    /// Leaves the processor to others for as long as a slice took; true when nothing is to be dropped
+    /// any more. A thread that is seldom busy is seldom interrupted with the lock held.
+    fn rest(&self, took: Duration) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.ended.is_none() {
+            self.wake.wait_for(&mut inner, took.min(REST_MAX));
+        }
+        inner.ended.is_some()
+    }
+
+    fn finish(&self, through: Revision) {
         let mut inner = self.inner.lock();
         inner.is_dropping = false;
-        inner.dropped_through = dropped_through;
+        // Of another state, which may have come just now, nothing was dropped.
+        inner.dropped_through = if inner.is_replaced { Revision(0) } else { through };
         let answered = inner.take_answered();
         drop(inner);
         answer(answered, || Ok(()));
@@ -149,6 +181,7 @@ impl Compactor {
             }
             if let Some(next) = inner.waiting.pop_front() {
                 inner.is_dropping = true;
+                inner.is_replaced = false;
                 return Some(next);
             }
             self.wake.wait(&mut inner);
@@ -194,7 +227,8 @@ mod tests {
     use crate::engine::Engine;
     use crate::mailbox::Mailbox;
     use crate::options::{Options, Storage};
-    use crate::types::Command;
+    use crate::types::{Command, LeaseId};
+    use crate::writer::{Job, Work};
 
     /// Longer than an answer takes on the slowest machine.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -213,6 +247,34 @@ mod tests {
         }
     }
 
+    fn trapped() -> Engine {
+        let mut options = Options::new(Storage::Memory);
+        options.clock = Arc::new(Trap(ManualClock::new()));
+        Engine::open(options).expect("a memory store opens")
+    }
+
+    fn latched(error: &Error) -> bool {
+        matches!(error, Error::Latched { reason } if reason.contains("compactor panicked"))
+    }
+
+    /// Queues a command when the compaction is published, and holds the writer up until the store is
+    /// latched.
+    struct UntilLatched(Arc<Store>, Arc<dyn Mailbox>);
+
+    impl Mailbox for UntilLatched {
+        fn deliver(&self, _: Vec<Answer>) {
+            let Self(store, next) = self;
+            let grant = Command::LeaseGrant { id: LeaseId::NONE, ttl_s: 60 };
+            let (work, reply) = (Work::Command(grant), Some((Arc::clone(next), 1)));
+            if let Err(refused) = store.queue.put(Job { work, reply }) {
+                next.deliver(vec![Answer { ticket: 1, result: Err(refused) }]);
+            }
+            while store.queue.check_open().is_ok() {
+                thread::yield_now();
+            }
+        }
+    }
+
     struct Answered(Mutex<Sender<Answer>>);
 
     impl Mailbox for Answered {
@@ -224,14 +286,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_dropped_of_a_state_that_is_replaced_answers_nobody_who_asks_about_the_next() {
+        let compactor = Compactor::default();
+        compactor.start(0, Revision(-1), Revision(100));
+        compactor.wait().expect("what is due");
+        compactor.forget();
+        compactor.finish(Revision(100));
+        compactor.start(1, Revision(-1), Revision(50));
+        let (sender, answers) = channel();
+        let mailbox: Arc<dyn Mailbox> = Arc::new(Answered(Mutex::new(sender)));
+        compactor.tell_when_dropped(Revision(50), (mailbox, 1)).expect("nothing has ended");
+        assert!(answers.try_recv().is_err(), "nothing is dropped of it yet");
+        compactor.wait().expect("what is due");
+        compactor.finish(Revision(50));
+        assert!(answers.try_recv().is_ok());
+    }
+
+    #[test]
     fn a_panic_of_the_compactor_latches_the_store_and_leaves_nobody_waiting() {
-        let mut options = Options::new(Storage::Memory);
-        options.clock = Arc::new(Trap(ManualClock::new()));
-        let engine = Engine::open(options).expect("a memory store opens");
+        let engine = trapped();
         let (sender, answers) = channel();
         let mailbox: Arc<dyn Mailbox> = Arc::new(Answered(Mutex::new(sender)));
         engine.execute(Command::Compact(Revision(1))).expect("a compaction");
-        let latched = |error: &Error| matches!(error, Error::Latched { reason } if reason.contains("compactor panicked"));
         // It may have happened already.
         let refused = match engine.tell_when_dropped(Revision(1), &mailbox, 1) {
             Ok(()) => answers.recv_timeout(PATIENCE).expect("an answer").result.map(drop),
@@ -240,5 +316,17 @@ mod tests {
         assert!(latched(&refused.expect_err("nothing was dropped")));
         let refused = engine.execute(Command::Compact(Revision(1)));
         assert!(latched(&refused.expect_err("the store is latched")));
+    }
+
+    #[test]
+    fn what_waits_when_the_compactor_panics_is_refused() {
+        let engine = trapped();
+        let (sender, answers) = channel();
+        let mailbox = Arc::new(Answered(Mutex::new(sender)));
+        let store = Arc::clone(engine.store());
+        let holding: Arc<dyn Mailbox> = Arc::new(UntilLatched(store, mailbox));
+        engine.submit(Command::Compact(Revision(1)), &holding, 0).expect("it is open");
+        let refused = answers.recv_timeout(PATIENCE).expect("an answer").result;
+        assert!(latched(&refused.expect_err("the state is half done")));
     }
 }

@@ -303,7 +303,8 @@ impl Running {
     fn close(&self) {
         let mut threads = self.threads.lock();
         self.store.refuse_all();
-        // A panic of the writer was caught and latched; the others' is theirs alone.
+        // A panic of those that change the state, or hand it out, was caught and latched; the others'
+        // is theirs alone.
         let mut join = |thread: JoinHandle<()>| drop(thread.join());
         let mut threads = threads.drain(..);
         threads.next().into_iter().for_each(&mut join);

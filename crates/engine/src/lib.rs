@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod background;
 mod broken;
 mod checkpointer;
 mod chunks;
@@ -51,4 +52,6 @@ pub use read_log::read_log;
 pub use record::{Record, Version};
 pub use role::{Role, Standing, TermStart};
 pub use types::*;
-pub use watch::{Event, Notify, WatchId, WatchItem, WatchRefused, WatchRequest, WatchStream};
+pub use watch::{
+    Event, Events, Notify, WatchId, WatchItem, WatchRefused, WatchRequest, WatchStream,
+};

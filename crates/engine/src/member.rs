@@ -160,6 +160,8 @@ impl Engine {
                 if !self.takes_writes() {
                     self.ask(Work::Stand(before))?;
                 }
+                // One that is latched writes no more, whatever it is.
+                self.check_writes()?;
                 return Ok(None);
             }
             Role::Standalone => {

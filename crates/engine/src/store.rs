@@ -148,19 +148,29 @@ impl Store {
     /// its own term, not before.
     pub(crate) fn stand(&self, standing: &Standing) {
         *self.standing.lock() = standing.clone();
-        self.open_gate();
-        self.stand_anew();
+        // At once: one that becomes a standby takes no write in between.
+        let gate = if self.role_takes_writes() { 0 } else { closed::BY_ROLE };
+        self.gate.store(gate, Ordering::SeqCst);
+        self.arm_leases();
     }
 
     /// The state was replaced, or the role: what follows for writes and leases. A gate that was
     /// closed by hand stays so.
     pub(crate) fn stand_anew(&self) {
-        let standing = self.standing();
-        if standing.role != Role::Standby && standing.term() <= self.term() {
+        if self.role_takes_writes() {
             self.gate.fetch_and(!closed::BY_ROLE, Ordering::SeqCst);
         } else {
             self.gate.fetch_or(closed::BY_ROLE, Ordering::SeqCst);
         }
+        self.arm_leases();
+    }
+
+    fn role_takes_writes(&self) -> bool {
+        let standing = self.standing();
+        standing.role != Role::Standby && standing.term() <= self.term()
+    }
+
+    fn arm_leases(&self) {
         self.expiry.clear();
         if self.takes_writes() {
             for (id, deadline) in self.lease_deadlines() {
@@ -199,6 +209,7 @@ impl Store {
         // Nobody is in the middle of a read that goes by revision.
         let _pin = self.pin.write();
         self.compactor.forget();
+        self.checkpointer.forget();
         self.hashes.forget();
         self.hub.replace(self, head.compact_revision, || {
             let mut current = self.state.write();
@@ -310,5 +321,47 @@ impl Store {
             commands: self.counters.commands.load(Ordering::Relaxed),
             log_bytes: self.counters.log_bytes.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::options::Storage;
+
+    /// Each has the gap that there must not be, if there is one: some are looked at within it.
+    const CHANGES: u64 = 50_000;
+
+    #[test]
+    fn a_gate_that_was_closed_by_hand_is_closed_in_every_moment_until_the_role_closes_it() {
+        let options = Options::new(Storage::Memory);
+        let store = Store::new(State::new(), Identity::random(), 1, &options);
+        let standing = |role| Standing { role, ..Standing::default() };
+        // Odd from when it is closed by hand until the role has closed it.
+        let turn = AtomicU64::new(0);
+        let (looked, done) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let watching = scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let before = turn.load(Ordering::SeqCst);
+                    let open = store.takes_writes();
+                    if before % 2 == 1 && turn.load(Ordering::SeqCst) == before {
+                        assert!(!open, "it was open in turn {before}");
+                        looked.store(true, Ordering::SeqCst);
+                    }
+                }
+            });
+            let enough = || turn.load(Ordering::SeqCst) > CHANGES && looked.load(Ordering::SeqCst);
+            while !enough() && !watching.is_finished() {
+                store.stand(&standing(Role::Primary));
+                store.close_gate();
+                turn.fetch_add(1, Ordering::SeqCst);
+                store.stand(&standing(Role::Standby));
+                turn.fetch_add(1, Ordering::SeqCst);
+            }
+            done.store(true, Ordering::SeqCst);
+        });
     }
 }

@@ -2,16 +2,16 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use decube_engine::vfs::{Errno, Fault, Faulty};
+use decube_engine::vfs::{Errno, Fault, Faulty, Vfs as _};
 use decube_engine::{
     Answer, Command, Engine, Error, LeaseId, LogLocation, Mailbox, Operation, Options,
     RangeRequest, Record, Revision, Role, Storage,
 };
-use support::{Collector, engine, get, put, put_request, range_to, txn};
+use support::{Collector, engine, get, put, put_request, range_to, txn, wait_until};
 
 fn on(disk: &Faulty) -> Options {
     let dir = PathBuf::from("/store");
@@ -58,7 +58,8 @@ fn a_failed_sync_stops_all_writes_and_no_reads() {
     let disk = Faulty::new(3);
     let engine = Engine::open(on(&disk)).unwrap();
     put(&engine, "a", "1");
-    for call in 1..=2 {
+    // More than one: the file for the next segment is made at a time of its own.
+    for call in 1..=8 {
         disk.inject(disk.calls() + call, Fault::Fail(Errno::Io));
     }
     let failed = engine.execute(Command::Put(put_request("a", "2"))).unwrap_err();
@@ -235,4 +236,41 @@ fn a_long_read_sees_one_revision_whatever_is_written_and_compacted_meanwhile() {
             }
         }
     });
+}
+
+fn remove_all(disk: &Faulty) {
+    for name in disk.list(Path::new("/store")).expect("it is there") {
+        disk.remove(&Path::new("/store").join(name)).expect("nobody else removes it");
+    }
+}
+
+#[test]
+fn a_store_notices_by_itself_that_its_directory_is_gone() {
+    let disk = Faulty::new(12);
+    let engine = Engine::open(on(&disk)).unwrap();
+    remove_all(&disk);
+    wait_until(|| matches!(engine.check_writes(), Err(Error::Latched { .. })));
+}
+
+#[test]
+fn a_store_whose_directory_is_gone_takes_no_more_writes_and_touches_nothing_there() {
+    let disk = Faulty::new(11);
+    let engine = Engine::open(on(&disk)).unwrap();
+    put(&engine, "a", "1");
+    remove_all(&disk);
+    // Who comes next finds nothing, and nobody who keeps him out.
+    let next = Engine::open(on(&disk)).unwrap();
+    let refused = loop {
+        match engine.execute(Command::Put(put_request("b", &"x".repeat(10_000)))) {
+            Ok(_) => {}
+            Err(refused) => break refused.to_string(),
+        }
+    };
+    assert!(refused.contains("hold /store/lock: the data directory was removed"), "{refused}");
+    assert_eq!(get(&engine, "a", 0).unwrap().value(), b"1");
+    put(&next, "c", "3");
+    engine.close();
+    next.close();
+    let next = Engine::open(on(&disk)).unwrap();
+    assert!(get(&next, "a", 0).is_none() && get(&next, "c", 0).is_some());
 }

@@ -202,6 +202,16 @@ proptest! {
     }
 }
 
+#[test]
+fn an_image_of_versions_that_no_store_counts_to_is_refused() {
+    let head = head(1, 1, 10, -1);
+    assert!(decode(&image(&head, &[record(b"a", [3, 4, 2], 0, 0)]), 1_000).is_some());
+    for numbers in [[0, 4, 2], [5, 4, 2], [3, 4, 0], [3, 4, i64::MAX]] {
+        let bytes = image(&head, &[record(b"a", numbers, 0, 0)]);
+        assert!(decode(&bytes, 1_000).is_none(), "{numbers:?}");
+    }
+}
+
 /// Numbers at the edges of what may be.
 fn number() -> impl Strategy<Value = i64> {
     let edges = vec![i64::MIN, i64::MIN + 1, -1, 0, 1, 2, 3, 10, i64::MAX - 1, i64::MAX];

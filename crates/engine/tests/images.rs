@@ -12,7 +12,7 @@ use decube_engine::{
     Command, Engine, Error, Image, ImageDecoder, ImageHead, ImageItem, LeaseId, LogLocation,
     ManualClock, Operation, Options, Record, Revision, Storage,
 };
-use support::{delete, engine, get, put, put_request, range_to, txn};
+use support::{delete, engine, get, put, put_request, range_to, txn, wait_until};
 
 /// The rest of an image, decoded.
 struct Contents {
@@ -60,18 +60,6 @@ fn compact(engine: &Engine, revision: i64) {
 /// Bytes of all kept versions.
 fn kept(engine: &Engine) -> u64 {
     engine.status().db_size_bytes
-}
-
-/// Waits until what was compacted is dropped: compactions are done one after the other.
-fn wait_until(holds: impl Fn() -> bool) {
-    for _ in 0..20_000 {
-        if holds() {
-            return;
-        }
-        std::thread::yield_now();
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
-    panic!("it did not come");
 }
 
 #[test]

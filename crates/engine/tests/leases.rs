@@ -4,13 +4,15 @@ mod support;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use decube_engine::vfs::Faulty;
 use decube_engine::{
-    Command, Engine, Error, LeaseId, LogLocation, Mailbox, ManualClock, Options, Outcome,
+    Clock, Command, Engine, Error, LeaseId, LogLocation, Mailbox, ManualClock, Options, Outcome,
     PutRequest, Revision, Storage,
 };
+use parking_lot::{Condvar, Mutex};
 use support::{Collector, delete, get, put, put_request};
 
 fn engine() -> (Engine, Arc<ManualClock>) {
@@ -157,6 +159,79 @@ fn a_renewed_lease_lives_on_and_a_dead_one_is_not_renewed() {
     assert_eq!(keep_alive(&engine, 1), 0);
     wait_until_gone(&engine, 1);
     assert_eq!(keep_alive(&engine, 1), 0);
+}
+
+/// Holds up the thread of the leases where it looks at the time for the second time from a moment
+/// on: it has taken what is due then, and is about to see whether that was renewed.
+struct HoldingClock {
+    time: ManualClock,
+    from: Duration,
+    held: Mutex<Held>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Held {
+    looks: u32,
+    released: bool,
+}
+
+impl HoldingClock {
+    fn wait_until_held(&self) {
+        let mut held = self.held.lock();
+        while held.looks < 2 {
+            self.changed.wait(&mut held);
+        }
+    }
+
+    fn release(&self) {
+        self.held.lock().released = true;
+        self.changed.notify_all();
+    }
+}
+
+impl Clock for HoldingClock {
+    fn monotonic(&self) -> Duration {
+        let now = self.time.monotonic();
+        if thread::current().name() == Some("decube-leases") && now >= self.from {
+            let mut held = self.held.lock();
+            held.looks += 1;
+            self.changed.notify_all();
+            while held.looks > 1 && !held.released {
+                self.changed.wait(&mut held);
+            }
+        }
+        now
+    }
+
+    fn wall(&self) -> Duration {
+        self.time.wall()
+    }
+
+    fn on_move(&self, look_again: Box<dyn Fn() + Send + Sync>) {
+        self.time.on_move(look_again);
+    }
+}
+
+#[test]
+fn a_lease_that_is_granted_anew_while_the_old_one_is_looked_at_runs_out_in_its_own_time() {
+    let seconds = Duration::from_secs;
+    let (time, from) = (ManualClock::new(), seconds(100));
+    let (held, changed) = Default::default();
+    let clock = Arc::new(HoldingClock { time, from, held, changed });
+    let mut options = Options::new(Storage::Memory);
+    options.clock = Arc::clone(&clock) as _;
+    let engine = Engine::open(options).unwrap();
+    grant(&engine, 7, 100).unwrap();
+    clock.time.advance(seconds(50));
+    assert_eq!(keep_alive(&engine, 7), 100);
+    clock.time.advance(seconds(50));
+    clock.wait_until_held();
+    engine.execute(Command::LeaseRevoke { id: LeaseId(7) }).unwrap();
+    grant(&engine, 7, 10).unwrap();
+    clock.release();
+    clock.time.advance(seconds(10));
+    wait_until_gone(&engine, 7);
 }
 
 #[test]

@@ -10,13 +10,13 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use decube_engine::vfs::{Faulty, Vfs, VfsFile, VfsLock};
+use decube_engine::vfs::{Errno, Fault, Faulty, Vfs, VfsFile, VfsLock};
 use decube_engine::{
     Command, Engine, Error, InstallError, InstallMode, LogLocation, Options, Revision, Role,
     Storage, TermStart,
 };
 use parking_lot::Mutex;
-use support::put;
+use support::{put, put_request};
 
 /// What happens when a file is created or renamed to a name that holds this.
 type Event = (&'static str, Box<dyn FnOnce() -> io::Result<()> + Send>);
@@ -252,6 +252,20 @@ fn a_demotion_that_fails_leaves_a_primary_that_tells_why_it_writes_no_more() {
     assert!(matches!(engine.demote(), Err(Error::Latched { .. })));
     let refused = engine.execute(Command::Compact(Revision(1)));
     assert!(matches!(refused, Err(Error::Latched { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_primary_that_is_latched_is_not_promoted() {
+    let staged = Staged::new(8);
+    let engine = staged.open(Role::Primary);
+    // More than one: the file for the next segment is made at a time of its own.
+    for call in 1..=8 {
+        staged.disk.inject(staged.disk.calls() + call, Fault::Fail(Errno::Io));
+    }
+    assert!(engine.execute(Command::Put(put_request("a", "1"))).is_err());
+    let refused = engine.promote();
+    let latched = matches!(refused, Err(InstallError::Refused(Error::Latched { .. })));
+    assert!(latched, "{refused:?}");
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use decube_engine::log::{CopiedFrame, FrameReader};
+use decube_engine::log::{CopiedFrame, FollowError, FrameReader};
 use decube_engine::vfs::{Crash, Errno, Fault, Faulty};
 use decube_engine::{
-    Answer, Command, Engine, Error, KeyRange, LeaseId, LogLocation, Mailbox, ManualClock, Notify,
-    Operation, Options, Outcome, PutRequest, Revision, Role, Standing, Storage, TermStart,
-    TxnRequest, WatchItem, WatchRequest,
+    Answer, Command, Engine, Error, InstallMode, KeyRange, LeaseId, LogLocation, Mailbox,
+    ManualClock, Notify, Operation, Options, Outcome, PutRequest, Revision, Role, Standing,
+    Storage, TermStart, TxnRequest, WatchItem, WatchRequest,
 };
 use parking_lot::{Condvar, Mutex};
 use support::{bytes, delete, get, put, put_request, txn};
@@ -168,6 +168,32 @@ fn a_standby_checkpoints_compacts_and_can_be_followed_itself() {
 }
 
 #[test]
+fn following_a_standby_ends_when_it_is_seeded_with_another_history() {
+    let (first, second) = (primary(1), primary(2));
+    let disk = Faulty::new(3);
+    let middle = Engine::open(options(&disk, Role::Standby)).unwrap();
+    put(&second, "key", "of the second");
+    for _ in 0..10 {
+        put(&first, "key", "of the first");
+    }
+    catch_up(&first, &middle);
+    let mut image = second.image(true).unwrap();
+    let mut installer = middle.installer(InstallMode::Reseed).unwrap();
+    installer.push(&image.take(1 << 20).unwrap()).unwrap();
+    let next = middle.status().log_sequence + 1;
+    let mut follower = middle.follow(next, Arc::new(Silent)).unwrap();
+    assert!(follower.take(1).unwrap().is_none(), "nothing new");
+    installer.commit().unwrap();
+    for _ in 0..20 {
+        put(&second, "key", "of the second");
+    }
+    catch_up(&second, &middle);
+    assert!(middle.status().log_sequence > next);
+    let ended = follower.take(1);
+    assert!(matches!(ended, Err(FollowError::TooOld { .. })), "got {ended:?}");
+}
+
+#[test]
 fn repeats_are_ignored_and_gaps_are_refused_with_what_is_wanted() {
     let (primary, standby) = (primary(5), standby(6));
     for number in 0..10 {
@@ -316,7 +342,8 @@ fn a_failing_disk_stops_a_standby_and_a_restart_goes_on() {
     for piece in &pieces[..2] {
         copy(&standby, piece.clone()).unwrap();
     }
-    for call in 1..=2 {
+    // More than one: the file for the next segment is made at a time of its own.
+    for call in 1..=8 {
         disk.inject(disk.calls() + call, Fault::Fail(Errno::Io));
     }
     let failed = copy(&standby, pieces[2].clone()).unwrap_err();

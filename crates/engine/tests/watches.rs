@@ -1,10 +1,14 @@
 //! What watchers are handed.
 
+#[path = "support/bell.rs"]
+mod bell;
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
+use bell::Bell;
 use decube_engine::{
     Command, Engine, Event, KeyRange, Notify, Operation, Options, Outcome, Revision, Storage,
     WatchId, WatchItem, WatchRefused, WatchRequest, WatchStream,
@@ -13,21 +17,6 @@ use parking_lot::{Condvar, Mutex};
 use support::{delete, engine, put, put_request, range, range_to, txn};
 
 const ALL: usize = usize::MAX;
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Counts what it was told, for a test to wait for.
-#[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
-    ring: Condvar,
-}
-
-impl Notify for Bell {
-    fn notify(&self) {
-        *self.rung.lock() = true;
-        self.ring.notify_all();
-    }
-}
 
 struct Client {
     stream: WatchStream,
@@ -59,11 +48,7 @@ impl Client {
             if !items.is_empty() {
                 return items;
             }
-            let mut rung = self.bell.rung.lock();
-            while !*rung {
-                assert!(!self.bell.ring.wait_for(&mut rung, PATIENCE).timed_out(), "nothing came");
-            }
-            *rung = false;
+            assert!(self.bell.wait(), "nothing came");
         }
     }
 
@@ -134,6 +119,55 @@ fn a_watcher_from_the_past_reads_history_and_then_goes_on() {
 }
 
 #[test]
+fn watchers_of_one_key_share_events_and_each_gets_what_it_wants() {
+    let engine = engine();
+    put(&engine, "a", "1");
+    let client = Client::of(&engine);
+    let watch = |request: WatchRequest| {
+        let range = range("a").into_range();
+        client.stream.create(WatchRequest { range, ..request }).expect("a watcher").0
+    };
+    let all = || WatchRequest::default();
+    watch(all());
+    watch(WatchRequest { prev_kv: true, ..all() });
+    watch(WatchRequest { no_put: true, ..all() });
+    watch(WatchRequest { no_delete: true, ..all() });
+    watch(WatchRequest { start_revision: Revision(4), ..all() });
+    watch(WatchRequest { no_put: true, no_delete: true, ..all() });
+    watch(all());
+    put(&engine, "a", "2");
+    delete(&engine, "a");
+    // Hands everything out.
+    client.stream.request_progress(None);
+    let mut shares = Vec::new();
+    let mut events = Vec::new();
+    for item in client.take(ALL) {
+        let WatchItem::Events { id, events: of_watcher, .. } = item else { continue };
+        events.extend(of_watcher.iter().cloned().map(|event| (id, event)));
+        shares.push((id.0, of_watcher));
+    }
+    events.sort_by_key(|(id, _)| *id);
+    assert_eq!(
+        shown(&events),
+        [
+            "0 a@3 2 was none",
+            "0 a@4 - was none",
+            "1 a@3 2 was 1",
+            "1 a@4 - was 2",
+            "2 a@4 - was none",
+            "3 a@3 2 was none",
+            "4 a@4 - was none",
+            "6 a@3 2 was none",
+            "6 a@4 - was none",
+        ]
+    );
+    let of = |id| &shares.iter().find(|(other, _)| *other == id).expect("it has events").1;
+    assert!(of(0).are_shared_with(of(6)));
+    assert!(!of(0).are_shared_with(of(1)));
+    assert!(!of(2).are_shared_with(of(4)), "made for a watcher of its own");
+}
+
+#[test]
 fn a_watcher_from_the_future_waits_silently() {
     let engine = engine();
     let client = Client::of(&engine);
@@ -143,6 +177,36 @@ fn a_watcher_from_the_future_waits_silently() {
     put(&engine, "a", "3");
     put(&engine, "a", "4");
     assert_eq!(shown(&client.events(1)), ["0 a@4 4 was 3"]);
+}
+
+#[test]
+fn a_watcher_from_the_next_revision_misses_nothing_that_is_published_while_it_is_made() {
+    let engine = engine();
+    let writing = AtomicBool::new(true);
+    thread::scope(|scope| {
+        let write = || {
+            while writing.load(Ordering::Relaxed) {
+                put(&engine, "key", "value");
+            }
+        };
+        (0..2).for_each(|_| drop(scope.spawn(write)));
+        // It keeps the hub at work, whose lock is what a new watcher waits for.
+        let (busy, client) = (Client::of(&engine), Client::of(&engine));
+        busy.watch(range_to("\0", "\0").into_range(), 0);
+        for _ in 0..2_000 {
+            let next = engine.revision().0 + 1;
+            let id = client.watch(range_to("\0", "\0").into_range(), next);
+            let first = client.events(1).swap_remove(0).1.record.mod_revision();
+            client.stream.cancel(id);
+            while !client.stream.take(ALL).is_empty() {}
+            if first.0 != next {
+                writing.store(false, Ordering::Relaxed);
+                panic!("the first event is of {}, not of {next}", first.0);
+            }
+            drop(busy.stream.take(ALL));
+        }
+        writing.store(false, Ordering::Relaxed);
+    });
 }
 
 #[test]
@@ -255,7 +319,7 @@ fn a_slow_consumer_gets_every_event_exactly_once() {
     let all = slow.watch(range_to("k", "l").into_range(), 0);
     let seen = Arc::new(Mutex::new(1_i64));
 
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| {
             for write in 0..WRITES {
                 put(&engine, &format!("k{}", write % 10), &write.to_string());
@@ -267,7 +331,7 @@ fn a_slow_consumer_gets_every_event_exactly_once() {
             loop {
                 let through = *compacted_to.lock();
                 match engine.execute(Command::Compact(Revision(through))) {
-                    Ok(Outcome::Compact { .. }) | Err(_) => std::thread::yield_now(),
+                    Ok(Outcome::Compact { .. }) | Err(_) => thread::yield_now(),
                     Ok(other) => panic!("answered by {other:?}"),
                 }
                 if through >= WRITES {
@@ -324,7 +388,7 @@ fn a_compaction_drops_nothing_that_a_synced_watcher_was_not_handed() {
     stream.create(request).unwrap();
     put(&engine, "a", "0");
     while !*gate.arrived.lock() {
-        std::thread::yield_now(); // The hub hangs in the notification of the first event.
+        thread::yield_now(); // The hub hangs in the notification of the first event.
     }
     for write in 1..WRITES {
         put(&engine, "a", &write.to_string());
@@ -332,7 +396,7 @@ fn a_compaction_drops_nothing_that_a_synced_watcher_was_not_handed() {
     let full = engine.status().db_size_bytes;
     engine.execute(Command::Compact(Revision(WRITES + 1))).unwrap();
     let dropped_early = (0..2_000).any(|_| {
-        std::thread::yield_now();
+        thread::yield_now();
         engine.status().db_size_bytes != full
     });
     *gate.open.lock() = true;
@@ -369,5 +433,22 @@ fn of_a_key_changed_twice_at_the_compacted_revision_the_last_change_stays() {
         };
         let settled = (0..100_000).any(|_| seen() == ["0 a@2 - was none"]);
         assert!(settled, "{:?}", seen());
+    }
+}
+
+#[test]
+fn news_of_the_streams_progress_does_not_speak_for_a_watcher_that_is_made_before_it_is_taken() {
+    let engine = engine();
+    put(&engine, "a", "2");
+    put(&engine, "a", "3");
+    let next = engine.revision().0 + 1;
+    for (start, is_told) in [(0, true), (2, false), (next, false)] {
+        let client = Client::of(&engine);
+        client.watch(range("b").into_range(), 0);
+        client.stream.request_progress(None);
+        client.watch(range("a").into_range(), start);
+        let items = client.stream.take(ALL);
+        let told = items.iter().any(|item| matches!(item, WatchItem::Progress { .. }));
+        assert_eq!(told, is_told, "made from {start}: {items:?}");
     }
 }

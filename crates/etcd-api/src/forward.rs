@@ -4,7 +4,8 @@
 //! be the latest, or speaks of leases goes on as it came, bytes and trailers, over one connection a
 //! worker; the client cannot tell. When the primary is not known or does not answer, the client is
 //! told that there is no leader, and tries the other endpoints; when it broke off in the middle of a
-//! call, that nobody knows what became of it.
+//! call, that nobody knows what became of it. A standby that is made the primary while a call waits
+//! for one carries it out itself.
 
 use std::fmt;
 use std::io;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use decube_engine::Engine;
 use decube_tls::{ClientTls, Socket};
 use http::uri::{Authority, Scheme};
-use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -24,8 +26,8 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::grpc::{Method, Relayed, ReplyBody, error_response};
-use crate::options::ServeOptions;
 use crate::status;
+use crate::store::Store;
 
 /// A call that was passed on is not passed on again: two members may each think that the other one
 /// is the primary.
@@ -98,22 +100,17 @@ pub(crate) fn may_need_primary(method: Method) -> bool {
     )
 }
 
-/// Why a call that was to be passed on has no answer.
-enum NotAnswered {
-    /// Nothing was done.
-    NotSent(io::Error),
-    /// It may have been done.
-    Sent(io::Error),
-}
-
-impl From<io::Error> for NotAnswered {
-    fn from(error: io::Error) -> Self {
-        Self::NotSent(error)
-    }
+/// Who carries a call out.
+pub(crate) enum Place {
+    /// The primary.
+    There(Connection),
+    /// This member: it is the primary by now.
+    Here,
 }
 
 /// One worker's way to the primary.
 pub(crate) struct Forwarder {
+    engine: Engine,
     find: Option<FindPrimary>,
     patience: Duration,
     /// With TLS here, the primary's port has it too.
@@ -123,14 +120,16 @@ pub(crate) struct Forwarder {
     connection: Mutex<Option<Connection>>,
 }
 
+/// An open connection to the primary.
 #[derive(Clone)]
-struct Connection {
+pub(crate) struct Connection {
     address: String,
     requests: SendRequest<Body>,
 }
 
 impl Forwarder {
-    pub(crate) fn new(options: &ServeOptions) -> Self {
+    pub(crate) fn new(store: &Store) -> Self {
+        let options = &store.options;
         let trusted = options.tls.clone().filter(|files| files.ca_file.is_some());
         let tls = trusted.and_then(|files| {
             let opened = ClientTls::open(files);
@@ -138,7 +137,8 @@ impl Forwarder {
         });
         let blind = options.tls.is_some() && tls.is_none();
         let (find, patience) = (options.primary.clone(), options.primary_patience);
-        Self { find, patience, tls, blind, connection: Mutex::new(None) }
+        let engine = store.engine.clone();
+        Self { engine, find, patience, tls, blind, connection: Mutex::new(None) }
     }
 
     /// Who the primary is, if it is known.
@@ -146,75 +146,93 @@ impl Forwarder {
         self.find.as_ref()?.find()
     }
 
+    /// Where a call with these headers is carried out; else what it is answered.
+    pub(crate) async fn place(&self, headers: &HeaderMap) -> Result<Place, Response<ReplyBody>> {
+        let found = if headers.contains_key(&FORWARDED) {
+            Err(io::Error::other("it was passed on already"))
+        } else {
+            self.reach().await
+        };
+        found.map_err(|error| not_passed_on(&error))
+    }
+
     /// Passes a call on, and its answer back.
-    pub(crate) async fn pass_on(&self, request: Request<Body>) -> Response<ReplyBody> {
-        match self.try_pass_on(request).await {
-            Ok(response) => response,
-            Err(NotAnswered::NotSent(error)) => {
-                tracing::debug!(%error, "a call could not be passed on to the primary");
-                error_response(status::no_leader())
+    pub(crate) async fn pass_on(
+        &self,
+        Connection { address, mut requests }: Connection,
+        mut request: Request<Body>,
+    ) -> Response<ReplyBody> {
+        let scheme = if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        match elsewhere(request.uri(), scheme, &address) {
+            Ok(uri) => *request.uri_mut() = uri,
+            Err(error) => return not_passed_on(&error),
+        }
+        request.headers_mut().remove(http::header::HOST);
+        request.headers_mut().insert(&FORWARDED, HeaderValue::from_static("1"));
+        match requests.try_send_request(request).await {
+            Ok(answer) => {
+                let (parts, body) = answer.into_parts();
+                let body = Relayed::new(&parts.headers, body, status::connection_lost());
+                Response::from_parts(parts, ReplyBody::Tonic(tonic::body::Body::new(body)))
             }
-            Err(NotAnswered::Sent(error)) => {
+            Err(failure) => {
+                self.forget(&address);
+                let sent = failure.message().is_none();
+                let error = failure.into_error();
+                if !sent {
+                    return not_passed_on(&io::Error::other(error));
+                }
                 tracing::debug!(%error, "the primary did not answer a call that was passed on");
                 error_response(status::connection_lost())
             }
         }
     }
 
-    async fn try_pass_on(
-        &self,
-        mut request: Request<Body>,
-    ) -> Result<Response<ReplyBody>, NotAnswered> {
-        if request.headers().contains_key(&FORWARDED) {
-            return Err(io::Error::other("it was passed on already").into());
-        }
-        let (primary, mut requests) = self.reach().await?;
-        let scheme = if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-        *request.uri_mut() = elsewhere(request.uri(), scheme, &primary.etcd_address)?;
-        request.headers_mut().remove(http::header::HOST);
-        request.headers_mut().insert(&FORWARDED, HeaderValue::from_static("1"));
-        let answer = requests.try_send_request(request).await.map_err(|failure| {
-            self.forget(&primary.etcd_address);
-            let sent = failure.message().is_none();
-            let error = io::Error::other(failure.into_error());
-            if sent { NotAnswered::Sent(error) } else { NotAnswered::NotSent(error) }
-        })?;
-        let (parts, body) = answer.into_parts();
-        let body = Relayed::new(&parts.headers, body, status::connection_lost());
-        Ok(Response::from_parts(parts, ReplyBody::Tonic(tonic::body::Body::new(body))))
-    }
-
     /// The primary, and the way to it. One that is about to be found is waited for, as etcd waits
-    /// for an election.
-    async fn reach(&self) -> io::Result<(Primary, SendRequest<Body>)> {
+    /// for an election, and it may be this member.
+    async fn reach(&self) -> io::Result<Place> {
         let mut failure = io::Error::other("no primary is known");
         let looking = async {
             loop {
                 if let Some(primary) = self.primary() {
-                    match self.connect(&primary.etcd_address).await {
-                        Ok(requests) => return (primary, requests),
+                    match self.connect(primary.etcd_address).await {
+                        Ok(connection) => return Place::There(connection),
                         Err(error) => failure = error,
                     }
                 }
                 sleep(LOOK_INTERVAL).await;
             }
         };
-        timeout(self.patience, looking).await.map_err(|_late| failure)
+        // Beside it: the primary of before may be one that no connection comes to.
+        let promoted = async {
+            while !self.engine.takes_writes() {
+                sleep(LOOK_INTERVAL).await;
+            }
+            Place::Here
+        };
+        let found = async {
+            tokio::select! {
+                biased;
+                here = promoted => here,
+                there = looking => there,
+            }
+        };
+        timeout(self.patience, found).await.map_err(|_late| failure)
     }
 
-    async fn connect(&self, address: &str) -> io::Result<SendRequest<Body>> {
+    async fn connect(&self, address: String) -> io::Result<Connection> {
         let open = self.connection.lock().clone();
         if let Some(connection) = open
             && connection.address == address
             && !connection.requests.is_closed()
         {
-            return Ok(connection.requests);
+            return Ok(connection);
         }
-        let connecting = timeout(CONNECT_TIMEOUT, self.open(address)).await;
+        let connecting = timeout(CONNECT_TIMEOUT, self.open(&address)).await;
         let requests = connecting.map_err(|_late| io::ErrorKind::TimedOut)??;
-        let connection = Connection { address: address.to_owned(), requests: requests.clone() };
-        *self.connection.lock() = Some(connection);
-        Ok(requests)
+        let connection = Connection { address, requests };
+        *self.connection.lock() = Some(connection.clone());
+        Ok(connection)
     }
 
     async fn open(&self, address: &str) -> io::Result<SendRequest<Body>> {
@@ -253,6 +271,12 @@ impl Forwarder {
             *connection = None;
         }
     }
+}
+
+/// The answer to a call of which nothing was done.
+fn not_passed_on(error: &io::Error) -> Response<ReplyBody> {
+    tracing::debug!(%error, "a call could not be passed on to the primary");
+    error_response(status::no_leader())
 }
 
 /// The same path at another server.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tower_service::Service;
 
-use crate::forward::{self, Forwarder};
+use crate::forward::{self, Forwarder, Place};
 use crate::grpc::{self, Method, ReplyBody};
 use crate::metrics::{Counters, OpenStream};
 use crate::service;
@@ -40,7 +40,6 @@ pub(crate) struct Router {
     draining: CancellationToken,
     forwarder: Forwarder,
     pages: crate::http::Pages,
-    watch: TonicService,
     health: TonicService,
     reflection: TonicService,
     reflection_alpha: TonicService,
@@ -62,20 +61,11 @@ impl Router {
         counters: Arc<Counters>,
         shared: &Shared,
     ) -> Result<Self, tonic_reflection::server::Error> {
-        let limit = store.options.message_bytes_max();
-        let watch = service::WatchStreams {
-            store: Arc::clone(&store),
-            counters: Arc::clone(&counters),
-            draining: shared.draining.clone(),
-        };
         let health =
             tonic_health::server::HealthService::from_health_reporter(shared.health.clone());
         Ok(Self {
-            forwarder: Forwarder::new(&store.options),
+            forwarder: Forwarder::new(&store),
             pages: crate::http::Pages::new(Arc::clone(&store), shared),
-            watch: erased(
-                pb::watch_server::WatchServer::new(watch).max_decoding_message_size(limit),
-            ),
             health: erased(tonic_health::pb::health_server::HealthServer::new(health)),
             reflection: erased(reflection().build_v1()?),
             reflection_alpha: erased(reflection().build_v1alpha()?),
@@ -109,10 +99,7 @@ impl Router {
             let answer = service(request);
             return Box::pin(async move {
                 let response = answer.await.map(ReplyBody::Tonic);
-                // One that stays open for long is counted where it ends.
-                if method != Method::Watch {
-                    router.counters.handle(method, code(response.headers()));
-                }
+                router.counters.handle(method, code(response.headers()));
                 Ok(response)
             });
         }
@@ -120,6 +107,9 @@ impl Router {
         if method == Method::LeaseKeepAlive {
             let renewals = self.renewals(body);
             return Box::pin(async move { Ok(renewals.respond().await) });
+        }
+        if method == Method::Watch {
+            return Box::pin(ready(Ok(self.watch(body))));
         }
         Box::pin(async move {
             let response = router.unary(method, body).await;
@@ -134,6 +124,11 @@ impl Router {
         service::Renewals::new(store, body, self.draining.clone(), open)
     }
 
+    fn watch(&self, body: Incoming) -> Response<ReplyBody> {
+        let open = OpenStream::new(&self.counters, Method::Watch);
+        service::watch(Arc::clone(&self.store), body, self.draining.clone(), open)
+    }
+
     /// Counts an answered call; one whose answer is streamed is counted where that ends.
     fn count(&self, method: Method, response: &Response<ReplyBody>) {
         if !matches!(response.body(), ReplyBody::Streamed(_)) {
@@ -143,10 +138,19 @@ impl Router {
 
     /// Answers what a standby may have to pass on.
     async fn as_standby(&self, method: Method, request: Request<Incoming>) -> Response<ReplyBody> {
-        let response = if matches!(method, Method::Range | Method::RangeStream) {
-            self.range_as_standby(method, request).await
-        } else {
-            self.forwarder.pass_on(request.map(Either::Left)).await
+        let response = match method {
+            Method::Range | Method::RangeStream => self.range_as_standby(method, request).await,
+            _ => match self.forwarder.place(request.headers()).await {
+                Ok(Place::There(connection)) => {
+                    self.forwarder.pass_on(connection, request.map(Either::Left)).await
+                }
+                // It counts itself.
+                Ok(Place::Here) if method == Method::LeaseKeepAlive => {
+                    return self.renewals(request.into_body()).respond().await;
+                }
+                Ok(Place::Here) => self.unary(method, request.into_body()).await,
+                Err(refusal) => refusal,
+            },
         };
         self.count(method, &response);
         response
@@ -168,7 +172,14 @@ impl Router {
         if serializable.is_ok_and(|range| range.serializable) {
             return self.range(method, body).await;
         }
-        self.forwarder.pass_on(Request::from_parts(parts, Either::Right(body))).await
+        match self.forwarder.place(&parts.headers).await {
+            Ok(Place::There(connection)) => {
+                let request = Request::from_parts(parts, Either::Right(body));
+                self.forwarder.pass_on(connection, request).await
+            }
+            Ok(Place::Here) => self.range(method, body).await,
+            Err(refusal) => refusal,
+        }
     }
 
     async fn unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {
@@ -251,7 +262,6 @@ impl Router {
     /// The service of a method that tonic serves.
     fn stream(&self, method: Method) -> Option<&TonicService> {
         match method {
-            Method::Watch => Some(&self.watch),
             Method::HealthCheck | Method::HealthList | Method::HealthWatch => Some(&self.health),
             Method::Reflection => Some(&self.reflection),
             Method::ReflectionAlpha => Some(&self.reflection_alpha),

@@ -9,7 +9,7 @@ use decube_etcd_api::ServeError;
 use decube_replication::{CopyError, StartError};
 use pyo3::PyErrArguments;
 use pyo3::create_exception;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -52,6 +52,14 @@ impl PyErrArguments for Arguments {
 
 fn raise(kind: &'static str, message: String, attributes: Attributes) -> PyErr {
     PyErr::new::<StoreError, _>(Arguments { kind, message, attributes })
+}
+
+/// What the system refuses, as Python itself tells it: an `OSError` of the kind that its number says.
+pub(crate) fn of_system(error: &io::Error) -> PyErr {
+    let text = error.to_string();
+    let Some(number) = error.raw_os_error() else { return PyOSError::new_err(text) };
+    let reason = text.split(" (os error").next().unwrap_or_default();
+    PyOSError::new_err((number, reason.to_owned()))
 }
 
 /// An argument that the engine's types cannot hold.

@@ -9,6 +9,7 @@
 
 mod bell;
 mod convert;
+mod digest;
 mod engine;
 mod errors;
 mod image;
@@ -36,6 +37,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::digest::PyPartsDigest;
     #[pymodule_export]
     use crate::engine::PyEngine;
     #[pymodule_export]

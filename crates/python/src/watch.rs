@@ -1,13 +1,13 @@
 //! One watch: a stream of the engine with a single watcher on it.
 
-use decube_engine::{WatchItem, WatchStream};
+use decube_engine::{Error, WatchItem, WatchStream};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use pyo3::{IntoPyObjectExt, intern};
 
-use crate::convert;
 use crate::owned::Owned;
+use crate::{convert, errors};
 
 #[pyclass(name = "Watch", module = "decube._native", frozen)]
 pub(crate) struct PyWatch {
@@ -60,7 +60,7 @@ fn item_of(py: Python<'_>, item: WatchItem) -> PyResult<Bound<'_, PyAny>> {
     match item {
         WatchItem::Events { events, .. } => {
             let list = PyList::empty(py);
-            for event in &events {
+            for event in events.iter() {
                 list.append(convert::event(py, event)?)?;
             }
             (intern!(py, "events"), list).into_bound_py_any(py)
@@ -72,5 +72,9 @@ fn item_of(py: Python<'_>, item: WatchItem) -> PyResult<Bound<'_, PyAny>> {
             (intern!(py, "compacted"), compact_revision.0).into_bound_py_any(py)
         }
         WatchItem::Closed => (intern!(py, "closed"),).into_bound_py_any(py),
+        WatchItem::Latched { reason } => {
+            let error = errors::refused(&Error::Latched { reason }, 0);
+            (intern!(py, "failed"), error.into_value(py)).into_bound_py_any(py)
+        }
     }
 }

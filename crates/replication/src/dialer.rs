@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -30,11 +30,16 @@ pub(crate) async fn run(node: Arc<Node>, address: String) {
     let sessions = async {
         loop {
             let knocked = node.knocked.notified();
-            let delay = match session(&node, &address).await {
+            let mut epoch = node.epoch();
+            let mut delay = match session(&node, &address, epoch.clone()).await {
                 Ok(Ended::Again) => AGAIN_DELAY,
                 Err(status) => failed(&node, &address, &status),
             };
-            let mut epoch = node.epoch();
+            // What failed may have been of before.
+            if epoch.has_changed().unwrap_or(true) {
+                epoch.mark_unchanged();
+                delay = AGAIN_DELAY;
+            }
             // Who dialed here may be anybody, and may do so over and over.
             let knocked = async {
                 sleep(delay.min(node.options.retry_interval)).await;
@@ -54,8 +59,11 @@ pub(crate) async fn run(node: Arc<Node>, address: String) {
     }
 }
 
-async fn session(node: &Arc<Node>, address: &str) -> Result<Ended, Status> {
-    let epoch = node.epoch();
+async fn session(
+    node: &Arc<Node>,
+    address: &str,
+    epoch: watch::Receiver<u64>,
+) -> Result<Ended, Status> {
     let patience = node.options.peer_timeout;
     let late = |_late| Status::deadline_exceeded("the peer does not answer");
     let opened = timeout(patience, Connection::open(&node.options, address)).await.map_err(late)?;

@@ -15,6 +15,9 @@ use crate::wire::{Member, Progress};
 /// Members that dialed and are not among the configured ones; further ones are not remembered.
 const STRANGERS_MAX: usize = 64;
 
+/// A member that said nothing for longer than a few heartbeats at their slowest is away.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// The other members.
 pub(crate) struct Peers {
     clock: Arc<dyn Clock>,
@@ -41,6 +44,7 @@ struct Dialer {
     session: u64,
     /// It is sent the frames of this member's log: the sequence number that it tells counts them.
     fed: bool,
+    heard_at: Instant,
 }
 
 /// A session of a member that dialed.
@@ -113,7 +117,8 @@ impl Peers {
                 status.connected || !(crowded || status.address == member.replication_address)
             });
             let dialer = inner.dialers.entry(member.member_id);
-            let fresh = Dialer { status: PeerStatus::default(), session: 0, fed };
+            let heard_at = Instant::now();
+            let fresh = Dialer { status: PeerStatus::default(), session: 0, fed, heard_at };
             let dialer = dialer.or_insert(fresh);
             (dialer.session, dialer.fed) = (session.number, fed);
             introduce(&mut dialer.status, member, now);
@@ -130,9 +135,10 @@ impl Peers {
         lag: Option<Duration>,
     ) {
         let now = self.clock.wall();
-        if let Some(peer) = self.inner.lock().in_session(session) {
-            note(peer, progress, now);
-            peer.lag_seconds = lag.map_or(peer.lag_seconds, |lag| lag.as_secs_f64());
+        if let Some(Dialer { status, heard_at, .. }) = self.inner.lock().in_session(session) {
+            note(status, progress, now);
+            status.lag_seconds = lag.map_or(status.lag_seconds, |lag| lag.as_secs_f64());
+            *heard_at = Instant::now();
         }
     }
 
@@ -149,8 +155,8 @@ impl Peers {
     /// The session of a member that dialed has ended.
     pub(crate) fn dialer_left(&self, session: DialerSession) {
         self.change(|inner, _| {
-            if let Some(peer) = inner.in_session(session) {
-                peer.connected = false;
+            if let Some(Dialer { status, .. }) = inner.in_session(session) {
+                status.connected = false;
             }
         });
     }
@@ -198,10 +204,15 @@ impl Peers {
 
     /// The one that feeds this member, and all. What a member told by dialing is put to what is
     /// known of it by dialing it: it is the same one by its identity, or, as long as it was not
-    /// reached, by its address.
-    pub(crate) fn all(&self) -> (Option<PeerStatus>, Vec<PeerStatus>) {
+    /// reached, by its address. `sequence` is how far this member's own log is.
+    pub(crate) fn all(&self, sequence: u64) -> (Option<PeerStatus>, Vec<PeerStatus>) {
+        self.all_at(sequence, Instant::now())
+    }
+
+    fn all_at(&self, sequence: u64, now: Instant) -> (Option<PeerStatus>, Vec<PeerStatus>) {
         let inner = self.inner.lock();
-        let dialers = inner.dialers.iter().map(|(id, dialer)| (*id, dialer.status.clone()));
+        let dialers = inner.dialers.iter();
+        let dialers = dialers.map(|(id, dialer)| (*id, dialer.status_at(sequence, now)));
         let mut dialers: BTreeMap<_, _> = dialers.collect();
         let mut peers: Vec<_> = inner.dialed.values().cloned().collect();
         for peer in &mut peers {
@@ -232,9 +243,22 @@ impl Peers {
 
 impl Inner {
     /// The member whose session this is, unless it has a newer one.
-    fn in_session(&mut self, session: DialerSession) -> Option<&mut PeerStatus> {
+    fn in_session(&mut self, session: DialerSession) -> Option<&mut Dialer> {
         let dialer = self.dialers.get_mut(&session.member_id)?;
-        (dialer.session == session.number).then_some(&mut dialer.status)
+        (dialer.session == session.number).then_some(dialer)
+    }
+}
+
+impl Dialer {
+    /// How it stands by now. Of one that says nothing any more, and lacks something, nobody told how
+    /// old that is: at most as old as what it said last.
+    fn status_at(&self, sequence: u64, now: Instant) -> PeerStatus {
+        let mut status = self.status.clone();
+        let silent = now.saturating_duration_since(self.heard_at);
+        if self.fed && status.sequence < sequence && silent > SILENCE {
+            status.lag_seconds = status.lag_seconds.max(silent.as_secs_f64());
+        }
+        status
     }
 }
 
@@ -278,86 +302,5 @@ fn note(peer: &mut PeerStatus, progress: Progress, now: Duration) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use decube_engine::SystemClock;
-
-    struct Unheard;
-
-    impl Notify for Unheard {
-        fn notify(&self) {}
-    }
-
-    fn peers(configured: &[&str]) -> Peers {
-        let addresses: Vec<_> = configured.iter().map(|address| (*address).to_owned()).collect();
-        Peers::of(&addresses, Arc::new(SystemClock::new()), Arc::new(Unheard))
-    }
-
-    fn member(member_id: u64, address: &str) -> Member {
-        Member { member_id, replication_address: address.to_owned(), ..Member::default() }
-    }
-
-    #[test]
-    fn the_end_of_an_old_session_says_nothing_about_the_new_one() {
-        let peers = peers(&[]);
-        let connected = |peers: &Peers| peers.all().1.iter().any(|peer| peer.connected);
-        let old = peers.dialed_by(&member(7, "b:2380"), false);
-        let new = peers.dialed_by(&member(7, "b:2380"), false);
-        peers.dialer_left(old);
-        assert!(connected(&peers));
-        peers.dialer_left(new);
-        assert!(!connected(&peers));
-    }
-
-    #[test]
-    fn a_member_that_dials_before_it_was_reached_is_listed_once() {
-        let peers = peers(&["b:2380"]);
-        peers.lost("b:2380", "connection refused");
-        peers.dialed_by(&member(7, "b:2380"), false);
-        let (_, all) = peers.all();
-        assert_eq!(all.len(), 1, "{all:?}");
-        assert!(all[0].connected && all[0].member_id == 7 && !all[0].error.is_empty(), "{all:?}");
-        peers.reached("b:2380", &member(7, "b:2380"));
-        assert_eq!(peers.all().1.len(), 1);
-    }
-
-    #[test]
-    fn a_member_that_was_replaced_where_it_was_is_not_listed_any_more() {
-        let peers = peers(&[]);
-        let old = peers.dialed_by(&member(7, "b:2380"), false);
-        peers.dialed_by(&member(9, "c:2380"), false);
-        peers.dialer_left(old);
-        peers.dialed_by(&member(8, "b:2380"), false);
-        let ids: Vec<_> = peers.all().1.iter().map(|peer| peer.member_id).collect();
-        assert_eq!(ids, [8, 9]);
-    }
-
-    #[test]
-    fn only_a_member_that_is_sent_frames_has_what_was_written() {
-        let peers = peers(&[]);
-        let far_ahead = Member { last_sequence: 1_000, ..member(7, "b:2380") };
-        peers.dialed_by(&far_ahead, false);
-        assert!(!peers.a_standby_has(10), "it counts frames of another log");
-        let copies = peers.dialed_by(&Member { last_sequence: 9, ..far_ahead }, true);
-        assert!(!peers.a_standby_has(10));
-        peers.heard_from_dialer(copies, Progress { sequence: 10, revision: 11 }, None);
-        assert!(peers.a_standby_has(10));
-        peers.dialer_left(copies);
-        assert!(!peers.a_standby_has(10));
-    }
-
-    #[test]
-    fn a_standby_that_never_caught_up_is_behind_since_it_began() {
-        let (began, hour) = (Instant::now(), Duration::from_secs(3_600));
-        let peers = peers(&["a:2380"]);
-        peers.reached("a:2380", &Member { last_sequence: 10, ..member(1, "a:2380") });
-        peers.set_source(Some("a:2380"));
-        let now = Instant::now();
-        assert!(peers.lag_at(9, began + hour) <= hour && peers.lag_at(9, now + hour) >= hour);
-        assert_eq!(peers.lag_at(10, now + hour), Duration::ZERO);
-        peers.set_source(None);
-        peers.inner.lock().caught_up_at = began;
-        peers.stepped_down();
-        assert!(peers.lag_at(10, now + hour) <= hour, "it was the primary for a while");
-    }
-}
+#[path = "peers_tests.rs"]
+mod tests;

@@ -145,7 +145,7 @@ impl Replication {
     pub fn status(&self) -> ReplicationStatus {
         let standing = self.node.engine.standing();
         let store = self.node.engine.status();
-        let (primary, peers) = self.node.peers.all();
+        let (primary, peers) = self.node.peers.all(store.log_sequence);
         let lag = if standing.role == Role::Standby {
             self.node.peers.lag(store.log_sequence)
         } else {

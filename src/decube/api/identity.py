@@ -20,7 +20,7 @@ from decube.kit.certificates import (
     read_certificates,
     read_private_key,
 )
-from decube.kit.errors import Invalid
+from decube.kit.errors import Invalid, system_reason
 from decube.model.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _read(file: NamedFile) -> bytes:
     try:
         return file.path.read_bytes()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise Invalid(f"{file.key}: cannot read {file.path}: {reason}", field=file.key) from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from decube.kit.durations import Duration, parse_duration
-from decube.kit.errors import AlreadyExists, Denied, Invalid
+from decube.kit.errors import AlreadyExists, Denied, Invalid, system_reason
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -66,7 +66,7 @@ def write_pair(directory: Path, name: str, issued: "Issued", *, force: bool) -> 
         _write(key, issued.private_key, 0o600)
         _write(certificate, issued.certificate, 0o644)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise Denied(f"cannot write {error.filename}: {reason}") from error
     return [certificate, key]
 
@@ -108,7 +108,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise Invalid(f"cannot read {path}: {reason}", field="file") from error
 
 

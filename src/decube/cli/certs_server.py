@@ -5,7 +5,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from decube.kit.addresses import parse_address
-from decube.kit.errors import Invalid, Unavailable
+from decube.kit.errors import Invalid, Unavailable, system_reason
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -37,6 +37,7 @@ def shown_by(place: str) -> "list[x509.Certificate]":
             f"{address} shows no certificate: {reason}", hint="does it speak TLS?"
         ) from error
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise Unavailable(f"cannot reach {address}: {reason}") from error
+        reason = system_reason(error)
+        hint = "does a server listen there? name it as HOST:PORT, or the file of a certificate"
+        raise Unavailable(f"cannot reach {address}: {reason}", hint=hint) from error
     return [x509.load_der_x509_certificate(leaf)] if leaf else []

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from decube.kit.errors import DecubeError, Invalid, Unavailable
+from decube.kit.errors import DecubeError, Invalid, Unavailable, system_reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,5 +92,5 @@ def _unusable(field: str, path: Path | None, error: OSError) -> Invalid:
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).lower().replace("_", " ")
     else:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
     return Invalid(f"--{field} {path} cannot be used: {reason}", field=field)

@@ -4,9 +4,10 @@
 the server. A test holds that.
 """
 
+import os
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from decube.cli.failures import BAD_USAGE, tell
 
@@ -24,11 +25,27 @@ _COMMANDS = (
     "completion",
     "version",
 )
+# Those of options; a test holds that none is missing.
+_VARIABLES = (
+    "DECUBE_ADDRESS",
+    "DECUBE_CACERT",
+    "DECUBE_CERT",
+    "DECUBE_CONFIG",
+    "DECUBE_ENDPOINTS",
+    "DECUBE_KEY",
+)
 # `config` is a package of its own below.
 _MODULES = {"config": "configuration"}
 
+
+def _shown_default(value: object) -> str | None:
+    """Return a default as help shows it; that there is nothing says nothing."""
+    return None if value in (None, "", ()) else str(value)
+
+
 app = App(
     name="decube",
+    default_parameter=Parameter(show_default=_shown_default),
     help="""A control plane in one process: an etcd-compatible store with REST and gRPC on it.
 
 For example:
@@ -54,6 +71,9 @@ for _name in _COMMANDS:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Parse and run a command; return its exit code. Raises `DecubeError`."""
+    for name in _VARIABLES:
+        if os.environ.get(name) == "":
+            del os.environ[name]  # as scripts write it: unset
     if not arguments or arguments[0] in app.help_flags:
         for name in _COMMANDS:
             app[name]  # loads it, so that the list of commands says what they do

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from decube.cli.output import print_object, print_table
 from decube.cli.start import Given
 from decube.config import describe
-from decube.config.load import DEFAULT
+from decube.config.settings import SnapshotEncryptionSettings, SnapshotSettings
 
 app = App(name="config", help="Show, check and explain the settings.", version_flags=[])
 
@@ -44,8 +44,7 @@ def show(
         return
     rows = [
         (path, json.dumps(value, ensure_ascii=False), origin)
-        for path, (value, origin) in describe.shown(loaded).items()
-        if not (changed and origin == DEFAULT)
+        for path, (value, origin) in describe.shown(loaded, changed_only=changed).items()
     ]
     print_table(("KEY", "VALUE", "FROM"), rows)
 
@@ -54,18 +53,32 @@ def show(
 def check(*, config: ConfigFile = None, assignments: Assignments = ()) -> None:
     """Check file, environment and --set; exit 0 if `decube up` would accept them.
 
+    What it meets on the machine only when it starts is not tried: addresses,
+    certificates, the data directory, and whether a location of snapshots can
+    be reached.
+
     For example:
 
         decube config check --config config/config.yaml
     """
+    loaded = Given(config, assignments=assignments).loaded()
+    _check_snapshots(loaded.settings.snapshot)
     by_reason: dict[str, list[str]] = {}
-    for key in Given(config, assignments=assignments).loaded().without_effect():
+    for key in loaded.without_effect():
         by_reason.setdefault(str(key.no_effect), []).append(key.path)
     print("the configuration is fine")
     if by_reason:
         print("some of it has no effect:")
     for reason, paths in by_reason.items():
         print(f"  {reason}: {', '.join(paths)}")
+
+
+def _check_snapshots(wanted: SnapshotSettings) -> None:
+    """Refuse what can only be known by those who keep and encrypt snapshots."""
+    if wanted.location or wanted.encryption != SnapshotEncryptionSettings():
+        from decube.daemon.snapshots import checked
+
+        checked(wanted, Path())
 
 
 @app.command

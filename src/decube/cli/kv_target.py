@@ -1,20 +1,24 @@
 """Which etcd endpoints `decube kv` calls, and the store behind them."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
-from decube.cli.client_tls import ClientTls
+from decube.cli.client_tls import ClientTls, refused_handshake
 from decube.cli.options import TIMEOUT_DEFAULT, Address, Timeout
 from decube.cli.rest_client import DEFAULT_ADDRESS, RestClient
-from decube.kit.errors import Invalid, Unavailable
+from decube.kit.errors import Invalid, Unavailable, system_reason
 from decube.store.protocol import Store
-from decube.store.types import LeaseId
+from decube.store.types import NOT_SENT, LeaseId
 
 Result = TypeVar("Result")
 
+_PROBE_S_MAX: Final = 2.0
 _OVER_TLS: Final = "one with TLS is https://HOST:PORT, and --cacert names its CA"
 
 
@@ -61,26 +65,71 @@ async def with_store(
     act: Callable[[Store], Awaitable[Result]],
     *,
     chosen_by: str = "--endpoints or DECUBE_ENDPOINTS",
+    patient: bool = False,
 ) -> Result:
-    """Do something with the store behind the endpoints, which `chosen_by` names."""
+    """Do something with the store behind the endpoints, which `chosen_by` names.
+
+    With `patient` endpoints that cannot be reached are tried again until the timeout.
+    """
     from decube.store.remote import RemoteOptions, RemoteStore, TlsOptions
+    from decube.store.remote.errors import NO_LEADER
 
     tls = None
     if target.is_given:
         tls = TlsOptions(ca_file=target.cacert, cert_file=target.cert, key_file=target.key_file)
-    store = RemoteStore(
-        RemoteOptions(
-            endpoints=target.resolved(), tls=tls, request_timeout_s=target.timeout.seconds
-        )
+    endpoints, timeout_s = target.resolved(), target.timeout.seconds
+    options = RemoteOptions(
+        endpoints=endpoints,
+        tls=tls,
+        request_timeout_s=timeout_s,
+        patient=patient,
+        # Who refuses is told at once; who is silent has all the time there is.
+        connect_timeout_s=timeout_s / len(endpoints),
     )
+    store = RemoteStore(options)
     try:
         return await act(store)
     except Unavailable as error:
+        if error.details.get("reason") == NO_LEADER:
+            raise _no_primary(endpoints, chosen_by) from error
         hint = f"does an etcd API listen there? {chosen_by} chooses others; {_OVER_TLS}"
+        if error.details.get("reason") == NOT_SENT:
+            await asyncio.to_thread(_say_why, endpoints[0], target, hint)
         error.details = {"hint": hint, **error.details}
         raise
     finally:
         await store.close()
+
+
+def _no_primary(endpoints: Sequence[str], chosen_by: str) -> Unavailable:
+    return Unavailable(
+        f"no primary is reachable from {', '.join(endpoints)}: the store has no leader",
+        hint=f"`decube replication status` tells who is what; {chosen_by} chooses another node",
+    )
+
+
+def _say_why(endpoint: str, target: EtcdTarget, hint: str) -> None:
+    """Raise `Unavailable` with the reason why an endpoint takes no connection; gRPC tells none."""
+    from decube.store.remote.options import Endpoint
+
+    known = Endpoint.parse(endpoint)
+    host, _, port = known.target.rpartition(":")
+    address = (host.strip("[]"), int(port))
+    wait_s = min(target.timeout.seconds, _PROBE_S_MAX)
+    try:
+        with socket.create_connection(address, wait_s) as plain:
+            if known.tls or target.is_given:
+                context = target.context()
+                context.set_alpn_protocols(["h2"])
+                with context.wrap_socket(plain, server_hostname=address[0]) as connection:
+                    connection.recv(1)  # in TLS 1.3 a refusal of the client comes behind it
+    except ssl.SSLError as error:
+        raise refused_handshake(known.target, error) from error
+    except TimeoutError:
+        return
+    except OSError as error:
+        reason = system_reason(error)
+        raise Unavailable(f"cannot reach {known.target}: {reason}", hint=hint) from error
 
 
 def lease_id(text: str) -> LeaseId:

@@ -63,7 +63,7 @@ def list_leases(
         decube leases list --name leader -o json
     """
     query = {key: value for key, value in (("holder", holder), ("name", name)) if value}
-    LEASE.print_list(list(listed(node.client(), LEASES, query, limit)), output)
+    LEASE.print_listing(listed(node.client(), LEASES, query, limit), output)
 
 
 @app.command

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from decube.cli.failures import NOT_EXECUTABLE, NOT_FOUND
-from decube.kit.errors import DecubeError
+from decube.kit.errors import DecubeError, system_reason
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -53,7 +53,7 @@ class Command:
         except FileNotFoundError as error:
             raise CannotRun(f"{arguments[0]}: there is no such command", NOT_FOUND) from error
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = system_reason(error)
             raise CannotRun(f"cannot run {arguments[0]}: {reason}", NOT_EXECUTABLE) from error
         self._terminal = _foreground_terminal()
         if self._terminal is not None:

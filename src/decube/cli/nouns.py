@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from decube.cli.failures import tell
 from decube.cli.output import OutputFormat, print_line, print_object, print_table
+from decube.cli.paging import Listing
 from decube.kit.errors import Invalid, NotFound
 
 Object = dict[str, Any]
@@ -47,22 +49,33 @@ class Noun:
         """Return the route of one object. Raises `Invalid`."""
         return f"{self.route}/{quote(self.bare(typed), safe='')}"
 
-    def print_list(self, found: Sequence[Object], output: OutputFormat) -> None:
-        """Print many of them."""
+    def print_listing(self, found: Listing, output: OutputFormat) -> None:
+        """Print many of them; those that could not be read are told on stderr, in one line."""
         if output in ("json", "yaml"):
-            print_object({f"{self.name}s": found, "count": len(found)}, output)
-        elif output == "name":
-            for one in found:
-                print_line(f"{self.name}/{one[self.identity]}")
+            told = {f"{self.name}s": found.items, "count": len(found.items)}
+            print_object({**told, "unreadable": found.unreadable}, output)
         else:
-            print_table(self.columns, [self.row(one) for one in found])
+            self._print_lines(found.items, output)
+        if found.unreadable:
+            some = f"{found.unreadable} {self.name}" + ("" if found.unreadable == 1 else "s")
+            tell(
+                f"{some} could not be read, and not listed: the node's log tells which and why; "
+                f"`decube {self.name}s delete` removes what is of no use"
+            )
 
     def print_one(self, one: Object, output: OutputFormat) -> None:
         """Print one of them."""
         if output in ("json", "yaml"):
             print_object(one, output)
         else:
-            self.print_list([one], output)
+            self._print_lines([one], output)
+
+    def _print_lines(self, found: Sequence[Object], output: OutputFormat) -> None:
+        if output == "name":
+            for one in found:
+                print_line(f"{self.name}/{one[self.identity]}")
+        else:
+            print_table(self.columns, [self.row(one) for one in found])
 
     def print_done(self, one: Object, verb: str, output: OutputFormat) -> None:
         """Tell what was done to one of them, unless the object itself was asked for."""

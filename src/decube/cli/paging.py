@@ -1,6 +1,6 @@
 """Follows the pages of a list; all of them show one revision."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from decube.cli.rest_client import RestClient
@@ -8,11 +8,18 @@ from decube.cli.rest_client import RestClient
 _PAGE_ITEMS = 500
 
 
-def listed(
-    client: RestClient, path: str, query: dict[str, str], limit: int = 0
-) -> Iterator[dict[str, Any]]:
-    """Yield what a list has, at most `limit` if that is not 0."""
+@dataclass
+class Listing:
+    """What a list has; `unreadable` more are there, and were left out by the node."""
+
+    items: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: int = 0
+
+
+def listed(client: RestClient, path: str, query: dict[str, str], limit: int = 0) -> Listing:
+    """Read what a list has, at most `limit` if that is not 0."""
     items = path.rpartition("/")[2]  # the answer names them as the route does
+    listing = Listing()
     left = limit
     token = ""
     while True:
@@ -21,8 +28,9 @@ def listed(
         page = client.call(
             "GET", path, query={**page_query, "continue": token} if token else page_query
         )
-        yield from page[items]
+        listing.items += page[items]
+        listing.unreadable += page.get("unreadable", 0)
         left -= len(page[items])
         token = page.get("continue") or ""
         if not token or (limit and left <= 0):
-            return
+            return listing

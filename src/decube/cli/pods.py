@@ -5,14 +5,15 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from decube.cli.failures import tell_error
 from decube.cli.options import Node, Output
 from decube.cli.paging import listed
-from decube.cli.pods_file import FilePod, read_pods
+from decube.cli.pods_file import FilePod, check_rules, read_pods
 from decube.cli.pods_options import Fields, Scope, Selection
 from decube.cli.pods_output import POD
 from decube.cli.pods_watch import watch
 from decube.cli.rest_client import PODS
-from decube.kit.errors import Conflict, Invalid
+from decube.kit.errors import AlreadyExists, Conflict, Invalid
 
 app = App(name="pods", help="Create, read, change and watch pods.", version_flags=[])
 app.command(watch)
@@ -35,7 +36,7 @@ def list_pods(
         decube pods list -A
         decube pods list -l app=nginx -o name
     """
-    POD.print_list(list(listed(node.client(), PODS, selection.query(), limit)), output)
+    POD.print_listing(listed(node.client(), PODS, selection.query(), limit), output)
 
 
 @app.command
@@ -74,8 +75,11 @@ def create(
     fields: Fields = Fields(),
     node: Node = Node(),
     output: Output = "table",
-) -> None:
+) -> int:
     """Create a pod from options, or pods from a file. Exit code 4 when one exists.
+
+    A file is checked as a whole before its first pod is created. Those that
+    exist already are told and left as they are, and the others created.
 
     For example:
 
@@ -85,17 +89,23 @@ def create(
     if bool(name) == (file is not None):
         raise Invalid("give either a name or --file", field="name")
     wanted = [FilePod({"name": POD.bare(name)}, "")] if file is None else read_pods(file)
+    moved = {} if scope is None else {"namespace": scope.namespace}
+    bodies = [{**pod.pod, **fields.applied_to(pod.pod), **moved} for pod in wanted]
+    if file is not None:
+        for pod, body in zip(wanted, bodies, strict=True):
+            with pod.named_in_errors():
+                check_rules(body)
     client = node.client()
-    for pod, place in wanted:
-        body = {**pod, **fields.applied_to(pod)}
-        if scope is not None:
-            body["namespace"] = scope.namespace
+    codes = []
+    for pod, body in zip(wanted, bodies, strict=True):
         try:
-            created = client.call("POST", PODS, body=body)["pod"]
-        except Invalid as error:
-            # The server does not know the file, nor which of its pods this is.
-            raise Invalid(f"{place}: {error.message}" if place else error.message) from error
-        POD.print_done(created, "created", output)
+            with pod.named_in_errors():
+                created = client.call("POST", PODS, body=body)["pod"]
+        except (AlreadyExists, Invalid) as error:
+            codes.append(tell_error(error))
+        else:
+            POD.print_done(created, "created", output)
+    return codes[0] if codes else 0
 
 
 @app.command

@@ -87,9 +87,14 @@ def _row(peer: Mapping[str, Any]) -> tuple[str, ...]:
         peer["address"],
         peer["role"],
         "yes" if peer["connected"] else f"no: {peer['error'] or 'not yet'}",
-        str(peer["revision"]),
-        _seconds(peer["lag_seconds"]),
+        *_progress(peer),
     )
+
+
+def _progress(peer: Mapping[str, Any]) -> tuple[str, str]:
+    if not peer["last_heartbeat"]:
+        return "?", "?"
+    return str(peer["revision"]), _seconds(peer["lag_seconds"])
 
 
 def _seconds(value: float) -> str:

@@ -197,6 +197,11 @@ def _no_node(answered: str) -> Unavailable:
     )
 
 
+def told_error(code: str, message: str) -> DecubeError:
+    """Make the error of which the server told code and message, in what is no answer of its own."""
+    return _told({"code": code, "message": message}, http.HTTPStatus.OK)
+
+
 def _told(told: Mapping[str, Any], status: int) -> DecubeError:
     """Make the error that the server told."""
     message = str(told.get("message", f"the server answered {status}"))

@@ -9,12 +9,12 @@ from decube.cli.options import Metadata, Node, Output, metadata_of
 from decube.cli.output import print_line, print_object, print_table
 from decube.cli.paging import listed
 from decube.cli.progress import pause, progress_bar
-from decube.cli.rest_client import SNAPSHOTS, RestClient
+from decube.cli.rest_client import SNAPSHOTS, RestClient, told_error
 from decube.cli.snapshots_archive import download, upload
 from decube.cli.snapshots_output import SNAPSHOT, size_text
 from decube.cli.snapshots_progress import PERCENT, with_progress
 from decube.cli.snapshots_restore import restore
-from decube.kit.errors import Damaged, Internal
+from decube.kit.errors import Damaged
 
 app = App(name="snapshots", help="Take, check and restore snapshots.", version_flags=[])
 app.command(restore)
@@ -67,7 +67,7 @@ def list_snapshots(
         decube snapshots list
         decube snapshots list --limit 1 -o name
     """
-    SNAPSHOT.print_list(list(listed(node.client(), SNAPSHOTS, {}, limit)), output)
+    SNAPSHOT.print_listing(listed(node.client(), SNAPSHOTS, {}, limit), output)
 
 
 @app.command
@@ -138,7 +138,9 @@ def _wait_until_completed(client: RestClient, snapshot_id: str) -> None:
         while True:
             status = client.call("GET", f"{SNAPSHOT.path(snapshot_id)}/status")
             if status["phase"] == "failed":
-                raise Internal(f"snapshot {snapshot_id} failed: {'; '.join(status['errors'])}")
+                reason = "; ".join(status["errors"])
+                code = str(status.get("error_code", ""))
+                raise told_error(code, f"snapshot {snapshot_id} failed: {reason}")
             if status["phase"] != "creating":
                 return
             report(status["progress"], PERCENT)

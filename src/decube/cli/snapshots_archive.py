@@ -11,9 +11,19 @@ from cyclopts import Parameter
 from decube.cli.options import Node
 from decube.cli.output import print_line
 from decube.cli.progress import Report, progress_bar
-from decube.cli.rest_client import RestClient, Upload
+from decube.cli.rest_client import RestClient, Upload, told_error
 from decube.cli.snapshots_output import SNAPSHOT
-from decube.kit.errors import AlreadyExists, DecubeError, Denied, Exhausted, Invalid, NotFound
+from decube.kit.errors import (
+    AlreadyExists,
+    Damaged,
+    DecubeError,
+    Denied,
+    Exhausted,
+    Invalid,
+    NotFound,
+    Unavailable,
+    system_reason,
+)
 
 _PIECE_BYTES: Final = 1 << 20
 # A node that reads slowly, because its location is slow, is waited for that long.
@@ -31,7 +41,8 @@ def download(
 ) -> None:
     """Download a snapshot as a tar archive, by default to ID.tar in this folder.
 
-    All of it is checked by the node on the way. The file appears when it is whole.
+    All of it is checked by the node on the way: exit code 12 when it is damaged.
+    The file appears when it is whole.
 
     For example:
 
@@ -49,6 +60,8 @@ def download(
                 for piece in _reported(pieces, size, report):
                     output.write(piece)
             partial.replace(target)
+        except Unavailable as error:
+            raise _reason(error, node.client(), snapshot_id) from error
         except OSError as error:
             raise _file_failure("write", target, error) from error
         finally:
@@ -75,6 +88,19 @@ def upload(file: Path, /, *, node: Node = Node()) -> None:
     except OSError as error:
         raise _file_failure("read", file, error) from error
     print_line(f"snapshot/{snapshot_id} uploaded")
+
+
+def _reason(broken: Unavailable, client: RestClient, snapshot_id: str) -> DecubeError:
+    """Ask the node why an answer broke off: it could not tell that in the middle."""
+    try:
+        status = client.call("GET", f"{SNAPSHOT.path(snapshot_id)}/status")
+    except DecubeError:
+        return broken
+    if status.get("error_code") == Damaged.code:
+        return told_error(Damaged.code, "; ".join(status["errors"]))
+    hint = f"try again; `decube snapshots verify {snapshot_id}` tells whether it is damaged"
+    broken.details = {**broken.details, "hint": hint}
+    return broken
 
 
 def _private(file: Path) -> BinaryIO:
@@ -122,7 +148,7 @@ def _patient(node: Node) -> RestClient:
 def _file_failure(what: str, file: Path, error: OSError) -> DecubeError:
     import errno
 
-    reason = (error.strerror or str(error)).lower()
+    reason = system_reason(error)
     kinds: dict[int | None, Callable[[str], DecubeError]] = {
         errno.ENOENT: NotFound,
         errno.EACCES: Denied,

@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from decube.cli.kv_target import EtcdTarget, with_store
-from decube.kit.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Unavailable
+from decube.kit.errors import (
+    Conflict,
+    Denied,
+    Exhausted,
+    Invalid,
+    NotFound,
+    Unavailable,
+    system_reason,
+)
 from decube.model.timestamps import rfc3339
 from decube.services.snapshots.offline import blocking, find_snapshots, open_snapshot
 
@@ -47,7 +55,7 @@ async def fill_endpoint(offline: Offline, report: Report, node: Node) -> dict[st
         cert=node.cert,
         key_file=node.key_file,
     )
-    keys = await with_store(target, fill, chosen_by="--to-endpoint")
+    keys = await with_store(target, fill, chosen_by="--to-endpoint", patient=True)
     return {"snapshot": manifest.id, "to": offline.to_endpoint, "keys": keys}
 
 
@@ -110,10 +118,12 @@ def _replay(offline: Offline) -> ReplayLog | None:
     )
 
 
-def _is_early_enough(replay: ReplayLog | None) -> Callable[[Manifest], bool]:
+def _is_early_enough(replay: ReplayLog | None) -> Callable[[Manifest], bool] | None:
+    """Return which snapshots the log can be replayed on; None without one."""
+    if replay is None:
+        return None
+
     def is_early_enough(manifest: Manifest) -> bool:
-        if replay is None:
-            return True
         if replay.to_revision is not None:
             return int(manifest.etcd_revision) <= replay.to_revision
         return parse_moment(manifest.created_at).timestamp() <= (replay.to_time_s or 0.0)
@@ -159,7 +169,7 @@ def _take(directory: Path) -> bool:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = next(directory.iterdir(), None)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         kind = {errno.ENOSPC: Exhausted, errno.EACCES: Denied}.get(error.errno or 0, Unavailable)
         raise kind(f"cannot use the data directory {directory}: {reason}") from error
     if held is not None:

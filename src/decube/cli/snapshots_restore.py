@@ -13,7 +13,7 @@ from decube.cli.output import OutputFormat, print_line, print_object
 from decube.cli.progress import Report, progress_bar
 from decube.cli.snapshots_output import SNAPSHOT
 from decube.cli.snapshots_progress import with_progress
-from decube.kit.errors import Invalid, Unavailable
+from decube.kit.errors import Damaged, Invalid, Unavailable
 
 _GROUP: Final = "Without a node"
 
@@ -28,7 +28,7 @@ class Offline:
         Parameter(
             name="--from",
             help="LOCATION or LOCATION/ID: a folder, s3://, gs:// or az://. Without an ID the "
-            "newest snapshot in it.",
+            "newest snapshot in it, which must be readable.",
             group=_GROUP,
         ),
     ] = ""
@@ -122,6 +122,9 @@ def _run(work: Callable[..., Any], offline: Offline, report: Report, node: Node)
     except Unavailable as error:
         # No node is asked: what is said of one that cannot be reached would lead astray.
         error.details = {"hint": "", **error.details}
+        raise
+    except Damaged as error:
+        error.details = {"hint": "--from LOCATION/ID names another one", **error.details}
         raise
     return result
 

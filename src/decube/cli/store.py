@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from decube.kit.errors import Unavailable
+
 app = App(name="store", help="Look at a store that does not run.", version_flags=[])
 
 
@@ -33,4 +35,9 @@ def dump_log(
     from decube.store.embedded.log import read_log
 
     print_entry = print_json if output == "json" else print_simple
-    read_log(log_below(data_dir), print_entry)
+    try:
+        read_log(log_below(data_dir), print_entry)
+    except Unavailable as error:
+        # No node is asked: how to reach one would lead astray.
+        error.details = {"hint": "", **error.details}
+        raise

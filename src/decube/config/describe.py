@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import msgspec
 
 from decube.config.keys import Key, keys, sections
-from decube.config.load import DEFAULT, value_of
-from decube.config.settings import Settings
+from decube.config.load import value_of
 from decube.config.sources import CLIENT_VARIABLES
 from decube.kit.addresses import Address
 from decube.kit.durations import Duration
@@ -120,7 +119,10 @@ def schema() -> dict[str, Any]:
     root: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "DeCube configuration",
-        **_object(Settings.__doc__),
+        **_object(
+            "The configuration file of decube up. What is left out has its default; "
+            "environment variables (DECUBE_...) and flags override the file."
+        ),
     }
     places = {"": root}
     for section, struct in sections().items():
@@ -143,11 +145,13 @@ def _object(description: str | None) -> dict[str, Any]:
     }
 
 
-def shown(loaded: Loaded) -> dict[str, tuple[Any, str]]:
-    """Return each key's value, secrets masked, and its origin."""
+def shown(loaded: Loaded, *, changed_only: bool = False) -> dict[str, tuple[Any, str]]:
+    """Return each key's value, secrets masked, and its origin; or those that are no default."""
     result = {}
     for path, key in keys().items():
         value = plain(value_of(loaded.settings, path))
+        if changed_only and value == plain(key.default):
+            continue
         result[path] = (MASK if key.secret and value else value, loaded.origins[path])
     return result
 
@@ -155,9 +159,7 @@ def shown(loaded: Loaded) -> dict[str, tuple[Any, str]]:
 def nested(loaded: Loaded, *, changed_only: bool = False) -> dict[str, Any]:
     """Return the values in the shape of the file, secrets masked."""
     root: dict[str, Any] = {}
-    for path, (value, origin) in shown(loaded).items():
-        if changed_only and origin == DEFAULT:
-            continue
+    for path, (value, _) in shown(loaded, changed_only=changed_only).items():
         place = root
         *parents, name = path.split(".")
         for parent in parents:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from decube.daemon.exits import ExitCode, StartFailure
+from decube.kit.errors import system_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +109,7 @@ def in_use(path: Path | str, pid: object) -> StartFailure:
 
 def unusable(path: Path | str, error: OSError) -> StartFailure:
     """Say why the directory cannot be used."""
-    reason = (error.strerror or str(error)).lower()
+    reason = system_reason(error)
     if isinstance(error, FileExistsError | NotADirectoryError):
         reason = "there is a file where a directory should be"
     if error.errno in _NO_ROOM:

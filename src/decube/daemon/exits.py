@@ -39,7 +39,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.CERTIFICATE_UNUSABLE: "A certificate, key or CA of `security` is missing, expired or "
     "does not fit; the text names the key.",
     ExitCode.STORE_STOPPED: "The store stopped writing a minute ago, after an IO error that the "
-    "text names. Opening it again recovers; nothing acknowledged is lost.",
+    "text names, or because its data directory was removed. Opening it again recovers all that was "
+    "acknowledged, as far as the files are there.",
 }
 
 

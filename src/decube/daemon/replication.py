@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from decube.services.replication import SentRevision
     from decube.store.embedded import EmbeddedStore
     from decube.store.embedded.replication import PeerState, Replication
+    from decube.store.image_files import ImagePiece
     from decube.store.remote import RemoteStore
     from decube.store.types import Revision
 
@@ -37,6 +38,8 @@ _log = structlog.get_logger("decube.replication")
 
 HTTPS = "https://"
 LOOK_INTERVAL_S = 0.2
+# As long as the etcd port waits for a primary that is about to be found.
+PRIMARY_PATIENCE_S = 3.0
 
 
 class NodeReplication:
@@ -53,7 +56,7 @@ class NodeReplication:
         self._last_leader = ""
         self._etcd_scheme = "" if tls_of(settings, "etcd") is None else HTTPS
         self.store = ForwardingStore(
-            own, lambda address: _store_of_primary(address, settings), self.follow_role
+            own, lambda address: _store_of_primary(address, settings), self.find_primary
         )
 
     @property
@@ -115,7 +118,7 @@ class NodeReplication:
         """Tell whether a caller is a peer; see `Replicator.knows`."""
         return bool(self._token) and hmac.compare_digest(token.encode(), self._token.encode())
 
-    async def restore(self, pieces: AsyncIterable[bytes]) -> Revision:
+    async def restore(self, pieces: AsyncIterable[ImagePiece]) -> Revision:
         """Restore an image in place, see `EmbeddedStore.restore`; a standby says who can."""
         if not self.is_leader:
             raise NotLeader(
@@ -124,14 +127,25 @@ class NodeReplication:
             )
         return await self._own.restore(pieces)
 
-    async def follow_role(self) -> None:
-        """Have the store forward as the role of this moment wants it."""
+    async def follow_role(self) -> bool:
+        """Have the store forward as the role of this moment wants it; tell whether it knows where.
+
+        Where that is this node, there is nothing to forward.
+        """
         state = self.look()
         if state.role == "primary":
             await self.store.lead()
-        else:
-            in_reach = state.primary.etcd_address if state.primary else ""
-            await self.store.follow(in_reach, self._last_leader)
+            return True
+        in_reach = state.primary.etcd_address if state.primary else ""
+        await self.store.follow(in_reach, self._last_leader)
+        return state.primary is not None
+
+    async def find_primary(self) -> None:
+        """Have the store forward to the primary; wait a moment for one that is not in reach."""
+        waited_s = 0.0
+        while not await self.follow_role() and waited_s < PRIMARY_PATIENCE_S:
+            await self._clock.sleep(LOOK_INTERVAL_S)
+            waited_s += LOOK_INTERVAL_S
 
     async def run(self) -> None:
         """Follow the role until cancelled."""

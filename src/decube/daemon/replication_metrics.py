@@ -38,12 +38,14 @@ class ReplicationMetrics(Collector):
         text = "Files of writes that were never replicated"
         yield GaugeMetricFamily("decube_replication_tails", text, value=len(state.tails))
         connected = _by_peer("connected", "1 while the peer is connected")
-        lag = _by_peer("lag_seconds", "How old the oldest revision is that the peer lacks")
+        text = "How old the oldest revision is that the peer lacks; of one that is away, at most"
+        lag = _by_peer("lag_seconds", text)
         revision = _by_peer("revision", "The revision that the peer has")
         for peer in state.peers:
             connected.add_metric((peer.address,), float(peer.connected))
-            lag.add_metric((peer.address,), peer.lag_seconds)
-            revision.add_metric((peer.address,), peer.revision)
+            if peer.last_heartbeat:  # else neither is known
+                lag.add_metric((peer.address,), peer.lag_seconds)
+                revision.add_metric((peer.address,), peer.revision)
         yield from (connected, lag, revision)
 
 

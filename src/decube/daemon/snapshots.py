@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from decube.config.settings import Settings
+    from decube.config.settings import Settings, SnapshotSettings
     from decube.daemon.facts import NodeFacts
+    from decube.services.snapshots.location import Location
     from decube.services.snapshots.ports import Restore
     from decube.store.protocol import Store
 
@@ -41,14 +42,7 @@ def snapshots_over(
 ) -> SnapshotService:
     """Make the service. Raises `Invalid` for a location or a key that cannot be."""
     wanted = settings.snapshot
-    recipients = wanted.encryption.recipients
-    if wanted.encryption.identity_file:
-        # It is read again when it is needed; that it cannot be is better known now.
-        with _named("snapshot.encryption.identity_file"):
-            Identities.load(Path(wanted.encryption.identity_file))
-    with _named("snapshot.location"):
-        # Snapshots lie in `snapshots` below a location.
-        location = open_location(wanted.location or str(data_directory), os.environ)
+    location, recipients = checked(wanted, data_directory)
     return SnapshotService(
         SnapshotDependencies(
             source=store,
@@ -59,12 +53,30 @@ def snapshots_over(
         SnapshotOptions(
             form=ChunkForm(
                 "zstd" if wanted.compression else "none",
-                Recipients.parse(recipients) if recipients else None,
+                recipients,
             ),
             identity_file=wanted.encryption.identity_file,
             tool_version=product_version(),
         ),
     )
+
+
+def checked(wanted: SnapshotSettings, data_directory: Path) -> tuple[Location, Recipients | None]:
+    """Return where snapshots are kept and whom they are sealed for, None for nobody.
+
+    Raises `Invalid`, which names the setting that cannot be. Nothing is asked of the location.
+    """
+    if wanted.encryption.identity_file:
+        # It is read again when it is needed; that it cannot be is better known now.
+        with _named("snapshot.encryption.identity_file"):
+            Identities.load(Path(wanted.encryption.identity_file))
+    with _named("snapshot.location"):
+        # Snapshots lie in `snapshots` below a location.
+        location = open_location(wanted.location or str(data_directory), os.environ)
+    if not wanted.encryption.recipients:
+        return location, None
+    with _named("snapshot.encryption.recipients"):
+        return location, Recipients.parse(wanted.encryption.recipients)
 
 
 def schedule_of(

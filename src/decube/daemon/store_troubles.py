@@ -55,6 +55,7 @@ async def tell_troubles(troubles: Troubles, clock: Clock = _SYSTEM_CLOCK) -> Non
             raise StartFailure(
                 latched,
                 ExitCode.STORE_STOPPED,
-                hint="see to the disk, then start the node again: nothing acknowledged is lost",
+                hint="see to the disk, then start the node again: it recovers what its files hold, "
+                "which is all that was acknowledged",
             )
         await clock.sleep(LOOK_INTERVAL_S)

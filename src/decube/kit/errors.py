@@ -201,3 +201,8 @@ def require(condition: object, message: str) -> None:
     """Raise `Internal` unless a fact that our own code must guarantee holds."""
     if not condition:
         raise Internal(message)
+
+
+def system_reason(error: OSError) -> str:
+    """Return what the system said, as the end of a sentence."""
+    return (error.strerror or str(error)).lower()

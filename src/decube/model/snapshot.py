@@ -47,6 +47,7 @@ class SnapshotProgress(msgspec.Struct, frozen=True, kw_only=True):
 
     `phase` is creating, verifying, restoring, completed or failed; `progress` is in percent;
     `estimated_time_remaining` is a duration such as `1m30s`, "" while it cannot be told.
+    `error_code` is the code of what failed, as an answer to a request would have it.
     """
 
     id: str
@@ -56,6 +57,7 @@ class SnapshotProgress(msgspec.Struct, frozen=True, kw_only=True):
     chunks_uploaded: int
     estimated_time_remaining: str
     errors: list[str]
+    error_code: str = ""
 
 
 class SnapshotVerification(msgspec.Struct, frozen=True, kw_only=True):

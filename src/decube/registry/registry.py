@@ -159,24 +159,24 @@ class Registry(Generic[T]):
 
     async def delete(
         self, namespace: str, name: str, *, expected: ResourceVersion | None = None
-    ) -> T | None:
+    ) -> bool:
         """Delete an object, or, while finalizers are left, mark it as being deleted.
 
-        Returns its last state, or None when there was none (or none that could be read). With
+        Tells whether there was one: a row that cannot be read is one as well, and goes. With
         `expected` the object must be at that version, else `Conflict`.
         """
         row = await self._read(namespace, name)
         backoff = Backoff(_CONTENTION, clock=self._clock)
         for _ in range(ATTEMPTS_MAX):
             if row is None:
-                return None
+                return False
             if expected is not None and _version(row) != expected:
                 raise self._conflict(namespace, name, expected, row)
             item = self._doomed(row)
             write = self._write_of(row.key, item, row.lease)
             result = await self._swap(row.key, row.mod_revision, write)
             if result.succeeded:
-                return item and stamped(item, ResourceVersion(result.revision))
+                return True
             row = _row_in(result)
             if expected is None:
                 await backoff.pause()

@@ -36,7 +36,7 @@ class ForwardingStore(DelegatingStore):
     """A `Store` over the node's own, which forwards while the node is a standby.
 
     `connect` makes a store of a primary's etcd address, without waiting for it. `look` has the
-    node look for its primary: asked for before a call is refused because there is none.
+    node look for its primary, and wait a moment for one: before a call is refused for want of it.
     """
 
     def __init__(

@@ -15,10 +15,14 @@ from decube.kit.errors import AlreadyExists, Conflict, Invalid, NotFound
 from decube.model.lease import TTL_S_DEFAULT, TTL_S_MAX, TTL_S_MIN, LeaseView
 from decube.services.leases import LeaseDraft, LeaseService
 from decube.services.leases.names import name_key
+from decube.store.delegating import DelegatingStore
 from decube.store.types import Delete, KeyRange, LeaseId, Put, RangeRequest, Txn
 
 if TYPE_CHECKING:
     from tests.support.stores import Scene
+
+    from decube.store.protocol import Store
+    from decube.store.types import Revision
 
 LONG_TTL_S = 600
 TELLING_ERROR = timedelta(seconds=1)
@@ -240,6 +244,30 @@ async def test_a_lease_whose_key_was_detached_by_hand_has_ended_and_can_be_delet
     assert await leases.delete(lease.id)
     with pytest.raises(NotFound):
         await leases.get(lease.id)
+
+
+class MovingStore(DelegatingStore):
+    """A store on which somebody gives a lease another TTL right before it is revoked."""
+
+    def __init__(self, store: Store, lease_id: str) -> None:
+        super().__init__(store)
+        self._lease_id = lease_id
+        self._moved = False
+
+    async def lease_revoke(self, lease_id: LeaseId) -> Revision:
+        if not self._moved:
+            self._moved = True
+            await LeaseService(self._store).renew(self._lease_id, 900)
+        return await super().lease_revoke(lease_id)
+
+
+async def test_a_lease_whose_ttl_changes_while_it_is_deleted_takes_all_its_keys_along(
+    leases: LeaseService, scene: Scene, name: str
+) -> None:
+    lease, _ = await leases.create(draft(name=name))
+    assert await LeaseService(MovingStore(scene.store, lease.id)).delete(lease.id)
+    for gone in (key(lease), name_key(name)):
+        assert not (await scene.store.range(RangeRequest(range=KeyRange(gone)))).kvs
 
 
 async def test_lists_have_pages_and_are_filtered(leases: LeaseService, name: str) -> None:

@@ -142,6 +142,7 @@ def test_what_cannot_be_inspected_is_told(place: str, code: int, complaint: str)
     done = Cli()("certs", "inspect", place)
     assert done.returncode == code
     assert complaint in done.stderr
+    assert "--address" not in done.stderr
 
 
 def test_inspect_of_a_key_does_not_print_it(certs: Path) -> None:

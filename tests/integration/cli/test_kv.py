@@ -7,9 +7,14 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.cli import Cli
+from tests.support.replicas import Replica
+from tools.ports import free_port
 
 if TYPE_CHECKING:
-    from tests.support.cli import Cli
+    from pathlib import Path
+
+    from tests.support.node import NodeProcess
 
 
 def test_a_keys_life(cli: Cli) -> None:
@@ -24,6 +29,34 @@ def test_a_keys_life(cli: Cli) -> None:
     assert cli("kv", "del", "life").stdout == "1\n"
     assert cli("kv", "get", "life").returncode == 3
     assert cli("kv", "del", "life").stdout == "0\n"
+
+
+def test_an_endpoint_that_refuses_is_told_long_before_the_time_is_up(cli: Cli) -> None:
+    # With all that time used, the command line would be killed, and the test fail.
+    done = cli("kv", "get", "a", "--endpoints", "127.0.0.1:1,127.0.0.1:1", "--timeout", "10m")
+    assert done.returncode == 7
+    assert "connection refused" in done.stderr
+
+
+def test_an_endpoint_that_refuses_is_passed_over(cli: Cli, running: NodeProcess) -> None:
+    endpoints = f"127.0.0.1:1,{running.etcd_address}"
+    assert cli("kv", "put", "passed", "1", "--endpoints", endpoints).returncode == 0
+    assert cli("kv", "get", "passed", "--endpoints", endpoints).stdout == "passed\n1\n"
+
+
+def test_a_standby_without_a_primary_says_so(tmp_path: Path) -> None:
+    with Replica(tmp_path, "alone", "standby", free_port()) as standby:
+        standby.knows("127.0.0.1:1")
+        standby.ensure_started()
+        cli = Cli({"DECUBE_ADDRESS": f"http://{standby.rest_address}"})
+        for command in (("get", "a"), ("put", "a", "b")):
+            done = cli("kv", *command, "--timeout", "10m")
+            assert (done.returncode, done.stdout) == (7, "")
+            assert done.stderr == (
+                f"decube: no primary is reachable from {standby.etcd_address}: "
+                "the store has no leader\n  `decube replication status` tells who is what; "
+                "--endpoints or DECUBE_ENDPOINTS chooses another node\n"
+            )
 
 
 def test_a_value_comes_from_standard_input(cli: Cli) -> None:
@@ -82,6 +115,8 @@ def test_a_watch_prints_changes_until_ctrl_c(cli: Cli) -> None:
         (["kv", "put", "a", "x", "--lease", "7"], 3, "lease"),
         (["kv", "get", "a", "--rev", "99999999"], 2, "future revision"),
         (["kv", "get", "a", "--endpoints", "127.0.0.1:1", "--timeout", "300ms"], 7, "127.0.0.1:1"),
+        (["kv", "get", "a", "--endpoints", "127.0.0.1:1"], 7, "127.0.0.1:1: connection refused"),
+        (["kv", "put", "a", "b", "--endpoints", "127.0.0.1:1"], 7, "connection refused"),
         (["kv", "get", "a", "--address", "127.0.0.1:1"], 7, "--endpoints"),
         (["kv", "lease", "grant", "soon"], 2, "is not a duration"),
         (["kv", "lease", "ttl", "43"], 3, "lease 0000000000000043 is not there"),

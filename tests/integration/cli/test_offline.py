@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def test_output_that_cannot_be_written_is_told(cli: Cli) -> None:
 
 def test_config_show_tells_each_value_and_where_it_came_from(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text("node:\n  id: from-file\n")
+    file.write_text("node:\n  id: from-file\napi:\n  grpc:\n    address: 127.0.0.1:9090\n")
     cli = Cli({"DECUBE_CONFIG": str(file), "DECUBE_ETCD_NAME": "from-env"})
     shown = cli("config", "show", "--set", "api.rest.address=127.0.0.1:7", "--changed").stdout
     rows = [line.split() for line in shown.splitlines()[1:]]
@@ -55,6 +56,8 @@ def test_config_show_tells_each_value_and_where_it_came_from(tmp_path: Path) -> 
         ["etcd.name", '"from-env"', "DECUBE_ETCD_NAME"],
         ["api.rest.address", '"127.0.0.1:7"', "--set"],
     ]
+    told = yaml.safe_load(cli("config", "show", "--changed", "-o", "yaml").stdout)
+    assert told == {"node": {"id": "from-file"}, "etcd": {"name": "from-env"}}
     told = yaml.safe_load(cli("config", "show", "-o", "yaml").stdout)
     assert told["node"]["id"] == "from-file"
     assert told["api"]["grpc"]["address"] == "127.0.0.1:9090"
@@ -83,7 +86,9 @@ def test_what_config_default_prints_is_accepted(cli: Cli, tmp_path: Path) -> Non
     file = tmp_path / "config.yaml"
     file.write_text(cli("config", "default").stdout)
     assert cli("config", "check", "--config", str(file)).returncode == 0
-    assert json.loads(cli("config", "schema").stdout)["title"] == "DeCube configuration"
+    schema = json.loads(cli("config", "schema").stdout)
+    assert schema["title"] == "DeCube configuration"
+    assert schema["description"].startswith("The configuration file of decube up.")
 
 
 def test_config_check_tells_what_is_wrong_by_file_and_line(cli: Cli, tmp_path: Path) -> None:
@@ -107,6 +112,29 @@ def test_the_completion_script_completes_in_a_shell(cli: Cli) -> None:
         ["bash", "-c", f"{script}\n{typed}"], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["pods"], done.stderr
+
+
+def test_an_empty_variable_is_none() -> None:
+    help_text = Cli()("kv", "get", "--help").stdout + Cli()("config", "show", "--help").stdout
+    variables = set(re.findall(r"DECUBE_[A-Z_]+", help_text)) - {"DECUBE_NODE_ID"}  # an example
+    assert {"DECUBE_CACERT", "DECUBE_ENDPOINTS", "DECUBE_CONFIG"} < variables
+    empty = Cli(dict.fromkeys(variables, ""))
+    for command in (
+        ("status", "--address", "127.0.0.1:1"),
+        ("kv", "get", "a", "--endpoints", "127.0.0.1:1"),
+        ("kv", "get", "a", "--address", "127.0.0.1:1"),
+    ):
+        done = empty(*command)
+        assert done.returncode == 7
+        assert "127.0.0.1:1: connection refused" in done.stderr
+    assert empty("config", "check").returncode == 0
+
+
+def test_help_shows_no_default_where_there_is_none(cli: Cli) -> None:
+    shown = cli("pods", "create", "--help").stdout
+    assert "[default: 10s]" in shown
+    for nothing in ("()", '""', "None"):
+        assert f"[default: {nothing}]" not in shown
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,23 @@ def test_lists_are_tables_for_people_and_names_for_scripts(cli: Cli) -> None:
     told = json.loads(cli("pods", "list", "-A", "--limit", "1", "-o", "json").stdout)
     assert told["count"] == len(told["pods"]) == 1
     told = yaml.safe_load(cli("pods", "list", "-n", "nowhere", "-o", "yaml").stdout)
-    assert told == {"pods": [], "count": 0}
+    assert told == {"pods": [], "count": 0, "unreadable": 0}
+
+
+@pytest.mark.parametrize(("noun", "key"), [("pod", "pods"), ("lease", "leases")])
+def test_a_row_that_cannot_be_read_is_told_beside_the_list(cli: Cli, noun: str, key: str) -> None:
+    name = {"pod": "garbled", "lease": "lease-00000000000000ff"}[noun]
+    cli("kv", "put", f"/decube/{key}/default/{name}", "garbage")
+    for output in ("table", "name", "json", "yaml"):
+        done = cli(f"{noun}s", "list", "-o", output)
+        assert done.returncode == 0
+        assert done.stderr == (
+            f"decube: 1 {noun} could not be read, and not listed: the node's log tells which and "
+            f"why; `decube {noun}s delete` removes what is of no use\n"
+        )
+    assert yaml.safe_load(done.stdout)["unreadable"] == 1
+    cli(f"{noun}s", "delete", name)
+    assert cli(f"{noun}s", "list").stderr == ""
 
 
 def test_pods_are_created_from_a_file_or_standard_input(cli: Cli) -> None:
@@ -56,11 +72,43 @@ def test_what_was_listed_can_be_created_again_in_another_namespace(cli: Cli) -> 
 
 def test_a_refused_pod_of_a_file_is_named(cli: Cli) -> None:
     done = cli("pods", "create", "-f", "-", typed="[{name: good}, {name: bad, labels: {v: 1}}]")
-    assert (done.returncode, done.stdout) == (2, "pod/good created\n")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("decube: standard input, pod 2 (bad): labels.v: ")
     done = cli("pods", "create", "-f", "-", typed="name: a\n  b: c\n")
     assert "standard input is neither YAML nor JSON: mapping values" in done.stderr
     assert "(line 2, column 4)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ("{name: Bad_Name}", "name 'Bad_Name' is not a DNS-1123"),
+        ("{name: [x]}", "name: "),
+        ("{name: bad, label: {}}", 'unknown field "label"'),
+        ("{name: bad, labels: [x]}", "labels: write KEY: VALUE"),
+        ("{name: bad, labels: {a: 2026-01-31}}", 'labels.a: "2026-01-31" is no text'),
+        ("{name: bad, node_name: A B}", "node_name 'A B' is not"),
+        ("{labels: {}}", "name is empty"),
+    ],
+)
+def test_nothing_is_created_from_a_file_with_one_pod_that_is_wrong(
+    cli: Cli, bad: str, told: str
+) -> None:
+    typed = f"name: before-bad\n---\n{bad}\n"
+    done = cli("pods", "create", "-f", "-", "--label", "x=y", typed=typed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("decube: standard input, pod 2")
+    assert told in done.stderr
+    assert cli("pods", "get", "before-bad").returncode == 3
+
+
+def test_what_exists_of_a_file_is_told_and_the_rest_created(cli: Cli) -> None:
+    cli("pods", "create", "some-a", "-n", "some")
+    typed = "[{name: some-a}, {name: some-b}, {name: some-c}]"
+    done = cli("pods", "create", "-n", "some", "-f", "-", typed=typed)
+    assert (done.returncode, done.stdout) == (4, "pod/some-b created\npod/some-c created\n")
+    assert done.stderr.startswith("decube: standard input, pod 1 (some-a): ")
+    assert "exists" in done.stderr
 
 
 def test_the_names_that_are_printed_are_names_to_type(cli: Cli) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from tests.support.cli import Cli
+from tests.support.node import NodeProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.node import NodeProcess
-
 ABSENT = "snap-20260131T120000000Z-1f2e3d4c"
+
+NOBODY_THERE = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_ACCESS_KEY_ID": "a",
+    "AWS_SECRET_ACCESS_KEY": "b",
+}
 
 
 def created(cli: Cli) -> str:
@@ -54,14 +60,41 @@ def test_what_was_deleted_since_is_back_after_a_restore(cli: Cli) -> None:
     assert cli("pods", "get", "restored").returncode == 0
 
 
-def test_a_damaged_one_is_told_by_exit_code_12(cli: Cli, running: NodeProcess) -> None:
+def test_a_damaged_one_is_told_by_exit_code_12(
+    cli: Cli, running: NodeProcess, tmp_path: Path
+) -> None:
     name = created(cli)
     chunk = running.directory / "data" / "snapshots" / name / "chunk-0"
-    chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
-    for command in (["verify"], ["restore", "--yes"]):
-        done = cli("snapshots", *command, name)
-        assert done.returncode == 12
-        assert name in done.stderr
+    content = chunk.read_bytes()
+    chunk.write_bytes(content[:-1] + bytes((content[-1] ^ 1,)))
+    file = str(tmp_path / "backup.tar")
+    for command in (["download", name, file], ["verify", name], ["restore", "--yes", name]):
+        done = cli("snapshots", *command)
+        assert done.returncode == 12, done.stderr
+        assert f"snapshot {name} is damaged" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    told = running.log.read_text()
+    assert told.count("a snapshot was not packed") == 1
+    assert "ASGI" not in told
+    assert "Traceback" not in told
+    place = f"{running.directory / 'data'}/{name}"
+    done = cli("snapshots", "restore", "--from", place, "--data-dir", str(tmp_path / "new"))
+    assert done.returncode == 12
+    assert "decube snapshots list" not in done.stderr  # which needs a node
+    assert "--from LOCATION/ID names another one" in done.stderr
+
+
+def test_one_with_a_damaged_manifest_is_told_beside_the_list(
+    cli: Cli, running: NodeProcess
+) -> None:
+    name = created(cli)
+    (running.directory / "data" / "snapshots" / name / "manifest.json").write_text("{")
+    done = cli("snapshots", "list", "-o", "json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["unreadable"] == 1
+    assert done.stderr.startswith("decube: 1 snapshot could not be read, and not listed: ")
+    assert cli("snapshots", "delete", "--yes", name).returncode == 0
+    assert cli("snapshots", "list").stderr == ""
 
 
 def test_what_takes_something_away_needs_a_yes_where_nobody_can_be_asked(cli: Cli) -> None:
@@ -84,6 +117,37 @@ def test_on_a_terminal_it_is_asked_about(cli: Cli, answer: str) -> None:
     else:
         assert (code, done.returncode) == (2, 0)
         assert "not confirmed: nothing was changed" in told
+
+
+@pytest.mark.parametrize("into", ["data-dir", "to-endpoint"])
+def test_a_newest_snapshot_that_cannot_be_read_is_not_passed_over(
+    cli: Cli, running: NodeProcess, tmp_path: Path, into: str
+) -> None:
+    older, newest = created(cli), created(cli)
+    shutil.copytree(running.directory / "data" / "snapshots", tmp_path / "snapshots")
+    (tmp_path / "snapshots" / newest / "manifest.json").write_text("{")
+    target = (f"--{into}", str(tmp_path / "new") if into == "data-dir" else "127.0.0.1:9")
+    done = cli("snapshots", "restore", "--from", str(tmp_path), *target)
+    assert done.returncode == 12, done.stderr
+    assert f"the manifest of snapshot {newest} is damaged" in done.stderr
+    assert f"--from {tmp_path}/{older}" in done.stderr
+    assert not (tmp_path / "new").exists()
+    into_new = ("--data-dir", str(tmp_path / "new"))
+    assert cli("snapshots", "restore", "--from", f"{tmp_path}/{older}", *into_new).returncode == 0
+
+
+def test_a_damaged_and_a_half_written_snapshot_hinder_no_other(
+    cli: Cli, running: NodeProcess, tmp_path: Path
+) -> None:
+    names = [created(cli) for _ in range(3)]
+    snapshots = tmp_path / "snapshots"
+    for name in names:
+        shutil.copytree(running.directory / "data" / "snapshots" / name, snapshots / name)
+    (snapshots / names[0] / "manifest.json").write_text("{")
+    (snapshots / names[2] / "manifest.json").unlink()
+    restore = ("snapshots", "restore", "-o", "json", "--data-dir", str(tmp_path / "new"))
+    done = cli(*restore, "--from", str(tmp_path))
+    assert (done.returncode, json.loads(done.stdout)["snapshot"]) == (0, names[1]), done.stderr
 
 
 def test_an_archive_goes_out_and_comes_back(cli: Cli, tmp_path: Path) -> None:
@@ -147,6 +211,30 @@ def test_what_cannot_be_restored_is_told(
     done = cli("snapshots", "restore", *arguments)
     assert done.returncode == code, done.stderr
     assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("/proc/no-such", "cannot make the folder /proc/no-such: no such file or directory"),
+        ("s3://backups", "no answer from 127.0.0.1:9: connection refused"),
+    ],
+)
+def test_why_a_snapshot_failed_is_told_by_the_exit_code(
+    tmp_path: Path, location: str, told: str
+) -> None:
+    node = NodeProcess(
+        tmp_path,
+        DECUBE_SNAPSHOT_LOCATION=location,
+        DECUBE_SNAPSHOT_ENABLED="false",
+        **NOBODY_THERE,
+    )
+    with node:
+        node.ensure_started()
+        done = Cli({"DECUBE_ADDRESS": f"http://{node.rest_address}"})("snapshots", "create")
+    assert done.returncode == 7, done.stderr
+    assert told in done.stderr
+    assert "is the node up?" not in done.stderr
 
 
 def test_a_location_whose_library_is_not_there_tells_how_to_get_it(tmp_path: Path) -> None:

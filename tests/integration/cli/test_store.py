@@ -43,3 +43,4 @@ async def test_the_log_of_a_running_store_is_not_dumped(tmp_path: Path) -> None:
         refused = Cli()("store", "dump-log", "--data-dir", str(tmp_path))
     assert (refused.returncode, refused.stdout) == (UNAVAILABLE, "")
     assert "is in use" in refused.stderr
+    assert "--address" not in refused.stderr

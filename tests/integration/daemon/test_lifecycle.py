@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -250,3 +251,17 @@ def test_the_memory_engine_forgets_and_the_log_does_not(node: NodeProcess, engin
     node.ensure_started()
     expected = {"log": 200, "memory": 404}[engine]
     assert httpx2.get(f"{base}/api/v1/pods/a").status_code == expected
+
+
+def test_a_node_whose_data_directory_was_removed_takes_no_more_writes(node: NodeProcess) -> None:
+    node.ensure_started()
+    pods = f"http://{node.rest_address}/api/v1/pods"
+    assert httpx2.post(pods, json={"name": "web"}).status_code == 201
+    shutil.rmtree(node.directory / "data")
+    ready = f"http://{node.etcd_address}/readyz"
+    wait_until(lambda: httpx2.get(ready).status_code == 503, "it noticed")
+    refused = httpx2.post(pods, json={"name": "api"})
+    assert refused.status_code == 503
+    assert "the data directory was removed" in refused.text
+    assert httpx2.get(f"{pods}/web").status_code == 200
+    wait_until(lambda: "takes no more writes" in node.said(), "the log told it")

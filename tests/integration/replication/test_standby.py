@@ -29,6 +29,10 @@ def rest(node: Replica) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(base_url=f"http://{node.rest_address}", timeout=20)
 
 
+# In the moment until a store has noticed that its primary is out of reach.
+CALLS_MAX = 1_000
+
+
 def has_primary(node: Replica) -> bool:
     """Tell whether a standby knows its primary, and where it is."""
     primary = node.state()["primary"]
@@ -113,6 +117,36 @@ async def test_while_its_primary_is_away_a_standby_reads_and_refuses_to_write(
     assert await asyncio.to_thread(b.put, "key", "other") > 0
 
 
+async def test_a_call_waits_for_a_session_that_is_made_anew(two: Replicas) -> None:
+    a, b = two["a"], two["b"]
+    await wait_until(lambda: has_primary(b), two.told)
+    two.network("b", "a").reset()
+    # Without giving way to the loop of this test: the network must not stand still with it.
+    assert b.put("key", "value") > 0
+    assert a.get("key") == "value"
+
+
+async def test_a_write_waits_a_moment_for_a_primary_that_was_cut_off(two: Replicas) -> None:
+    b = two["b"]
+    await wait_until(lambda: has_primary(b), two.told)
+    for network in (two.network("a", "b"), two.network("b", "a")):
+        network.cut()
+    await wait_until(lambda: b.state()["primary"] is None, two.told)
+    async with rest(b) as standby:
+        # The way of calls is not the peers': it is open until the store has noticed, too.
+        for number in range(CALLS_MAX):
+            writing = asyncio.create_task(standby.post(PODS, json={"name": f"web-{number}"}))
+            done, _ = await asyncio.wait({writing}, timeout=0.5)
+            if not done:
+                break
+            assert writing.result().status_code == 201, writing.result().text
+        assert not done, "no call waited"
+        for network in (two.network("a", "b"), two.network("b", "a")):
+            network.heal()
+        created = await writing
+    assert created.status_code == 201, created.text
+
+
 async def test_a_restore_on_a_standby_is_refused_with_the_primarys_address(two: Replicas) -> None:
     a, b = two["a"], two["b"]
     await wait_until(lambda: has_primary(b), two.told)
@@ -160,3 +194,21 @@ async def test_a_node_whose_start_fails_is_not_seen_by_its_peers(two: Replicas) 
         assert await asyncio.to_thread(b.running.wait, 60) != 0
     b.process = None
     assert seen()["last_heartbeat"] == before, b.said()
+
+
+async def test_a_standby_that_is_gone_is_further_and_further_behind(two: Replicas) -> None:
+    a, b = two["a"], two["b"]
+    a.put("key", "value")
+    await two.wait_until_equal()
+    b.kill()
+    a.put("key", "that it lacks")
+
+    def lag() -> float:
+        (peer,) = a.state()["peers"]
+        return float(peer["lag_seconds"])
+
+    await wait_until(lambda: lag() > 4, two.told)
+    async with rest(a) as primary:
+        samples = (await primary.get("/metrics")).text.splitlines()
+    (told,) = (line for line in samples if line.startswith("decube_replication_peer_lag_seconds{"))
+    assert float(told.split()[-1]) > 4

@@ -277,7 +277,8 @@ async def test_a_damaged_row_is_a_server_error_that_names_the_key(api: RestApi) 
     error = refusal(await api.client.get(f"{PODS}/a"), 500, "corrupt")
     assert error["details"]["key"] == "/decube/pods/default/a"
     assert (await api.client.get(PODS)).json()["unreadable"] == 1
-    assert (await api.client.delete(f"{PODS}/a")).status_code == 200
+    assert (await api.client.delete(f"{PODS}/a")).json() == {"deleted": True}
+    assert (await api.client.delete(f"{PODS}/a")).json() == {"deleted": False}
 
 
 @pytest.mark.parametrize("consistency", ["strong", "local"])

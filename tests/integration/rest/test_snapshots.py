@@ -84,6 +84,7 @@ async def test_without_waiting_it_is_accepted_and_completes(api: RestApi) -> Non
         "chunks_uploaded": 1,
         "estimated_time_remaining": "0s",
         "errors": [],
+        "error_code": "",
     }
 
 

@@ -85,7 +85,7 @@ async def test_an_upload_survives_connections_that_are_cut(
             async for number, piece in counted(stream(content, MIB)):
                 if number in (10, 20, 30):
                     # A part is on its way when the next ones are asked for.
-                    await proxy.asked.wait()
+                    await proxy.wait_until_asked()
                     proxy.reset()
                     proxy.asked.clear()
                 yield piece
@@ -101,13 +101,30 @@ async def counted(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, byte
         number += 1
 
 
-async def test_a_server_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def location_at(url: str, monkeypatch: pytest.MonkeyPatch, *, max_retries: int) -> Location:
+    """Open a location at a server that gives no answer, after so many tries more."""
     monkeypatch.setattr(
-        "decube.services.snapshots.location.providers.RETRY_OPTIONS", {"max_retries": 1}
+        "decube.services.snapshots.location.providers.RETRY_OPTIONS", {"max_retries": max_retries}
     )
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    location = open_location("s3://backups", os.environ)
-    with pytest.raises(Unavailable, match="s3://backups"):
+    return open_location("s3://backups", os.environ)
+
+
+async def test_a_server_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    location = location_at("http://127.0.0.1:1", monkeypatch, max_retries=1)
+    told = r"s3://backups.*: no answer from 127\.0\.0\.1:1: connection refused$"
+    with pytest.raises(Unavailable, match=told):
         await call(location)
+
+
+async def test_who_was_asked_is_told_without_who_asked(
+    monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    url = "http://admin:hush@storage.invalid:1"
+    location = location_at(url, monkeypatch, max_retries=0)
+    with pytest.raises(Unavailable, match=r"no answer from storage\.invalid:1: ") as caught:
+        await call(location)
+    assert "hush" not in caught.value.message
+    assert "error sending request" not in caught.value.message

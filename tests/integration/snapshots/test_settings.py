@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from tests.support.cli import Cli
 from tests.support.node import READY_SECONDS_MAX, NodeProcess
 from tests.support.stores import WAIT_S_MAX, remote
 
@@ -88,7 +89,11 @@ async def test_location_and_compression_are_as_set(node: NodeProcess, tmp_path: 
     ("key", "value", "told"),
     [
         ("LOCATION", "ftp://x", "snapshot.location: location"),
-        ("ENCRYPTION_RECIPIENTS", "age1nobody", '"age1nobody" is no recipient'),
+        (
+            "ENCRYPTION_RECIPIENTS",
+            "age1nobody",
+            'snapshot.encryption.recipients: "age1nobody" is no recipient',
+        ),
         ("ENCRYPTION_IDENTITY_FILE", "/no/such", "snapshot.encryption.identity_file: cannot read"),
     ],
 )
@@ -99,6 +104,9 @@ def test_what_cannot_be_is_refused_at_the_start(
     node.start()
     assert node.running.wait(READY_SECONDS_MAX) == 2
     assert told in node.said()
+    checked = Cli({f"DECUBE_SNAPSHOT_{key}": value})("config", "check")
+    assert (checked.returncode, checked.stdout) == (2, "")
+    assert told in checked.stderr
 
 
 async def test_on_an_etcd_it_is_taken_but_not_put_back_in_place(

@@ -138,7 +138,7 @@ async def count(node: NodeProcess) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(MINUTES * 60 + 300)
 async def test_an_hour_of_everything_leaves_memory_and_descriptors_flat(node: NodeProcess) -> None:
-    series = await soak(node, Plan(MINUTES * 60, pause_s=0.02, restarts=6, snapshots_first=100))
+    series = await soak(node, Plan(MINUTES * 60, pause_s=0.05, restarts=6, snapshots_first=100))
     keys = await count(node)
     node.kill()
     node.ensure_started()

@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.node import EtcdProcess, NodeProcess, free_port
+from tests.support.node import EtcdProcess, NodeProcess
 from tests.support.stores import WAIT_S_MAX, Scene, embedded, remote, serving, take_events
 from tests.support.tcp_proxy import TcpProxy
+from tools.ports import free_port
 
 from decube.kit.errors import Closed, Compacted, Unavailable
 from decube.store.embedded import EtcdListenerOptions
@@ -163,7 +164,7 @@ async def test_a_read_whose_answer_is_lost_is_tried_again(
     network.asked.clear()
     reading = asyncio.create_task(version(near))
     async with asyncio.timeout(WAIT_S_MAX):
-        await network.asked.wait()
+        await network.wait_until_asked()
         network.heal()
         network.reset()
         assert await reading == 1

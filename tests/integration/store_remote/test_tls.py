@@ -7,8 +7,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.node import ServerProcess, free_port
+from tests.support.node import ServerProcess
 from tests.support.peers import peer
+from tools.ports import free_port
 
 from decube.kit.errors import Invalid, Unavailable
 from decube.store.remote import RemoteOptions, RemoteStore, TlsOptions

@@ -132,7 +132,11 @@ def test_clients_are_asked_for_a_certificate_where_a_ca_is_set(
         assert done.returncode == 7
         assert "does not accept this client" in done.stderr
         assert "--cert and --key" in done.stderr
-        assert node.cli(nobody)("kv", "get", "a", "--timeout", "2s").returncode == 7
+        endpoints = ("--endpoints", f"https://{node.etcd_address}")
+        refused = node.cli(nobody)("kv", "get", "a", *endpoints, "--timeout", "10m")
+        assert refused.returncode == 7
+        assert "does not accept this client" in refused.stderr
+        assert "--cert and --key" in refused.stderr
 
 
 def test_a_renewed_pair_is_shown_while_a_watch_goes_on(

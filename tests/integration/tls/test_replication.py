@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.support.certificates import Pair, TestAuthority
 from tests.support.peers import etcdctl_of
 from tests.support.tls_node import TlsNode
-from tools.servers import free_port
+from tools.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -52,7 +52,7 @@ async def test_an_object_and_what_is_beside_it_come_and_go_together(scene: Scene
     assert await scene.pods.get("default", "a") == created
     await scene.store.lease_revoke(lease)
     assert await row(scene, CLAIM) is None
-    assert await scene.pods.delete("default", "a") is None
+    assert not await scene.pods.delete("default", "a")
 
 
 async def test_nothing_is_written_where_a_compare_does_not_hold(scene: Scene) -> None:
@@ -60,7 +60,7 @@ async def test_nothing_is_written_where_a_compare_does_not_hold(scene: Scene) ->
     await scene.pods.create(pod("a"), beside=claiming(lease))
     with pytest.raises(Conflict, match="what goes with it"):
         await scene.pods.create(pod("b"), beside=claiming(lease))
-    assert await scene.pods.delete("default", "b") is None
+    assert not await scene.pods.delete("default", "b")
     with pytest.raises(AlreadyExists):
         await scene.pods.create(pod("a"), beside=claiming(lease))
     with pytest.raises(Conflict, match="what goes with it"):

@@ -21,9 +21,11 @@ async def test_what_cannot_be_taken_back_is_done_before_a_cancelled_caller_hears
 
     caller = asyncio.create_task(uninterrupted(asyncio.to_thread(commit)))
     await asyncio.to_thread(began.wait, 30)
-    caller.cancel()
-    finished, _ = await asyncio.wait((caller,), timeout=0.05)
-    assert not finished
+    # Who waits for its end may be told to hurry.
+    for _ in range(2):
+        caller.cancel()
+        finished, _ = await asyncio.wait((caller,), timeout=0.05)
+        assert not finished
     go_on.set()
     with pytest.raises(CancelledTooLate):
         await caller

@@ -1,11 +1,19 @@
 //! From the bytes of an image to its items.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::block::BlockReader;
 use super::encoder::ImageOrigin;
 use super::item::decode_item;
 use super::order::ItemOrder;
 use crate::entry::{ImageHead, ImageItem};
 use crate::log::{BadHeader, FileHeader, FileKind, HEADER_BYTES};
+use crate::record::Record;
+use crate::store::Store;
+
+/// Items decoded before the writer of a store that is shared with is let in.
+const SLICE_ITEMS: u32 = 1_024;
 
 /// Why bytes are no image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,13 +40,15 @@ pub enum ImageError {
 ///
 /// What it hands out before [`ImageDecoder::finish`] is whole by itself, but only then is it known
 /// that nothing is missing.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ImageDecoder {
     /// Bytes of a header that is not all there yet.
     start: Vec<u8>,
     header: Option<FileHeader>,
     blocks: Option<BlockReader>,
     order: ItemOrder,
+    /// Whose records are taken where they are the image's.
+    store: Option<Arc<Store>>,
 }
 
 impl ImageDecoder {
@@ -46,6 +56,12 @@ impl ImageDecoder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// For an image that takes the place of a store's state: a record that the store has already,
+    /// byte for byte, is handed out itself instead of a copy. Most of an image mostly is.
+    pub(crate) fn sharing_with(store: &Arc<Store>) -> Self {
+        Self { store: Some(Arc::clone(store)), ..Self::default() }
     }
 
     /// For the blocks behind a header that was read already.
@@ -78,12 +94,16 @@ impl ImageDecoder {
         take: &mut dyn FnMut(ImageItem) -> Result<(), String>,
     ) -> Result<(), ImageError> {
         let rest = self.begin(bytes)?;
-        let Self { blocks: Some(blocks), order, .. } = self else { return Ok(()) };
+        let Self { blocks: Some(blocks), order, store, .. } = self else { return Ok(()) };
+        let mut slice = Vec::new();
         blocks.feed(rest, &mut |mut payload, items| {
-            for _ in 0..items {
-                let item = decode_item(&mut payload).ok_or("an item is malformed")?;
-                order.check(&item)?;
-                take(item)?;
+            for first in (0..items).step_by(SLICE_ITEMS as usize) {
+                let count = SLICE_ITEMS.min(items - first);
+                decode_slice(&mut payload, count, store.as_deref(), &mut slice)?;
+                for item in slice.drain(..) {
+                    order.check(&item)?;
+                    take(item)?;
+                }
             }
             if payload.is_empty() {
                 Ok(())
@@ -123,6 +143,33 @@ impl ImageDecoder {
         let blocks = self.blocks.as_ref();
         blocks.ok_or_else(|| damaged_at_start("the header is cut short"))?.finish()
     }
+}
+
+impl fmt::Debug for ImageDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { header, blocks, .. } = self;
+        f.debug_struct("ImageDecoder").field("header", header).field("blocks", blocks).finish()
+    }
+}
+
+/// Decodes so many items, and lets the store's lock go before anybody takes them.
+fn decode_slice(
+    payload: &mut &[u8],
+    count: u32,
+    store: Option<&Store>,
+    items: &mut Vec<ImageItem>,
+) -> Result<(), String> {
+    let state = store.map(|store| store.state.read());
+    let mut near = None;
+    let mut record = |revision, sub_revision, tombstone, message: &[u8]| {
+        let order = (revision, sub_revision);
+        let known = state.as_ref().and_then(|state| state.same_version(order, message, &mut near));
+        known.cloned().or_else(|| Record::decode(revision, sub_revision, tombstone, message))
+    };
+    for _ in 0..count {
+        items.push(decode_item(payload, &mut record).ok_or("an item is malformed")?);
+    }
+    Ok(())
 }
 
 fn damaged_at_start(reason: &str) -> ImageError {

@@ -48,7 +48,11 @@ pub(crate) fn encode_item(out: &mut Vec<u8>, item: &ImageItem) {
     }
 }
 
-pub(crate) fn decode_item(input: &mut &[u8]) -> Option<ImageItem> {
+/// Makes a record of its revision, its sub-revision, whether it is a tombstone, and its message; as
+/// [`Record::decode`] does.
+pub(crate) type MakeRecord<'a> = dyn FnMut(Revision, u32, bool, &[u8]) -> Option<Record> + 'a;
+
+pub(crate) fn decode_item(input: &mut &[u8], record: &mut MakeRecord<'_>) -> Option<ImageItem> {
     match input.try_get_u8().ok()? {
         ITEM_HEAD => Some(ImageItem::Head(ImageHead {
             sequence: input.try_get_u64_le().ok()?,
@@ -68,8 +72,7 @@ pub(crate) fn decode_item(input: &mut &[u8]) -> Option<ImageItem> {
             let length = input.try_get_u32_le().ok()?;
             let (message, rest) = input.split_at_checked(length as usize)?;
             *input = rest;
-            Record::decode(revision, sub_revision, kind == ITEM_TOMBSTONE, message)
-                .map(ImageItem::Record)
+            record(revision, sub_revision, kind == ITEM_TOMBSTONE, message).map(ImageItem::Record)
         }
         _ => None,
     }

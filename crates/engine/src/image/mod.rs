@@ -13,6 +13,7 @@ mod item;
 mod order;
 mod pins;
 mod reader;
+mod space;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -23,7 +24,8 @@ pub use reader::Image;
 
 pub(crate) use encoder::{PREFACE_BYTES, preface};
 pub(crate) use pins::Pins;
-pub(crate) use walk::{Extent, Walk, read_key};
+pub(crate) use space::Space;
+pub(crate) use walk::{Extent, Walk, WalkEnd, read_key};
 
 #[cfg(test)]
 pub(crate) use tests::sample;

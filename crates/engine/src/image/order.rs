@@ -61,6 +61,9 @@ impl ItemOrder {
         if revision.0 < 1 || revision > head.revision || record.key().is_empty() {
             return Err(format!("{record:?} cannot be at revision {}", head.revision.0));
         }
+        if !record.is_tombstone() && !has_a_past(record) {
+            return Err(format!("{record:?} cannot have been written"));
+        }
         let in_order = |before: &Record| match before.key().cmp(record.key()) {
             Ordering::Less => true,
             Ordering::Equal => before.order() < record.order(),
@@ -72,6 +75,12 @@ impl ItemOrder {
         self.record = Some(record.clone());
         Ok(())
     }
+}
+
+/// Whether a put was created no later than it was written, and may be written over many times more.
+fn has_a_past(record: &Record) -> bool {
+    (1..=record.mod_revision().0).contains(&record.create_revision().0)
+        && (1..=NUMBER_MAX).contains(&record.version())
 }
 
 fn check_head(head: &ImageHead) -> Result<(), String> {

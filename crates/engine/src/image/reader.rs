@@ -46,6 +46,11 @@ impl Image {
 
     /// The next bytes, about `bytes_max` of them; none behind the end.
     pub fn take(&mut self, bytes_max: usize) -> Result<Vec<u8>, Error> {
+        self.take_for(Vec::new(), bytes_max)
+    }
+
+    /// The same in exchange for space that was taken before.
+    pub fn take_for(&mut self, space: Vec<u8>, bytes_max: usize) -> Result<Vec<u8>, Error> {
         self.store.check_open()?;
         while self.encoder.ready_bytes() < bytes_max.max(1) {
             if let Some(item) = self.items.pop_front() {
@@ -60,7 +65,7 @@ impl Image {
                 self.encoder.finish();
             }
         }
-        Ok(self.encoder.take())
+        Ok(self.encoder.take_for(space))
     }
 }
 

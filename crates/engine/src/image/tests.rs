@@ -7,6 +7,7 @@ use crate::entry::{ImageHead, ImageItem};
 use crate::log::Identity;
 use crate::record::{Record, Version};
 use crate::types::{Alarm, AlarmKind, LeaseId, Revision};
+use crate::vfs::DISK_BLOCK_BYTES;
 
 const ORIGIN: ImageOrigin = ImageOrigin {
     identity: Identity { cluster_id: 0x1111_2222_3333_4444, member_id: 5 },
@@ -94,6 +95,27 @@ fn an_image_reads_back_in_pieces_of_any_length() {
         assert_eq!(decode(&bytes, piece_bytes).unwrap(), items);
     }
     assert_eq!(decode(&image(&[]), 10).unwrap(), []);
+}
+
+#[test]
+fn pieces_for_a_disk_fill_its_blocks_and_begin_where_one_can() {
+    let items = items();
+    let mut encoder = ImageEncoder::new(&ORIGIN, &head(100));
+    let (mut bytes, mut pieces) = (Vec::new(), 0);
+    // Most items outgrow the room.
+    for item in &items {
+        encoder.push(item);
+        let piece = encoder.take_disk_blocks(Space::with_room(1_000));
+        assert!(piece.bytes().len().is_multiple_of(DISK_BLOCK_BYTES));
+        assert!(piece.bytes().as_ptr().addr().is_multiple_of(DISK_BLOCK_BYTES));
+        pieces += usize::from(!piece.bytes().is_empty());
+        bytes.extend_from_slice(piece.bytes());
+    }
+    encoder.finish();
+    bytes.extend_from_slice(encoder.take_disk_blocks(Space::default()).bytes());
+    assert!(pieces > 1, "{pieces}");
+    assert!(encoder.take().is_empty());
+    assert_eq!(decode(&bytes, bytes.len()).unwrap(), items);
 }
 
 #[test]

@@ -35,11 +35,13 @@ pub(crate) struct Walk {
 }
 
 /// Why a walk cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WalkEnd {
     /// It stood idle, and a compaction needed the room.
+    #[error("it was given up for a compaction, which had waited too long")]
     GivenUp,
     /// The state was replaced by another.
+    #[error("the state was replaced by another")]
     Replaced,
 }
 

@@ -27,7 +27,7 @@ impl Engine {
         self.store().check_open()?;
         self.check_writes()?;
         let newest = self.standing().terms.last().copied();
-        let decoder = ImageDecoder::new();
+        let decoder = ImageDecoder::sharing_with(self.store());
         Ok(Installer { engine: self.clone(), mode, newest, decoder, sink: None })
     }
 }

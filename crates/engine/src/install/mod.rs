@@ -16,6 +16,7 @@ pub use installer::Installer;
 pub(crate) use numbers::{Purpose, plan_head};
 
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use crate::entry::ImageHead;
 use crate::error::Error;
@@ -74,6 +75,8 @@ pub(crate) struct Install {
     /// Of the store that the image is of.
     pub(crate) cluster_id: u64,
     pub(crate) state: State,
+    /// When it began to come, on the monotonic clock.
+    pub(crate) begun: Duration,
     /// Of a store with a log.
     pub(crate) file: Option<Installation>,
     pub(crate) reply: SyncSender<Result<Replaced, InstallError>>,

@@ -68,10 +68,17 @@ impl Sink {
         if let Some(file) = &mut self.file {
             file.finish()?;
         }
-        let Self { engine, purpose, loader, file, head, .. } = self;
+        let Self { engine, purpose, now, loader, file, head, .. } = self;
         let (reply, answer) = sync_channel(1);
-        let head = head.unwrap_or_default();
-        let install = Install { purpose, head, cluster_id, state: loader.finish(), file, reply };
+        let install = Install {
+            purpose,
+            head: head.unwrap_or_default(),
+            cluster_id,
+            state: loader.finish(),
+            begun: now.monotonic,
+            file,
+            reply,
+        };
         let store = engine.store();
         // Whoever changes the standing meanwhile sees the state of before, or that of after.
         let changing = store.changing.lock();

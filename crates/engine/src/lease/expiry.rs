@@ -80,11 +80,14 @@ impl Expiry {
         self.inner.lock().deadlines.remove(id);
     }
 
-    /// The writer dealt with an expiry; `renewed` is the new deadline if there is one.
+    /// An expiry was dealt with; `renewed` is the new deadline if there is one. What was noted since
+    /// it was taken is of a lease that was granted anew, or of another state, and newer.
     pub(crate) fn done(&self, id: LeaseId, renewed: Option<Duration>) {
         let mut inner = self.inner.lock();
         inner.in_flight = inner.in_flight.saturating_sub(1);
-        if let Some(deadline) = renewed {
+        if let Some(deadline) = renewed
+            && !inner.deadlines.of_lease.contains_key(&id)
+        {
             inner.deadlines.set(id, deadline);
         }
         let wake = inner.in_flight == 0 || renewed.is_some();
@@ -178,9 +181,11 @@ mod tests {
         let store = Arc::new(Store::new(State::new(), Identity::random(), 1, &options));
         let id = LeaseId(7);
         for _ in 0..3 {
-            let grant = Command::LeaseGrant { id, ttl_s: 100 };
-            for command in [grant, Command::LeaseRevoke { id }] {
-                store.queue.put(Job { work: Work::Command(command), reply: None }).unwrap();
+            let grant = Work::Command(Command::LeaseGrant { id, ttl_s: 100 });
+            let revoke = Work::Command(Command::LeaseRevoke { id });
+            // Of one that was renewed just before it ends.
+            for work in [grant, Work::Expire(id), revoke] {
+                store.queue.put(Job { work, reply: None }).unwrap();
             }
         }
         store.refuse_all();

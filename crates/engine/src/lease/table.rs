@@ -94,6 +94,14 @@ impl LeaseTable {
         self.leases.insert(id, lease);
     }
 
+    /// Has all of them run out so much later.
+    pub(crate) fn postpone(&mut self, by: Duration) {
+        for lease in self.leases.values_mut() {
+            lease.deadline += by;
+            lease.expires_at += by;
+        }
+    }
+
     /// Ends a lease; its keys are deleted by the caller.
     pub(crate) fn end(&mut self, id: LeaseId) {
         if let Some(lease) = self.leases.get_mut(&id) {

@@ -3,10 +3,11 @@
 //! Written beside the log ([`CheckpointFile`]) under a name that recovery ignores, until it is whole,
 //! durable and read back. Layout in `docs/store-format.md`, section 4.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use super::checkpoint_file::CheckpointFile;
+use super::checkpoint_file::{CheckpointFile, Pace};
 use super::failure::{IoFailure, Named};
 use super::files::UNFINISHED_SUFFIX;
 use super::header::{FileHeader, HEADER_BYTES};
@@ -42,6 +43,16 @@ impl CheckpointWriter {
         Self { shared, head, log_bytes, epoch, output: None }
     }
 
+    /// Where it is going to be.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.shared.files.checkpoint_path(self.head.sequence)
+    }
+
+    /// Makes the file, which [`CheckpointWriter::push`] does otherwise; it takes locks for that.
+    pub(crate) fn begin(&mut self) -> Result<(), IoFailure> {
+        self.output().map(drop)
+    }
+
     /// Takes the next piece of the image: leases first, then records in key order, of one key the
     /// oldest first. The head is written by itself.
     pub fn push(&mut self, item: &ImageItem) -> Result<(), IoFailure> {
@@ -52,20 +63,31 @@ impl CheckpointWriter {
     /// checkpoints and segments that are no longer kept. Returns its size in bytes. An error leaves
     /// the log as it was: it is no reason to stop writing.
     pub fn finish(mut self) -> Result<u64, IoFailure> {
-        let bytes = self.output()?.finish()?;
+        let bytes = self.complete(&AtomicBool::default())?.unwrap_or_default();
         self.put_in_place(bytes)?;
-        self.shared.remove_expired()?;
         Ok(bytes)
     }
 
+    /// The part of it that takes long, and no lock. Returns nothing when it is in vain meanwhile.
+    pub(crate) fn complete(&mut self, in_vain: &AtomicBool) -> Result<Option<u64>, IoFailure> {
+        let output = self.output()?;
+        let bytes = output.finish()?;
+        Ok(output.read_back(in_vain)?.then_some(bytes))
+    }
+
+    /// The part behind that.
+    pub(crate) fn put_in_place(mut self, bytes: u64) -> Result<(), IoFailure> {
+        self.give_name(bytes)?;
+        self.shared.remove_expired()
+    }
+
     /// Unless the state was replaced meanwhile.
-    fn put_in_place(&mut self, bytes: u64) -> Result<(), IoFailure> {
+    fn give_name(&mut self, bytes: u64) -> Result<(), IoFailure> {
         let _housekeeping = self.shared.housekeeping();
         let Some(output) = self.output.as_ref().filter(|_| self.is_current()) else {
             return Ok(());
         };
-        let path = self.shared.files.checkpoint_path(self.head.sequence);
-        self.shared.files.install(&output.path, &path)?;
+        self.shared.files.install(&output.path, &self.path())?;
         let mut catalog = self.shared.catalog();
         catalog.checkpoints.push(self.head.sequence);
         catalog.image_bytes = bytes;
@@ -84,9 +106,10 @@ impl CheckpointWriter {
             let shared = &self.shared;
             let created_at = shared.clock.wall();
             let origin = ImageOrigin { identity: shared.identity(), created_at };
-            let mut path = shared.files.checkpoint_path(self.head.sequence).into_os_string();
+            let mut path = self.path().into_os_string();
             path.push(UNFINISHED_SUFFIX);
-            let file = CheckpointFile::create(&shared.files, path.into(), &origin, &self.head)?;
+            let (path, pace) = (path.into(), Pace::Gentle(Arc::clone(&shared.clock)));
+            let file = CheckpointFile::create(&shared.files, path, &origin, &self.head, pace)?;
             self.output = Some(file);
         }
         Ok(self.output.as_mut().expect("it was just made"))

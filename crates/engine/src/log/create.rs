@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Identity;
-use super::checkpoint_file::CheckpointFile;
+use super::checkpoint_file::{CheckpointFile, Pace};
 use super::failure::{IoFailure, Named};
 use super::files::{Files, LOCK, Listing};
 use super::identity::random_salt;
@@ -45,7 +45,7 @@ impl NewStore {
         let identity = Identity { cluster_id, ..Identity::random() };
         let origin = ImageOrigin { identity, created_at };
         let path = files.unfinished_checkpoint_path("restore");
-        let file = CheckpointFile::create(&files, path, &origin, &head)?;
+        let file = CheckpointFile::create(&files, path, &origin, &head, Pace::Full)?;
         Ok(Self { files, origin, head, file })
     }
 

@@ -1,5 +1,6 @@
 //! The files of a store: their names, and the steps that put one in its place for good.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub(crate) struct Files {
     log_dir: PathBuf,
     checkpoint_dir: PathBuf,
     /// Held for as long as anything may still write here.
-    _locks: Vec<Box<dyn VfsLock>>,
+    locks: Vec<Box<dyn VfsLock>>,
 }
 
 /// What is there, in order.
@@ -53,7 +54,7 @@ impl Files {
             vfs.create_dir_all(&checkpoint_dir).named("create", &checkpoint_dir)?;
             locks.push(lock(&*vfs, &checkpoint_dir)?);
         }
-        Ok(Self { vfs, log_dir, checkpoint_dir, _locks: locks })
+        Ok(Self { vfs, log_dir, checkpoint_dir, locks })
     }
 
     /// Looks what is there, and removes what an earlier process left unfinished.
@@ -130,18 +131,29 @@ impl Files {
     }
 
     pub(crate) fn create(&self, path: &Path, bytes: u64) -> Result<Box<dyn VfsFile>, IoFailure> {
+        self.check_locks()?;
         self.vfs.create(path, bytes).named("create", path)
     }
 
     pub(crate) fn remove(&self, path: &Path) -> Result<(), IoFailure> {
+        self.check_locks()?;
         self.vfs.remove(path).named("remove", path)
     }
 
     /// Gives a file, whose content is durable, its name, durably.
     pub(crate) fn install(&self, from: &Path, to: &Path) -> Result<(), IoFailure> {
+        self.check_locks()?;
         self.vfs.rename(from, to).named("rename", from)?;
         let dir = to.parent().unwrap_or(to);
         self.vfs.sync_dir(dir).named("sync", dir)
+    }
+
+    /// Fails when the directories are not this store's any more: what is there now, in their place,
+    /// may be another's.
+    pub(crate) fn check_locks(&self) -> Result<(), IoFailure> {
+        let Some(lost) = self.locks.iter().find(|lock| lock.is_lost()) else { return Ok(()) };
+        let reason = "the data directory was removed or replaced while the store was open";
+        Err(io::Error::new(io::ErrorKind::NotFound, reason)).named("hold", lost.path())
     }
 
     fn dirs(&self) -> Vec<&Path> {
@@ -173,7 +185,7 @@ pub(crate) fn read_header(file: &dyn VfsFile, path: &Path) -> Result<Vec<u8>, Io
 pub(crate) fn lock(vfs: &dyn Vfs, dir: &Path) -> Result<Box<dyn VfsLock>, OpenError> {
     let path = dir.join(LOCK);
     match vfs.lock(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             let pid = read_pid(vfs, &path).unwrap_or_default();
             Err(OpenError::Locked { path: dir.to_owned(), pid })
         }

@@ -2,7 +2,7 @@
 //!
 //! The latest commits come from memory, what is before them from the segments. A follower holds
 //! nobody up and nothing fast: segments that are removed while it is behind are gone for it, and a
-//! jump of the sequence number (an image was installed) ends it too.
+//! jump of the sequence number (an image was installed) ends it, and so does another history.
 
 use std::io;
 use std::path::PathBuf;
@@ -78,6 +78,8 @@ pub struct LogFollower {
     shared: Weak<Shared>,
     /// The sequence number of the next frame.
     next: u64,
+    /// Of which history; another one's frames have the same numbers.
+    histories_before: u64,
     segment: Option<Segment>,
 }
 
@@ -95,12 +97,14 @@ struct Segment {
 
 impl LogFollower {
     pub(crate) fn new(shared: &Arc<Shared>, from: u64) -> Result<Self, FollowError> {
+        let histories_before = shared.catalog().histories_before;
         let last = shared.recent.last();
         if from > last + 1 {
             return Err(FollowError::Ahead { wanted: from, last });
         }
         shared.recent.join();
-        let mut follower = Self { shared: Arc::downgrade(shared), next: from, segment: None };
+        let weak = Arc::downgrade(shared);
+        let mut follower = Self { shared: weak, next: from, histories_before, segment: None };
         if from <= last && shared.recent.read(from, 1).is_none() {
             // It may stand where an image was installed: then no frame has this number.
             let first = follower.read_segment(shared, last, 1)?;
@@ -120,6 +124,20 @@ impl LogFollower {
     /// durable was handed out. May read a segment, never waits for the writer.
     pub fn take(&mut self, bytes_max: usize) -> Result<Option<FrameBatch>, FollowError> {
         let shared = self.shared.upgrade().ok_or(FollowError::Closed)?;
+        let batch = self.read(&shared, bytes_max)?;
+        // Afterwards: it may have changed while that was read.
+        if shared.catalog().histories_before != self.histories_before {
+            return Err(self.too_old(&shared));
+        }
+        self.next = batch.as_ref().map_or(self.next, |batch| batch.last.sequence + 1);
+        Ok(batch)
+    }
+
+    fn read(
+        &mut self,
+        shared: &Shared,
+        bytes_max: usize,
+    ) -> Result<Option<FrameBatch>, FollowError> {
         let last = shared.recent.last();
         if self.next > last {
             return Ok(None);
@@ -129,11 +147,9 @@ impl LogFollower {
                 self.segment = None;
                 gather(&commits, self.next, bytes_max)
             }
-            None => self.read_segment(&shared, last, bytes_max)?,
+            None => self.read_segment(shared, last, bytes_max)?,
         };
-        let batch = batch.ok_or_else(|| self.too_old(&shared))?;
-        self.next = batch.last.sequence + 1;
-        Ok(Some(batch))
+        batch.map(Some).ok_or_else(|| self.too_old(shared))
     }
 
     fn read_segment(

@@ -4,12 +4,20 @@
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
-use super::Identity;
 use super::failure::IoFailure;
 use super::files::{Files, read_header, write_header};
 use super::header::{FileHeader, FileKind};
 use crate::error::OpenError;
 use crate::types::Revision;
+
+/// Who a store is. Made at its creation, never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Of the store; random, never zero.
+    pub cluster_id: u64,
+    /// Of this member of it; random, never zero.
+    pub member_id: u64,
+}
 
 impl Identity {
     /// A new store's.

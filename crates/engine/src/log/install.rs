@@ -1,7 +1,7 @@
 //! Putting an image in the place of the state, on disk.
 //!
 //! The image is written beside everything else, under a name that recovery removes. When it is
-//! whole, durable and read back, it gets its final numbers and is renamed to `N.install`, or to
+//! whole, durable and checked, it gets its final numbers and is renamed to `N.install`, or to
 //! `N.reseed`. From that moment it holds. What is left can be done as often as it takes: remove
 //! what contradicts it, begin a segment behind it, make it an ordinary checkpoint. Whoever opens a
 //! store that has such a file does that first.
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::checkpoint;
-use super::checkpoint_file::CheckpointFile;
+use super::checkpoint_file::{CheckpointFile, Pace};
 use super::failure::IoFailure;
 use super::files::{Files, Listing, read_header};
 use super::header::{FileHeader, FileKind};
@@ -60,7 +60,7 @@ impl Installation {
         };
         let path = shared.files.unfinished_checkpoint_path(&format!("install-{number}"));
         let origin = ImageOrigin { identity: shared.identity(), created_at: shared.clock.wall() };
-        let file = CheckpointFile::create(&shared.files, path, &origin, head)?;
+        let file = CheckpointFile::create(&shared.files, path, &origin, head, Pace::Full)?;
         Ok(Self { shared, file, bytes: 0, named: false })
     }
 
@@ -69,7 +69,7 @@ impl Installation {
         self.file.push(item)
     }
 
-    /// Makes all but the final numbers durable, and reads it back.
+    /// Makes all but the final numbers durable.
     pub(crate) fn finish(&mut self) -> Result<(), IoFailure> {
         self.bytes = self.file.finish()?;
         Ok(())
@@ -103,6 +103,8 @@ impl Log {
         let (existing, spare) = {
             let mut catalog = shared.catalog();
             catalog.forget_checkpoint_running();
+            // Before anything goes: who reads meanwhile looks behind it.
+            catalog.histories_before += u64::from(before == LogBefore::Removed);
             let segments = catalog.segments.iter().map(|segment| segment.first_sequence).collect();
             let checkpoints = catalog.checkpoints.clone();
             (Listing { segments, checkpoints, ..Listing::default() }, catalog.spare.take())

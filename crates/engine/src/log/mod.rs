@@ -3,9 +3,9 @@
 //! Owns every file of a durable store: lock, identity, segments, checkpoints. The writer thread
 //! appends entries to a buffer and commits them with one write and one `fdatasync`; a checkpoint is
 //! written beside it by another thread, from an image that the engine feeds item by item; upkeep
-//! (preparing the next segment, removing expired ones) runs wherever the engine calls it. The log
-//! starts no threads, reads no clock but the one in its options, and decides nothing about the
-//! entries it carries.
+//! (preparing the next segment, removing expired ones) runs wherever the engine calls it. A thread of
+//! the log's own lasts no longer than the file that it reads or writes. The log reads no clock but the
+//! one in its options, and decides nothing about the entries it carries.
 //!
 //! One commit is in flight at a time: the next one is written only after the one before is durable.
 //! Recovery rests on that; `docs/store-format.md` has the argument and every byte.
@@ -15,6 +15,7 @@
 
 mod applier;
 mod archive;
+mod beside;
 mod checkpoint;
 mod checkpoint_file;
 mod copy;
@@ -26,9 +27,9 @@ mod frame;
 mod header;
 mod identity;
 mod install;
-mod proof;
 mod recent;
 mod recovery;
+mod replay;
 mod retention;
 mod role_file;
 mod segment;
@@ -38,11 +39,10 @@ mod tail;
 mod tests;
 mod window;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::{Entry, Frame, ImageHead, ImageItem};
+use crate::entry::{Entry, ImageHead};
 use crate::error::{Error, OpenError};
 use crate::options::{LogLocation, Options};
 use crate::role::{Role, Standing};
@@ -54,16 +54,20 @@ use self::retention::{Catalog, SegmentEntry, Shared};
 use self::segment::{ActiveSegment, SegmentStart};
 
 pub(crate) use self::archive::{Archive, Written};
+pub use self::beside::{Journal, Upkeep};
 pub use self::checkpoint::CheckpointWriter;
 pub use self::copy::{BadFrame, CopiedFrame, FrameReader};
 pub(crate) use self::create::NewStore;
 pub use self::failure::IoFailure;
+pub(crate) use self::failure::Named;
 pub use self::follow::{FollowError, FrameBatch, LogFollower, Stamp};
 pub(crate) use self::frame::{decode_alarm, encode_alarm};
 pub use self::header::FORMAT_VERSION;
 pub(crate) use self::header::{BadHeader, FileHeader, FileKind, HEADER_BYTES, nanoseconds};
+pub use self::identity::Identity;
 pub(crate) use self::identity::random_salt;
 pub(crate) use self::install::{Installation, LogBefore, NotInstalled};
+pub use self::replay::{Recovered, Replay};
 pub use self::side_file::{KeptAside, LogDamage, SideFile};
 
 /// Most bytes that the encoded records of one entry may take. Check a command against it before it
@@ -75,51 +79,6 @@ pub(crate) const TERM_OF_NOBODY: u64 = 0;
 
 /// A buffer that one huge batch made larger than this is shrunk again.
 const BUFFER_BYTES_KEPT: usize = 16 << 20;
-
-/// What recovery feeds: the image of the newest valid checkpoint, then every frame after it.
-///
-/// A refusal (the entry does not fit the state) makes the store unopenable, as damage at that
-/// frame's place, with the returned reason.
-///
-/// It is called by a thread of its own.
-pub trait Replay: Send {
-    /// Forgets everything taken so far. Called when a checkpoint turned out to be damaged after
-    /// part of it was handed out, and an older one is tried.
-    fn restart(&mut self);
-    /// Takes a piece of the image; [`ImageItem::Head`] comes first. On a store without a checkpoint
-    /// there are none.
-    fn item(&mut self, item: ImageItem) -> Result<(), String>;
-    /// Takes the next frame; sequence numbers are consecutive.
-    fn frame(&mut self, frame: Frame) -> Result<(), String>;
-}
-
-/// Who a store is. Made at its creation, never changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// Of the store; random, never zero.
-    pub cluster_id: u64,
-    /// Of this member of it; random, never zero.
-    pub member_id: u64,
-}
-
-/// What opening found and did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// The sequence number of the checkpoint it started from; 0 for none.
-    pub checkpoint_sequence: u64,
-    /// Frames replayed after it.
-    pub frames: u64,
-    /// The last sequence number; 0 on a fresh store.
-    pub sequence: u64,
-    /// The term of the last frame or of the checkpoint; 1 on a fresh store.
-    pub term: u64,
-    /// The revision the last frame or the checkpoint left; 1 on a fresh store.
-    pub revision: Revision,
-    /// Bytes of an unfinished commit that were cut off the log's end.
-    pub tail_bytes_cut: u64,
-    /// Damaged checkpoints that were moved aside, each with what is wrong with it. To be logged.
-    pub checkpoints_set_aside: Vec<(PathBuf, String)>,
-}
 
 /// The open log of one store. Owned by the writer thread. Dropped without [`Log::close`] it leaves
 /// the files as a crash would.
@@ -396,49 +355,5 @@ impl Log {
             self.latched = Some(Arc::clone(&reason));
             Error::Latched { reason }
         })
-    }
-}
-
-/// What of the log its followers need. Does not keep the log open.
-#[derive(Clone, Debug)]
-pub struct Journal(Weak<Shared>);
-
-impl Journal {
-    /// Follows the log from a sequence number on, which may be the one that comes next.
-    pub fn follow(&self, from: u64) -> Result<LogFollower, FollowError> {
-        LogFollower::new(&self.0.upgrade().ok_or(FollowError::Closed)?, from)
-    }
-
-    /// Keeps the frames from `from` on in a file of their own.
-    pub(crate) fn keep_aside(&self, from: u64) -> Result<KeptAside, FollowError> {
-        side_file::keep(&self.0.upgrade().ok_or(FollowError::Closed)?, from)
-    }
-
-    /// The side files there are; none when the log is closed.
-    pub(crate) fn side_files(&self) -> Result<Vec<PathBuf>, IoFailure> {
-        self.0.upgrade().map_or(Ok(Vec::new()), |shared| side_file::list(&shared.files))
-    }
-
-    /// Begins the file of an image that is to be installed; `None` when the log is closed.
-    pub(crate) fn begin_install(
-        &self,
-        head: &ImageHead,
-    ) -> Option<Result<Installation, IoFailure>> {
-        Some(Installation::create(self.0.upgrade()?, head))
-    }
-}
-
-/// Housekeeping of the log, beside the writer. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Upkeep(Arc<Shared>);
-
-impl Upkeep {
-    /// Removes segments that are covered by a verified checkpoint and past their retention, and
-    /// prepares the segment after the current one. An error is worth a log line; the writer finds
-    /// out by itself when it matters.
-    pub fn run(&self) -> Result<(), IoFailure> {
-        // In this order: on a full disk what is removed is the room for the next segment.
-        self.0.remove_expired()?;
-        self.0.prepare_spare()
     }
 }

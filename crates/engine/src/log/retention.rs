@@ -56,6 +56,8 @@ pub(crate) struct Catalog {
     pub(crate) image_bytes: u64,
     /// How often the state was replaced, so that a checkpoint of the one before is thrown away.
     pub(crate) epoch: u64,
+    /// How many histories the log had before this one: who follows it follows one.
+    pub(crate) histories_before: u64,
     /// How many images were ever begun to be installed.
     pub(crate) installations: u64,
 }

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::entry::{Frame, ImageItem};
 use crate::record::{Record, Version};
 use crate::types::{Alarm, AlarmKind, LeaseId};
 use crate::vfs::{Crash, Disk, Faulty, Vfs};

@@ -58,6 +58,17 @@ impl Index {
         Position { leaf: self.leaves.len() - 1, slot }
     }
 
+    /// [`Index::find`] for keys that come in order, as those here do: looks at the entry behind the
+    /// one before first.
+    pub(crate) fn find_behind(&self, before: Position, key: &[u8]) -> Position {
+        let slot = before.slot.map_or_else(|slot| slot, |slot| slot + 1);
+        let next = self.leaves.get(before.leaf).and_then(|leaf| leaf.entries.get(slot));
+        match next {
+            Some(next) if next.key() == key => Position { slot: Ok(slot), ..before },
+            _ => self.find(key),
+        }
+    }
+
     pub(crate) fn at(&self, position: Position) -> Option<&KeyHistory> {
         self.leaves.get(position.leaf)?.entries.get(position.slot.ok()?)
     }

@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::lease::LeaseTable;
 use crate::record::{Record, Version};
 use crate::types::{LeaseId, Revision};
+use crate::wire;
 
 /// What readers may see: as of the last durable batch. The three belong together.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +103,22 @@ impl State {
     /// The key's version in the writer's view.
     pub(crate) fn live(&self, key: &[u8]) -> Option<&Record> {
         self.index.get(key).and_then(|history| history.live())
+    }
+
+    /// The version of that revision and sub-revision, if it is here and has this very message.
+    /// `near` is where the key before it in order was found, and becomes where this one is.
+    pub(crate) fn same_version(
+        &self,
+        order: (Revision, u32),
+        message: &[u8],
+        near: &mut Option<Position>,
+    ) -> Option<&Record> {
+        let key = wire::expect_bytes(&mut &*message, 1)?;
+        let position =
+            near.map_or_else(|| self.index.find(key), |before| self.index.find_behind(before, key));
+        *near = Some(position);
+        let mut versions = self.index.at(position)?.versions_from(order.0);
+        versions.find(|record| record.order() == order && record.message() == message)
     }
 
     /// Writes a version of a key. `position` is the key's in the index.

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::{Disk, Faulty, Vfs};
+use super::{DISK_BLOCK_BYTES, Disk, Faulty, Vfs};
 
 #[test]
 fn the_real_disk_keeps_the_contract() {
@@ -23,6 +23,7 @@ fn check(vfs: &dyn Vfs, scratch: &Path) {
     assert_eq!(vfs.list(&dir).unwrap(), Vec::<String>::new());
     check_names(vfs, &dir);
     check_bytes(vfs, &dir);
+    check_writing_through(vfs, &dir);
     check_lock(vfs, &dir);
 }
 
@@ -66,6 +67,27 @@ fn check_bytes(vfs: &dyn Vfs, dir: &Path) {
     vfs.remove(&path).unwrap();
 }
 
+/// Past the page cache or not: what was written either way is what is read.
+fn check_writing_through(vfs: &dyn Vfs, dir: &Path) {
+    let path = dir.join("through");
+    let file = vfs.create(&path, 0).unwrap();
+    let mut space = vec![0; 4 * DISK_BLOCK_BYTES];
+    let start = space.as_ptr().align_offset(DISK_BLOCK_BYTES);
+    space[start..].iter_mut().zip(1..=250).for_each(|(to, byte)| *to = byte);
+    let blocks = &space[start..start + 2 * DISK_BLOCK_BYTES];
+    file.write_all_at(DISK_BLOCK_BYTES as u64, &[9; 100]).unwrap();
+    file.write_through(0, blocks).unwrap();
+    file.write_through(blocks.len() as u64, &blocks[1..200]).unwrap();
+    file.write_all_at(0, b"begin").unwrap();
+    file.sync_data().unwrap();
+    let mut read = vec![0; 4 * DISK_BLOCK_BYTES];
+    let count = file.read_at(0, &mut read).unwrap();
+    assert_eq!(count, blocks.len() + 199);
+    assert_eq!((&read[..5], &read[5..blocks.len()]), (&b"begin"[..], &blocks[5..]));
+    assert_eq!(&read[blocks.len()..count], &blocks[1..200]);
+    vfs.remove(&path).unwrap();
+}
+
 fn check_lock(vfs: &dyn Vfs, dir: &Path) {
     let path = dir.join("lock");
     let held = vfs.lock(&path).unwrap();
@@ -75,5 +97,10 @@ fn check_lock(vfs: &dyn Vfs, dir: &Path) {
     let count = vfs.open(&path).unwrap().read_at(0, &mut text).unwrap();
     assert_eq!(&text[..count], format!("{}\n", std::process::id()).as_bytes());
     drop(held);
-    drop(vfs.lock(&path).unwrap());
+    let held = vfs.lock(&path).unwrap();
+    assert!(!held.is_lost());
+    vfs.remove(&path).unwrap();
+    assert!(held.is_lost(), "it was removed");
+    drop(vfs.create(&path, 0).unwrap());
+    assert!(held.is_lost(), "another is in its place");
 }

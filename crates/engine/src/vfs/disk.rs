@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Vfs, VfsFile, VfsLock};
+use super::{DISK_BLOCK_BYTES, Vfs, VfsFile, VfsLock};
 
 /// The machine's file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,7 +70,7 @@ impl Vfs for Disk {
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         file.set_len(0)?;
         writeln!(file, "{}", std::process::id())?;
-        Ok(Box::new(DiskLock { _file: file, path: path.to_owned() }))
+        Ok(Box::new(DiskLock { file, path: path.to_owned() }))
     }
 }
 
@@ -100,13 +101,47 @@ fn parent_of(path: &Path) -> Option<&Path> {
 }
 
 fn open_file(file: File, path: &Path) -> Box<dyn VfsFile> {
-    Box::new(DiskFile { file, path: path.to_owned() })
+    Box::new(DiskFile { file, path: path.to_owned(), direct: OnceLock::new() })
 }
 
 #[derive(Debug)]
 struct DiskFile {
     file: File,
     path: PathBuf,
+    /// The same file past the page cache, from the first time it is wanted; `None` where the file
+    /// system has no such thing.
+    direct: OnceLock<Option<File>>,
+}
+
+impl DiskFile {
+    /// Writes past the page cache, if this file system can, and these bytes as they lie.
+    fn write_direct(&self, offset: u64, bytes: &[u8]) -> Option<io::Result<()>> {
+        let block = DISK_BLOCK_BYTES;
+        let fits = offset.is_multiple_of(block as u64)
+            && bytes.len().is_multiple_of(block)
+            && bytes.as_ptr().addr().is_multiple_of(block);
+        let direct = self.direct.get_or_init(|| open_direct(&self.path));
+        match direct.as_ref().filter(|_| fits)?.write_all_at(bytes, offset) {
+            // It wants larger blocks.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
+            result => Some(result),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_direct(path: &Path) -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::fs::OFlags;
+
+    let flags = OFlags::DIRECT.bits().cast_signed();
+    OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_direct(_path: &Path) -> Option<File> {
+    None
 }
 
 impl VfsFile for DiskFile {
@@ -121,6 +156,13 @@ impl VfsFile for DiskFile {
 
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
+    }
+
+    fn write_through(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_direct(offset, bytes).unwrap_or_else(|| {
+            self.write_all_at(offset, bytes)?;
+            self.sync_data()
+        })
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -144,12 +186,20 @@ impl VfsFile for DiskFile {
 /// hold locks on two files of one name.
 #[derive(Debug)]
 struct DiskLock {
-    _file: File,
+    file: File,
     path: PathBuf,
 }
 
 impl VfsLock for DiskLock {
     fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn is_lost(&self) -> bool {
+        match (self.file.metadata(), fs::metadata(&self.path)) {
+            (Ok(held), Ok(found)) => (held.dev(), held.ino()) != (found.dev(), found.ino()),
+            (Ok(_), Err(error)) => error.kind() == io::ErrorKind::NotFound,
+            (Err(_), _) => false,
+        }
     }
 }

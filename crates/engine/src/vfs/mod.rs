@@ -12,6 +12,9 @@ use std::path::Path;
 pub use disk::Disk;
 pub use faulty::{Crash, Errno, Fault, Faulty};
 
+/// What a disk takes from memory, and puts on its medium, as a whole. The largest that is common.
+pub const DISK_BLOCK_BYTES: usize = 4096;
+
 /// A file system, as far as the store needs one.
 pub trait Vfs: Send + Sync + 'static + fmt::Debug {
     /// Creates a directory and its parents, durably.
@@ -40,6 +43,13 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
     /// Writes all bytes.
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// The same where no work is to be left for a later sync, which others would wait behind; still,
+    /// only that makes the bytes durable. Offset, length and memory at whole [`DISK_BLOCK_BYTES`]
+    /// let the disk take the bytes from where they are.
+    fn write_through(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_at(offset, bytes)?;
+        self.sync_data()
+    }
     /// Makes all written bytes durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
     /// The file's length.
@@ -58,4 +68,7 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
 pub trait VfsLock: Send + Sync + fmt::Debug {
     /// Where it is.
     fn path(&self) -> &Path;
+    /// Whether the file was removed, or another put in its place: nobody is kept out any more. False
+    /// while that cannot be told.
+    fn is_lost(&self) -> bool;
 }

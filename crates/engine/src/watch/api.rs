@@ -1,5 +1,9 @@
 //! What a watcher asks for and gets. A [`WatchStream`] carries many watchers, as etcd's does.
 
+use std::sync::Arc;
+
+use super::events::Events;
+use crate::error::Error;
 use crate::record::Record;
 use crate::types::{KeyRange, Revision};
 
@@ -39,7 +43,7 @@ pub enum WatchRefused {
     /// The stream holds as many watchers as it may.
     #[error("too many watchers on one stream")]
     TooManyWatchers,
-    /// The store is closed.
+    /// The stream has ended, as it tells.
     #[error("the store is closed")]
     Closed,
 }
@@ -57,7 +61,7 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchItem {
     /// Whole revisions of events, oldest first. `revision` is the store's when they were gathered.
-    Events { id: WatchId, revision: Revision, events: Vec<Event> },
+    Events { id: WatchId, revision: Revision, events: Events },
     /// Everything up to and including `revision` was handed out; `id` is `None` in the answer to a
     /// request about the whole stream.
     Progress { id: Option<WatchId>, revision: Revision },
@@ -65,6 +69,24 @@ pub enum WatchItem {
     Compacted { id: WatchId, compact_revision: Revision },
     /// The store closed; nothing follows.
     Closed,
+    /// Handing out events failed, and with it the store ([`Error::Latched`]); events before this may
+    /// be missing, and nothing follows.
+    Latched { reason: Arc<str> },
+}
+
+impl WatchItem {
+    /// The last item of a stream that ends for this reason.
+    pub(crate) fn end(reason: &Error) -> Self {
+        match reason {
+            Error::Latched { reason } => Self::Latched { reason: Arc::clone(reason) },
+            _ => Self::Closed,
+        }
+    }
+
+    /// Whether nothing follows.
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self, Self::Closed | Self::Latched { .. })
+    }
 }
 
 /// Told when a stream that was empty has something to take. Called from the engine's threads: it

@@ -1,6 +1,6 @@
 //! Reading history for a watcher that is behind, one bounded batch at a time.
 
-use super::api::Event;
+use super::events::Events;
 use super::interest::Interest;
 use crate::state::{Batch, Change, KeyHistory, Span};
 use crate::store::Store;
@@ -9,14 +9,19 @@ use crate::types::Revision;
 /// A batch of a watcher's history.
 pub(crate) enum Batched {
     /// All of its events from the revision asked for through `through`.
-    Events { events: Vec<Event>, through: Revision, published: Revision },
+    Events { events: Events, through: Revision, published: Revision },
     /// Some of it is gone.
     Compacted(Revision),
+    /// All of it is: another state took the place of the one that the watcher was made on.
+    Replaced,
 }
 
-/// Reads on from `next`.
-pub(crate) fn read(store: &Store, interest: &Interest, next: Revision) -> Batched {
+/// Reads on from `next`, in the state of this generation.
+pub(crate) fn read(store: &Store, interest: &Interest, next: Revision, generation: u64) -> Batched {
     let state = store.state.read();
+    if state.generation != generation {
+        return Batched::Replaced;
+    }
     let published = state.published.revision;
     let compact_revision = state.published.compact_revision;
     if next < compact_revision {
@@ -34,8 +39,7 @@ pub(crate) fn read(store: &Store, interest: &Interest, next: Revision) -> Batche
     for change in changes.iter_mut().take_while(|c| c.record.mod_revision() <= compact_revision) {
         change.previous = None;
     }
-    let wanted = changes.iter().filter(|change| interest.wants_kind(&change.record));
-    let events = wanted.map(|change| interest.event(change)).collect();
+    let events = interest.kinds.events_of(&changes, next).into();
     Batched::Events { events, through, published }
 }
 

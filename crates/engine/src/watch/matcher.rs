@@ -84,14 +84,20 @@ impl Matcher {
         }
     }
 
-    /// Calls `found` for each watcher of a key.
-    pub(crate) fn find(&mut self, key: &[u8], mut found: impl FnMut(usize)) {
+    /// Makes it ready for [`Self::find`], after watchers came or went.
+    pub(crate) fn settle(&mut self) {
         if self.stale {
             refresh(&mut self.intervals);
             self.stale = false;
         }
-        for watcher in self.keys.get(key).into_iter().flatten() {
-            found(*watcher);
+    }
+
+    /// Calls `found` for each range that holds a key, with all watchers of that range: the same
+    /// piece of memory for the same range.
+    pub(crate) fn find<'a>(&'a self, key: &[u8], mut found: impl FnMut(&'a [usize])) {
+        debug_assert!(!self.stale, "watchers came or went since it was made ready");
+        if let Some(watchers) = self.keys.get(key) {
+            found(watchers);
         }
         stab(&self.intervals, key, &mut found);
     }
@@ -126,7 +132,7 @@ fn refresh(stretch: &mut [Interval]) -> Option<End> {
     Some(middle.furthest_end.clone())
 }
 
-fn stab(stretch: &[Interval], key: &[u8], found: &mut impl FnMut(usize)) {
+fn stab<'a>(stretch: &'a [Interval], key: &[u8], found: &mut impl FnMut(&'a [usize])) {
     let (left, rest) = stretch.split_at(stretch.len() / 2);
     let Some((middle, right)) = rest.split_first() else { return };
     if !middle.furthest_end.is_beyond(key) {
@@ -135,7 +141,7 @@ fn stab(stretch: &[Interval], key: &[u8], found: &mut impl FnMut(usize)) {
     stab(left, key, found);
     if *middle.from <= *key {
         if middle.end.is_beyond(key) {
-            middle.watchers.iter().copied().for_each(&mut *found);
+            found(&middle.watchers);
         }
         stab(right, key, found);
     }

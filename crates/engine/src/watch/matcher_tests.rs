@@ -40,10 +40,11 @@ proptest! {
                 matcher.remove(&range, at);
             }
         }
+        matcher.settle();
         for key in keys {
             let key = key.as_bytes();
-            let mut found = Vec::new();
-            matcher.find(key, |watcher| found.push(watcher));
+            let mut found: Vec<usize> = Vec::new();
+            matcher.find(key, |watchers| found.extend(watchers));
             found.sort_unstable();
             let wants = |range: &Option<KeyRange>| range.as_ref().is_some_and(|r| contains(r, key));
             let expected: Vec<usize> =

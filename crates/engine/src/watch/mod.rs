@@ -6,13 +6,17 @@
 
 mod api;
 mod catch_up;
+mod events;
 mod hub;
 mod interest;
 mod matcher;
 mod outbox;
+mod pass;
 mod stream;
+mod synced;
 
 pub use api::{Event, Notify, WatchId, WatchItem, WatchRefused, WatchRequest};
+pub use events::Events;
 pub(crate) use hub::Hub;
 pub(crate) use stream::Limits;
 pub use stream::WatchStream;

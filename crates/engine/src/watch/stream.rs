@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 
 use super::api::{Notify, WatchId, WatchItem, WatchRefused, WatchRequest};
 use super::catch_up::{self, Batched};
-use super::hub::SlotKey;
 use super::interest::Interest;
 use super::outbox::{Ended, Outbox, Taken, events_bytes};
+use super::synced::{SlotKey, StreamKey};
 use crate::error::Error;
 use crate::store::Store;
 use crate::types::Revision;
@@ -23,6 +23,8 @@ const BATCHES_MAX: usize = 64;
 pub struct WatchStream {
     store: Arc<Store>,
     outbox: Arc<Outbox>,
+    /// The hub knows it by this.
+    key: StreamKey,
     watchers_max: usize,
     /// Taken before the hub's lock.
     control: Mutex<Control>,
@@ -40,7 +42,7 @@ struct Watcher {
     interest: Arc<Interest>,
     phase: Phase,
     /// Of the state that it was made on, or of the one before.
-    era: u64,
+    generation: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -60,11 +62,10 @@ impl WatchStream {
         limits: Limits,
     ) -> Result<Self, Error> {
         let outbox = Arc::new(Outbox::new(limits.queue_bytes_max, notify));
-        if !store.hub.open_stream(&outbox) {
-            return Err(Error::Closed);
-        }
+        let key = store.hub.open_stream(&outbox)?;
         let watchers_max = limits.watchers_max;
-        Ok(Self { store: Arc::clone(store), outbox, watchers_max, control: Mutex::default() })
+        let store = Arc::clone(store);
+        Ok(Self { store, outbox, key, watchers_max, control: Mutex::default() })
     }
 
     /// Makes a watcher. Returns its identity and the store's revision at that moment; its events
@@ -83,18 +84,18 @@ impl WatchStream {
         }
         let id = control.choose_id(wanted_id)?;
         // Before the revision: a watcher may be told in vain that its state is gone, never not.
-        let era = self.store.hub.era();
-        let published = self.store.revision();
-        let (phase, revision) = if start.0 == 0 || start > published {
-            let watcher = (id, &interest);
-            let joined = self.store.hub.join_now(&self.store, &self.outbox, watcher, start);
-            let (slot, revision) = joined.ok_or(WatchRefused::Closed)?;
-            (Phase::Synced(slot), revision)
-        } else {
+        let generation = self.store.state.read().generation;
+        let joined = self.store.hub.join_now(&self.store, self.key, (id, &interest), start);
+        let (slot, revision) = joined.ok_or(WatchRefused::Closed)?;
+        if start.0 > 0 {
+            // It would seem to speak for this watcher too, which has yet to see what was before.
+            self.outbox.take_back_progress();
+        }
+        let phase = slot.map_or(Phase::Behind(start), Phase::Synced);
+        if matches!(phase, Phase::Behind(_)) {
             control.behind.push_back(id);
-            (Phase::Behind(start), published)
-        };
-        control.watchers.insert(id, Watcher { interest, phase, era });
+        }
+        control.watchers.insert(id, Watcher { interest, phase, generation });
         self.store.hub.watchers.fetch_add(1, Ordering::Relaxed);
         drop(control);
         if matches!(phase, Phase::Behind(_)) {
@@ -108,7 +109,7 @@ impl WatchStream {
         let mut control = self.control.lock();
         let Some(watcher) = control.watchers.remove(&id) else { return false };
         if let Phase::Synced(slot) = watcher.phase {
-            self.store.hub.leave(&self.outbox, id, slot);
+            self.store.hub.leave(self.key, id, slot);
         }
         self.outbox.forget(id);
         self.store.hub.watchers.fetch_sub(1, Ordering::Relaxed);
@@ -117,7 +118,8 @@ impl WatchStream {
 
     /// Asks for progress: of one watcher, or of the whole stream with `None`. The answer comes
     /// through the queue, behind all events it speaks for. As in etcd there is none when the stream
-    /// has no watcher, or while one of those asked about is behind or starts in the future.
+    /// has no watcher, or while one of those asked about is behind or starts in the future; one that
+    /// still waits when such a watcher is made is not handed out.
     pub fn request_progress(&self, id: Option<WatchId>) {
         let control = self.control.lock();
         let asked = control.watchers.iter().filter(|(other, _)| id.is_none_or(|id| id == **other));
@@ -128,7 +130,7 @@ impl WatchStream {
             })
             .collect();
         if let Some(watchers) = synced {
-            self.store.hub.progress(&self.store, &self.outbox, &watchers, id);
+            self.store.hub.progress(&self.store, self.key, &watchers, id);
         }
     }
 
@@ -138,18 +140,19 @@ impl WatchStream {
     pub fn take(&self, bytes_max: usize) -> Vec<WatchItem> {
         let mut control = self.control.lock();
         loop {
-            let Taken { mut items, bytes, fallen_behind, emptied } = self.outbox.take(bytes_max);
+            let taken = self.outbox.take(bytes_max);
+            let Taken { mut items, bytes, fallen_behind, emptied, ended } = taken;
             for (id, next) in fallen_behind {
                 control.fall_behind(id, next);
             }
-            if let Some(WatchItem::Closed) = items.last() {
+            if items.last().is_some_and(WatchItem::is_end) {
                 control.behind.clear();
+            }
+            if let Some(ended) = ended {
+                self.end_era(&mut control, ended, &mut items);
             }
             // What waits in the box comes before the history that its watchers have yet to read.
             if emptied {
-                if let Some(ended) = self.outbox.take_ended() {
-                    self.end_era(&mut control, ended, &mut items);
-                }
                 let left = bytes_max.saturating_sub(bytes);
                 self.catch_up(&mut control, &mut items, left);
             }
@@ -171,12 +174,12 @@ impl WatchStream {
     /// The watchers of a state that is gone are told so, and get nothing more.
     fn end_era(&self, control: &mut Control, ended: Ended, items: &mut Vec<WatchItem>) {
         for (id, watcher) in &mut control.watchers {
-            if watcher.era >= ended.before {
+            if watcher.generation >= ended.before {
                 continue;
             }
             match std::mem::replace(&mut watcher.phase, Phase::Compacted) {
                 Phase::Compacted => continue,
-                Phase::Synced(slot) => self.store.hub.leave(&self.outbox, *id, slot),
+                Phase::Synced(slot) => self.store.hub.leave(self.key, *id, slot),
                 Phase::Behind(_) => {}
             }
             let compact_revision = ended.compact_revision;
@@ -193,22 +196,27 @@ impl WatchStream {
             let Some(id) = control.behind.pop_front() else { return };
             let Some(watcher) = control.watchers.get_mut(&id) else { continue };
             let Phase::Behind(next) = watcher.phase else { continue };
-            let read = catch_up::read(&self.store, &watcher.interest, next);
-            let Batched::Events { events, through, published: revision } = read else {
-                watcher.phase = Phase::Compacted;
-                if let Batched::Compacted(compact_revision) = read {
+            let generation = watcher.generation;
+            let read = catch_up::read(&self.store, &watcher.interest, next, generation);
+            let (events, through, revision) = match read {
+                Batched::Events { events, through, published } => (events, through, published),
+                Batched::Compacted(compact_revision) => {
+                    watcher.phase = Phase::Compacted;
                     items.push(WatchItem::Compacted { id, compact_revision });
+                    continue;
                 }
-                continue;
+                // It is told so by the hub, through the box.
+                Batched::Replaced => continue,
             };
             if !events.is_empty() {
-                bytes += events_bytes(&events);
+                bytes += events_bytes(events.iter());
                 items.push(WatchItem::Events { id, revision, events });
             }
             watcher.phase = Phase::Behind(Revision(through.0 + 1));
             if through >= revision {
                 let joining = (id, &watcher.interest);
-                let slot = self.store.hub.join(&self.store, &self.outbox, joining, through);
+                let seen = (through, generation);
+                let slot = self.store.hub.join(&self.store, self.key, joining, seen);
                 watcher.phase = slot.map_or(watcher.phase, Phase::Synced);
             }
             if matches!(watcher.phase, Phase::Behind(_)) {
@@ -252,11 +260,11 @@ impl Drop for WatchStream {
         let control = self.control.get_mut();
         for (id, watcher) in &control.watchers {
             if let Phase::Synced(slot) = watcher.phase {
-                self.store.hub.leave(&self.outbox, *id, slot);
+                self.store.hub.leave(self.key, *id, slot);
             }
         }
         self.store.hub.watchers.fetch_sub(control.watchers.len(), Ordering::Relaxed);
-        self.store.hub.close_stream(&self.outbox);
+        self.store.hub.close_stream(self.key);
     }
 }
 
@@ -266,3 +274,7 @@ impl fmt::Debug for WatchStream {
         f.debug_struct("WatchStream").field("watchers", &watchers).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

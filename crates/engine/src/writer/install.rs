@@ -1,8 +1,9 @@
 //! Replacing the state by an image, between two groups.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Job, Work, Writer};
+use super::{Job, Work, Writer, latched_by};
 use crate::error::Error;
 use crate::install::{Install, InstallError, Installed, Purpose, Replaced, plan_head};
 use crate::log::{Identity, LogBefore, NotInstalled};
@@ -15,7 +16,10 @@ impl Writer {
         while let Some(Job { work: Work::Install(_), .. }) = jobs.front() {
             let Some(Job { work: Work::Install(install), .. }) = jobs.pop_front() else { continue };
             let reply = install.reply.clone();
-            let (result, ended) = match self.replace(*install) {
+            // Who waits for it is told how it ended, before anything else ends.
+            let replaced = catch_unwind(AssertUnwindSafe(|| self.replace(*install)))
+                .unwrap_or_else(|panic| Err(latched_by(&*panic).into()));
+            let (result, ended) = match replaced {
                 Ok(replaced) => (Ok(replaced), Ok(())),
                 // It may or may not hold: this process must not go on.
                 Err(InstallError::Refused(latched @ Error::Latched { .. })) => {
@@ -50,7 +54,12 @@ impl Writer {
                 NotInstalled::Latched(error) => InstallError::Refused(error),
             })?;
         }
-        let before = store.replace(install.state, &head, identity);
+        let mut state = install.state;
+        if !install.purpose.keeps_history() {
+            // Their time began with the image, and does not run while it comes.
+            state.leases.postpone(store.clock.monotonic().saturating_sub(install.begun));
+        }
+        let before = store.replace(state, &head, identity);
         store.stand_anew();
         store.followers.wake();
         let now = Installed { revision: head.revision, sequence: head.sequence, term: head.term };

@@ -112,6 +112,10 @@ impl Writer {
     /// Works through the jobs in groups, as few as possible.
     fn commit_all(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
         while !jobs.is_empty() {
+            // What waits was let in before; the state may be half done since.
+            if let Err(latched @ Error::Latched { .. }) = self.store.queue.check_open() {
+                return Err(latched);
+            }
             self.stand(jobs)?;
             self.install(jobs)?;
             self.evaluator.monotonic = self.store.clock.monotonic();
@@ -245,12 +249,12 @@ impl Writer {
         for (id, deadline) in granted {
             self.store.expiry.watch(id, deadline);
         }
-        // After the grants: within a group a lease ends after it was granted, never before.
-        for id in ended {
-            self.store.expiry.forget(id);
-        }
         for (id, renewed) in expiries {
             self.store.expiry.done(id, renewed);
+        }
+        // Last: within a group a lease ends after it was granted or renewed, never before.
+        for id in ended {
+            self.store.expiry.forget(id);
         }
     }
 

@@ -126,3 +126,15 @@ impl Mailbox for Collector {
         self.batches.lock().push(answers);
     }
 }
+
+/// Waits for what threads of the engine's do by themselves.
+pub(crate) fn wait_until(holds: impl Fn() -> bool) {
+    for _ in 0..20_000 {
+        if holds() {
+            return;
+        }
+        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(1));
+    }
+    panic!("it did not come");
+}

@@ -1,18 +1,24 @@
 //! The messages of a request's body.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
+use futures_util::stream::unfold;
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
+use tokio_stream::Stream;
 use tonic::Status;
 
 use super::arriving::Arriving;
 
 /// Before each message: a byte that says "compressed", and the length.
-pub(super) const PREFIX_BYTES: usize = 5;
+pub(crate) const PREFIX_BYTES: usize = 5;
+
+/// Messages for somebody who polls; after an error none is to be asked for.
+pub(crate) type MessageStream = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
 /// Reads messages one after the other. Nearly always one came in one frame and is not copied.
 pub(crate) struct Messages<B> {
@@ -52,6 +58,18 @@ where
         self.arriving.check_length(length)?;
         self.receive(length).await?;
         Ok(Some(self.received.split_to(length)))
+    }
+
+    /// All of them, for somebody who polls.
+    pub(crate) fn stream(self) -> MessageStream
+    where
+        B: Send + 'static,
+        B::Error: Send,
+    {
+        Box::pin(unfold(self, |mut messages| async move {
+            let message = messages.next().await.transpose()?;
+            Some((message, messages))
+        }))
     }
 
     /// Has something at hand; false: there is no more. Nothing is lost by giving up in between.

@@ -13,12 +13,14 @@ mod unary;
 
 pub(crate) use arriving::Arriving;
 pub(crate) use body::ReplyBody;
-pub(crate) use messages::{Messages, read_message};
+pub(crate) use messages::{MessageStream, Messages, PREFIX_BYTES, read_message};
 pub(crate) use method::Method;
 pub(crate) use relayed::Relayed;
 pub(crate) use replies::{Answers, answered_response, begun_response, reply};
 pub(crate) use streamed::Chunks;
-pub(crate) use unary::{framed, message_response, range_response, streamed_response, unary};
+pub(crate) use unary::{
+    framed, message_response, prefix, range_response, streamed_response, unary,
+};
 
 use http::{HeaderMap, HeaderValue, Response};
 use tonic::Status;

@@ -72,7 +72,7 @@ pub(crate) fn streamed_response(chunks: Chunks, open: OpenStream) -> Response<Re
 }
 
 /// What stands before a message of this length.
-pub(super) fn prefix(length: usize, counters: &Counters) -> Result<[u8; PREFIX_BYTES], Status> {
+pub(crate) fn prefix(length: usize, counters: &Counters) -> Result<[u8; PREFIX_BYTES], Status> {
     counters.sent_bytes.add(length as u64);
     let Ok(length_on_wire) = u32::try_from(length) else {
         return Err(Status::resource_exhausted(format!(

@@ -17,7 +17,7 @@ pub(crate) use kv::{compact, delete_range, put, range, txn};
 pub(crate) use lease::{lease_grant, lease_leases, lease_revoke, lease_time_to_live};
 pub(crate) use maintenance::{alarm, alarm_name, defragment, hash, hash_kv, member_status};
 pub(crate) use range_stream::range_stream;
-pub(crate) use watch::WatchStreams;
+pub(crate) use watch::watch;
 
 /// The engine answered another command than the one asked; a bug, told as one.
 fn mismatched(outcome: &Outcome) -> Status {

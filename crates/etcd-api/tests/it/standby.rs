@@ -25,14 +25,18 @@ use tonic::Code;
 
 use crate::served::{Served, check_refused, owned, serve, serve_store};
 
-/// A standby with nothing in it; `who` is whom it takes for its primary.
-fn standby(who: &Arc<Mutex<Option<Primary>>>) -> Served {
+/// A store that is a standby, on a disk of its own.
+fn standby_store() -> Options {
     let dir = PathBuf::from("/store");
     let vfs = Arc::new(Faulty::new(1));
     let location = LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs };
-    let store = Options { role: Role::Standby, ..Options::new(Storage::Log(location)) };
+    Options { role: Role::Standby, ..Options::new(Storage::Log(location)) }
+}
+
+/// A standby with nothing in it; `who` is whom it takes for its primary.
+fn standby(who: &Arc<Mutex<Option<Primary>>>) -> Served {
     let who = Arc::clone(who);
-    serve_store(store, |options| {
+    serve_store(standby_store(), |options| {
         options.primary_patience = Duration::from_millis(500);
         options.primary = Some(FindPrimary::new(move || who.lock().clone()));
     })
@@ -200,4 +204,43 @@ async fn a_standby_that_was_promoted_answers_by_itself() {
     standby.put("b", "here").await;
     assert!(primary.get("b").await.kvs.is_empty());
     assert!(standby.get("a").await.kvs.is_empty());
+}
+
+/// A call of a standby that knows no primary, and is promoted while the call waits for one.
+async fn promoted_meanwhile<T>(call: impl AsyncFnOnce(&Served) -> T) -> (Served, T) {
+    let (looked, mut looks) = tokio::sync::mpsc::unbounded_channel();
+    let standby = serve_store(standby_store(), |options| {
+        options.primary_patience = Duration::from_secs(20);
+        options.primary = Some(FindPrimary::new(move || {
+            let _ = looked.send(());
+            None
+        }));
+    });
+    let promoting = async {
+        looks.recv().await.expect("a call that waits");
+        standby.engine.promote().expect("a promotion");
+    };
+    let (answer, ()) = tokio::join!(call(&standby), promoting);
+    (standby, answer)
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_primary_are_carried_out_by_the_member_that_becomes_it() {
+    let (standby, put) = promoted_meanwhile(async |standby| standby.put("a", "1").await).await;
+    let own = standby.engine.identity().member_id;
+    assert_eq!(put.header.expect("a header").member_id, own);
+    assert_eq!(standby.get("a").await.kvs.len(), 1);
+    let (_standby, read) = promoted_meanwhile(async |standby| standby.get("a").await).await;
+    assert!(read.kvs.is_empty());
+    let renewing = async |standby: &Served| {
+        let renewals = tokio_stream::iter([LeaseKeepAliveRequest { id: 7 }]);
+        let answers = standby.lease().lease_keep_alive(renewals).await.expect("a stream");
+        answers.into_inner().message().await.expect("an answer")
+    };
+    let (_standby, answer) = promoted_meanwhile(renewing).await;
+    assert_eq!(
+        answer.map(|answer| (answer.id, answer.ttl)),
+        Some((7, 0)),
+        "there is no such lease"
+    );
 }

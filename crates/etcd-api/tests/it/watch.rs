@@ -198,6 +198,45 @@ async fn progress_of_the_whole_stream_is_told_on_request() {
 }
 
 #[tokio::test]
+async fn each_of_many_watchers_on_a_stream_gets_its_events_under_its_own_id() {
+    const WATCHERS: i64 = 300;
+    let served = serve();
+    served.put("key-0", "before").await;
+    let mut watching = Watching::open(&served).await;
+    for id in 0..WATCHERS {
+        let prev_kv = id % 3 == 0;
+        let request = WatchCreateRequest { prev_kv, ..key(&format!("key-{}", id % 2)) };
+        assert_eq!(watching.create(request).await.watch_id, id);
+    }
+    let value = "v".repeat(1_000);
+    for revision in 3..6 {
+        served.put("key-0", &value).await;
+        let mut told = Vec::new();
+        while told.len() < 150 {
+            let response = watching.next().await;
+            assert_eq!(crate::served::revision(response.header.as_ref()), revision);
+            let [event] = &response.events[..] else { panic!("{response:?}") };
+            let kv = event.kv.as_ref().expect("a key");
+            assert_eq!((kv.key(), kv.value()), (&b"key-0"[..], value.as_bytes()));
+            assert_eq!(event.prev_kv.is_some(), response.watch_id % 3 == 0, "{response:?}");
+            told.push(response.watch_id);
+        }
+        told.sort_unstable();
+        assert!(told.into_iter().eq((0..WATCHERS).step_by(2)), "at {revision}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_long_ends_the_stream_in_grpcs_words() {
+    let served = serve_with(|options| options.request_bytes_max = 1_000);
+    let mut watching = Watching::open(&served).await;
+    watching.ask(RequestUnion::CreateRequest(key(&"k".repeat(600 << 10)))).await;
+    let end = within("the end", watching.responses.message()).await.expect_err("refused");
+    assert_eq!(end.code(), Code::ResourceExhausted, "{end:?}");
+    assert!(end.message().starts_with("grpc: received message larger than max"), "{end:?}");
+}
+
+#[tokio::test]
 async fn an_idle_watcher_hears_of_progress_from_time_to_time() {
     let interval = Duration::from_millis(100);
     let served = serve_with(|options| options.watch_progress_notify_interval = interval);

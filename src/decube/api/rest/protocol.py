@@ -7,6 +7,7 @@
   however slowly, is not: a healthy watch never ends here.
 * Request line and headers have a size limit (431); bytes that are not HTTP get a 400.
 * Above `connections_max` a new connection gets a 503 and is closed.
+* An application whose answer has begun and cannot be ended may break it off.
 * What is answered here, before there is a request for the application, has a request id as well.
 
 Deadlines are armed only when something is unfinished, so that a request that arrives in one piece
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from litestar.types import Scope
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
 RETRY_AFTER_S = 1
 TCP_KEEP_ALIVE_IDLE_S = 60
+
+_BREAK_OFF = "decube.break_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,15 @@ class Bounds:
     connections_max: int
     new_request_id: Callable[[], str]
     streamed_suffix: bytes
+
+
+def break_off(scope: Scope) -> None:
+    """Close the connection in the middle of an answer: the client sees that it is not whole.
+
+    The application then waits until the client is told to have gone, and returns.
+    """
+    extensions = cast("dict[str, Callable[[], None]]", scope.get("extensions") or {})
+    extensions[_BREAK_OFF]()
 
 
 class _HeadersTooLargeError(Exception):
@@ -113,6 +126,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Note that a request has begun."""
         self._in_message = True
         super().on_message_begin()
+        cast("dict[str, Any]", self.scope)["extensions"] = {_BREAK_OFF: self._close}
 
     def on_headers_complete(self) -> None:
         """Bound the size of the head."""

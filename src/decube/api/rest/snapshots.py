@@ -14,6 +14,7 @@ from decube.api.rest.answers import json_answer
 from decube.api.rest.bodies import BodyReader
 from decube.api.rest.errors import Problem
 from decube.api.rest.options import allow
+from decube.api.rest.protocol import break_off
 from decube.api.rest.queries import read_boolean, read_count, read_query
 from decube.api.rest.shapes import Deleted
 from decube.api.rest.snapshot_shapes import (
@@ -24,7 +25,7 @@ from decube.api.rest.snapshot_shapes import (
     SnapshotRestore,
     SnapshotRestored,
 )
-from decube.kit.errors import Unavailable
+from decube.kit.errors import DecubeError, Unavailable
 from decube.services.snapshots import SnapshotDraft
 
 if TYPE_CHECKING:
@@ -137,16 +138,22 @@ class SnapshotRoutes:
 class _ArchiveAnswer:
     """Streams an archive, until the client leaves.
 
-    What fails after the status was sent breaks the connection off.
+    What fails after the status was sent breaks the connection off; `status` tells why.
     """
 
     def __init__(self, download: Download) -> None:
         self._download = download
+        self._has_begun = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.create_task(_wait_until_gone(receive), name="archive-client-gone")
         try:
             await self._stream(send, gone)
+        except DecubeError:
+            if not self._has_begun:
+                raise
+            break_off(scope)
+            await gone
         finally:
             gone.cancel()
             await asyncio.gather(gone, return_exceptions=True)
@@ -162,6 +169,7 @@ class _ArchiveAnswer:
         async with aclosing(download.content) as pieces:
             # What cannot even begin is told as an error.
             first = await anext(pieces)
+            self._has_begun = True
             await send({"type": "http.response.start", "status": _OK, "headers": headers})
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for piece in pieces:

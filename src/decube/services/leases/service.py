@@ -166,16 +166,27 @@ class LeaseService:
         return await _settled(attempt)
 
     async def delete(self, lease_id: str) -> bool:
-        """End a lease and delete the keys that are attached to it; tell whether there was one."""
-        try:
-            await self._tenures.end(await self._read(lease_id))
-        except NotFound:
-            return False
-        except Corrupt:
-            pass  # it does not tell its store lease, which will run out
-        # Mostly it went with its store lease; not if it was unreadable, or moved meanwhile.
-        await self._registry.delete(NAMESPACE, lease_id)
-        return True
+        """End a lease and delete the keys that are attached to it; tell whether there was one.
+
+        Raises `Conflict` when others go on to change it.
+        """
+        found = False
+
+        async def attempt() -> None:
+            nonlocal found
+            try:
+                lease = await self._read(lease_id)
+                found = True
+                await self._tenures.end(lease)
+            except NotFound:
+                pass
+            except Corrupt:
+                # It does not tell its store lease, which will run out.
+                found = True
+                await self._registry.delete(NAMESPACE, lease_id)
+
+        await _settled(attempt)
+        return found
 
     async def _create(self, wanted: Lease) -> Created:
         name = wanted.spec.name

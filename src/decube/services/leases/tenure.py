@@ -18,6 +18,7 @@ import msgspec
 
 from decube.kit.errors import AlreadyExists, Conflict, DecubeError, NotFound
 from decube.model.lease import Lease, LeaseView, view_of
+from decube.model.metadata import NO_STORE_LEASE
 from decube.model.names import NAMESPACE_DEFAULT, Name
 from decube.registry.beside import NOTHING
 from decube.services.leases.names import claim, move, name_key
@@ -106,9 +107,15 @@ class Tenures:
         return _view(lease, asked + timedelta(seconds=lease.spec.ttl_seconds))
 
     async def end(self, lease: Lease) -> None:
-        """End a lease and delete all keys that are attached to it."""
+        """End a lease and delete all keys that are attached to it. Raises `Moved`."""
         with contextlib.suppress(NotFound):
             await self._store.lease_revoke(_store_lease(lease))
+        with contextlib.suppress(NotFound):
+            now = await self.read(lease.metadata.name)
+            if now.metadata.store_lease not in {lease.metadata.store_lease, NO_STORE_LEASE}:
+                raise Moved
+            # Somebody took its key off the store lease, by hand.
+            await self._registry.delete(NAMESPACE, lease.metadata.name)
 
     async def _move(self, lease: Lease, ttl_s: int, metadata: dict[str, str]) -> Lease:
         old = _store_lease(lease)

@@ -146,13 +146,15 @@ class PodService:
         )
 
     async def delete(self, namespace: str, name: str, *, resource_version: str = "") -> bool:
-        """Delete a pod; tell whether there was one. Raises `Conflict` and `Invalid`."""
-        deleted = await self._registry.delete(
+        """Delete a pod, readable or not; tell whether there was one.
+
+        Raises `Conflict` and `Invalid`.
+        """
+        return await self._registry.delete(
             namespace or NAMESPACE_DEFAULT,
             name,
             expected=parse_resource_version(resource_version) if resource_version else None,
         )
-        return deleted is not None
 
     def watch(
         self, namespace: str, selector: Selector = EVERYTHING, *, resource_version: str = ""

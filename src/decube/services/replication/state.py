@@ -14,7 +14,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
     Addresses are `host:port`; `address` is where it replicates. `last_heartbeat` is in seconds
     since the Unix epoch. `lag_seconds` is how old the oldest revision is that it lacks: of a
-    standby as its primary sees it, of a primary 0.
+    standby as its primary sees it, of a primary 0. Of a standby that lacks something and is away it
+    is how long ago it was heard of.
     """
 
     address: str

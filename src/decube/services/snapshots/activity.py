@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from decube.kit.durations import Duration
-from decube.kit.errors import Conflict, DecubeError
+from decube.kit.errors import Closed, Conflict, DecubeError, Internal
 from decube.model.snapshot import SnapshotProgress, SnapshotView
 from decube.store.types import CancelledTooLate
 
@@ -51,6 +51,7 @@ class Activity:
     chunks_done: int = 0
     outcome: Outcome = "running"
     error: str = ""
+    error_code: str = ""
 
     def __post_init__(self) -> None:
         self._began_s = self.clock.monotonic_s()
@@ -76,11 +77,11 @@ class Activity:
         if done:
             return
         if isinstance(error, DecubeError):
-            self.error = error.message
+            self.error, self.error_code = error.message, error.code
         elif isinstance(error, asyncio.CancelledError):
-            self.error = "the node stopped meanwhile"
+            self.error, self.error_code = "the node stopped meanwhile", Closed.code
         else:
-            self.error = f"a defect of ours: {error!r}"
+            self.error, self.error_code = f"a defect of ours: {error!r}", Internal.code
 
     @property
     def elapsed_s(self) -> float:
@@ -109,6 +110,7 @@ class Activity:
             chunks_uploaded=self.chunks_done,
             estimated_time_remaining=left,
             errors=[self.error] if self.error else [],
+            error_code=self.error_code,
         )
 
     def view(self) -> SnapshotView:

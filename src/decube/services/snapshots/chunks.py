@@ -37,6 +37,11 @@ class ChunkForm:
     chunk_bytes: int = CHUNK_BYTES_MAX
 
     @property
+    def is_plain(self) -> bool:
+        """Whether chunks are parts of the image as they are."""
+        return self.compression == "none" and self.recipients is None
+
+    @property
     def encryption(self) -> Encryption:
         """How the manifest says it."""
         return "none" if self.recipients is None else "age"
@@ -48,11 +53,12 @@ class ChunkForm:
 
 
 class ChunkEncoder:
-    """Makes the stored form of one chunk, and knows its size and hash in the end."""
+    """Makes the stored form of one chunk, and describes it in the end."""
 
     def __init__(self, form: ChunkForm) -> None:
         self._recipients = form.recipients
-        self._hash = hashlib.sha256()
+        # Of a part of the image as it is somebody else has it.
+        self._hash = None if form.is_plain else hashlib.sha256()
         self._unsealed: list[bytes] = []
         self._compressor = None
         if form.compression == "zstd":
@@ -77,9 +83,10 @@ class ChunkEncoder:
             return last
         return self._hashed(self._recipients.seal(self._unsealed))
 
-    def entry(self, name: str) -> ChunkEntry:
-        """Describe the finished chunk for the manifest."""
-        return ChunkEntry(name, self.plain_bytes, self.stored_bytes, self._hash.hexdigest())
+    def entry(self, name: str, plain_sha256: str) -> ChunkEntry:
+        """Describe the finished chunk, whose part of the image has that hash, for the manifest."""
+        sha256 = plain_sha256 if self._hash is None else self._hash.hexdigest()
+        return ChunkEntry(name, self.plain_bytes, self.stored_bytes, sha256)
 
     def _stored(self, pieces: list[bytes]) -> list[bytes]:
         filled = [piece for piece in pieces if piece]
@@ -90,7 +97,8 @@ class ChunkEncoder:
 
     def _hashed(self, pieces: list[bytes]) -> list[bytes]:
         for piece in pieces:
-            self._hash.update(piece)
+            if self._hash is not None:
+                self._hash.update(piece)
             self.stored_bytes += len(piece)
         return pieces
 

@@ -14,7 +14,7 @@ import tarfile
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from decube.kit.errors import AlreadyExists, Damaged, Invalid
+from decube.kit.errors import AlreadyExists, Conflict, Damaged, Invalid, Unavailable
 from decube.services.snapshots.manifest import (
     MANIFEST_BYTES_MAX,
     MANIFEST_NAME,
@@ -66,20 +66,22 @@ async def unpack(
 ) -> Manifest:
     """Store the snapshot of an archive, which must have that id; it is in `incoming` meanwhile.
 
-    Raises `Invalid` for what is no such archive, `Damaged` for a damaged one, and `AlreadyExists`.
-    What was stored before an error is removed.
+    Raises `Invalid` for what is no such archive, `Damaged` for a damaged one, `AlreadyExists`, and
+    `Conflict` while it is in `incoming` already. What was stored before an error is removed.
     """
     source = _Source(archive)
     manifest = await _manifest(source)
     if manifest.id != snapshot_id:
         raise Invalid(f"this is the archive of {manifest.id}, not of {snapshot_id}", field="id")
-    exists = AlreadyExists(f"there is a snapshot {manifest.id} already", id=manifest.id)
     if manifest.id in incoming:
-        raise exists
+        raise Conflict(
+            f"snapshot {manifest.id} is being uploaded already: try again when that has ended",
+            id=manifest.id,
+        )
     incoming.add(manifest.id)
     try:
         if await catalogue.has(manifest.id):
-            raise exists
+            raise AlreadyExists(f"there is a snapshot {manifest.id} already", id=manifest.id)
         return await _store(source, manifest, catalogue)
     finally:
         incoming.discard(manifest.id)
@@ -91,9 +93,24 @@ async def _store(source: _Source, manifest: Manifest, catalogue: Catalogue) -> M
             await _store_chunk(source, manifest.id, entry, catalogue)
         await catalogue.commit(manifest)
     except BaseException:
-        await catalogue.discard(manifest.id)
+        # Another node may store the same one, for a client that tries again there.
+        if not await catalogue.has(manifest.id):
+            await catalogue.discard(manifest.id)
         raise
+    await _check_stored(manifest, catalogue)
     return manifest
+
+
+async def _check_stored(manifest: Manifest, catalogue: Catalogue) -> None:
+    """Take a snapshot back whose chunks another node removed, where storing the same one failed."""
+    folder = catalogue.folder(manifest.id)
+    stored = {found.key for found in await catalogue.location.list_objects(folder)}
+    if all(f"{folder}/{entry.name}" in stored for entry in manifest.chunks):
+        return
+    await catalogue.discard(manifest.id)
+    raise Unavailable(
+        f"snapshot {manifest.id} was stored twice at a time, and once in vain: send it again"
+    )
 
 
 async def _manifest(source: _Source) -> Manifest:

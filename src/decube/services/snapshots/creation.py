@@ -11,14 +11,19 @@ import structlog
 
 from decube.kit.errors import DecubeError
 from decube.services.snapshots.manifest import Manifest
-from decube.services.snapshots.read_ahead import read_ahead
 from decube.services.snapshots.writing import write_image
+from decube.services.snapshots.writing_files import write_files
+from decube.store.image_files import ImageForFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from decube.services.snapshots.activity import Activity
     from decube.services.snapshots.catalogue import Catalogue
     from decube.services.snapshots.chunks import ChunkForm
     from decube.services.snapshots.ports import ImageSource
+    from decube.services.snapshots.writing import Written
+    from decube.store.protocol import StoreImage
 
 DISCARD_S_MAX: Final = 10.0
 
@@ -41,10 +46,8 @@ class Creation:
         activity.chunks_total = -(-activity.bytes_total // self.form.plain_bytes_max)
         folder = self.catalogue.folder(activity.id)
         try:
-            async with self.source.image() as image, read_ahead(aiter(image)) as ahead:
-                written = await write_image(
-                    self.catalogue.location, folder, ahead, self.form, activity.advance
-                )
+            async with self.source.image() as image:
+                written = await self._write(image, folder, activity.advance)
                 revision = image.revision
             manifest = Manifest(
                 tool_version=self.tool_version,
@@ -68,6 +71,15 @@ class Creation:
             await self._discard(activity.id)
             raise
         return manifest
+
+    async def _write(
+        self, image: StoreImage, folder: str, on_progress: Callable[[int, int], None]
+    ) -> Written:
+        location, form = self.catalogue.location, self.form
+        files = location.files if form.is_plain else None
+        if files is not None and isinstance(image, ImageForFiles):
+            return await write_files(files, folder, image, form.plain_bytes_max, on_progress)
+        return await write_image(location, folder, aiter(image), form, on_progress)
 
     async def _discard(self, snapshot_id: str) -> None:
         """Remove the chunks; where that fails too, they are swept later."""

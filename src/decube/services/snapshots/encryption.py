@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from decube.kit.errors import Damaged, Denied, Invalid
+from decube.kit.errors import Damaged, Denied, Invalid, system_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ class Identities:
             with path.expanduser().open("rb") as file:
                 content = file.read(_IDENTITY_BYTES_MAX)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = system_reason(error)
             raise Invalid(f"cannot read the identity file {path}: {reason}") from error
         found: list[Identity] = []
         try:

@@ -7,7 +7,7 @@ import os
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from decube.kit.errors import Closed, NotFound
+from decube.kit.errors import Closed, Damaged, NotFound, Unimplemented
 from decube.services.snapshots.catalogue import Catalogue
 from decube.services.snapshots.encryption import Identities
 from decube.services.snapshots.location import open_location, parse_place
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from decube.kit.errors import DecubeError
     from decube.services.snapshots.manifest import Manifest
 
 
@@ -28,22 +29,57 @@ class OpenSnapshot(NamedTuple):
 
 
 async def find_snapshots(
-    place: str, wanted: Callable[[Manifest], bool] = lambda _: True
+    place: str, wanted: Callable[[Manifest], bool] | None = None
 ) -> tuple[Catalogue, list[Manifest]]:
-    """Find the snapshot that a place names, or the wanted ones in it, newest first: at least one.
+    """Find the snapshot that a place names, else the newest, or all that are wanted, newest first.
 
-    Raises `NotFound`, and what the location raises.
+    At least one. A newest one that cannot be read is not passed over: what was written since the
+    one before it would be missing, and nobody would know. Among those that are `wanted`, each is
+    as good as any other, because the log is replayed on top: there it is.
+
+    Raises `NotFound`, `Damaged`, `Unimplemented` and what the location raises.
     """
     location, snapshot_id = parse_place(place)
     catalogue = Catalogue(open_location(location, os.environ))
     if snapshot_id:
         return catalogue, [await catalogue.get(snapshot_id)]
+    if wanted is None:
+        return catalogue, [await _newest(catalogue)]
     known = [manifest async for manifest in catalogue.all()]
     found = [manifest for manifest in known if wanted(manifest)]
     if not found:
         what = f"no snapshot early enough among {len(known)}" if known else "no snapshot"
         raise NotFound(f"there is {what} in {catalogue.location.url}")
     return catalogue, found
+
+
+async def _newest(catalogue: Catalogue) -> Manifest:
+    unreadable: DecubeError | None = None
+    for snapshot_id in await catalogue.ids():
+        try:
+            manifest = await catalogue.get(snapshot_id)
+        except NotFound:
+            continue  # it was never finished
+        except (Damaged, Unimplemented) as error:
+            unreadable = unreadable or error
+            continue
+        if unreadable is None:
+            return manifest
+        raise _not_passed_over(catalogue, unreadable, snapshot_id) from unreadable
+    if unreadable is not None:
+        raise _not_passed_over(catalogue, unreadable, None) from unreadable
+    raise NotFound(f"there is no snapshot in {catalogue.location.url}")
+
+
+def _not_passed_over(catalogue: Catalogue, error: DecubeError, other: str | None) -> DecubeError:
+    """Tell that the newest snapshot cannot be read, and how to restore another one."""
+    url = catalogue.location.url
+    hint = "no other one there can be read"
+    if other is not None:
+        hint = f"for another one write its id behind the location: --from {url}/{other}"
+    told = type(error)(f"cannot restore the newest snapshot in {url}: {error.message}")
+    told.details = {**error.details, "hint": hint}
+    return told
 
 
 @asynccontextmanager

@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from decube.store.image_files import ImagePiece
     from decube.store.protocol import StoreImage
     from decube.store.types import Revision, StoreStatus
 
-    Restore = Callable[[AsyncIterator[bytes]], Awaitable[Revision]]
+    Restore = Callable[[AsyncIterator[ImagePiece]], Awaitable[Revision]]
 
 
 class ImageSource(Protocol):

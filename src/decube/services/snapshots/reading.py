@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from decube.kit.errors import Damaged, NotFound
+from decube.services.snapshots.chunk_files import ChunkFile, gone
 from decube.services.snapshots.chunks import ChunkDecoder
 from decube.services.snapshots.encryption import need_identities
+from decube.services.snapshots.read_ahead import read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
     from decube.services.snapshots.encryption import Identities
-    from decube.services.snapshots.location import Location
+    from decube.services.snapshots.location import LocalFiles, Location
     from decube.services.snapshots.manifest import ChunkEntry, Manifest
+    from decube.store.image_files import ImagePiece
 
 
 class SnapshotReader:
@@ -45,6 +48,35 @@ class SnapshotReader:
         """Whether there is a key, if one is needed."""
         return self._manifest.encryption == "none" or self._identities is not None
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether chunks are parts of the image as they are."""
+        return self._manifest.compression == self._manifest.encryption == "none"
+
+    @asynccontextmanager
+    async def pieces(
+        self, *, check_hashes: bool, on_progress: Callable[[int, int], None]
+    ) -> AsyncIterator[AsyncIterator[ImagePiece]]:
+        """Read the image for a store, like `image`: as files where its chunks are such."""
+        local = self._location.files
+        if self._is_plain and local is not None:
+            async with aclosing(self._files(local, on_progress, digested=check_hashes)) as files:
+                yield files
+            return
+        image = self.image(check_hashes=check_hashes, on_progress=on_progress)
+        async with aclosing(image), read_ahead(image) as ahead:
+            yield ahead
+
+    async def _files(
+        self, local: LocalFiles, on_progress: Callable[[int, int], None], *, digested: bool
+    ) -> AsyncGenerator[ChunkFile, None]:
+        size_bytes = 0
+        for number, entry in enumerate(self._manifest.chunks, start=1):
+            path = local.path(f"{self._folder}/{entry.name}")
+            yield ChunkFile(self.called(entry), entry, path, digested)
+            size_bytes += entry.plain_bytes
+            on_progress(size_bytes, number)
+
     async def image(
         self, *, check_hashes: bool = True, on_progress: Callable[[int, int], None] | None = None
     ) -> AsyncGenerator[bytes, None]:
@@ -57,8 +89,7 @@ class SnapshotReader:
         if not self.can_decode:
             raise need_identities(f"snapshot {manifest.id}")
         # Where chunks are parts of the image as they are, their own hashes have said all of it.
-        is_plain = manifest.compression == manifest.encryption == "none"
-        whole = hashlib.sha256() if check_hashes and not is_plain else None
+        whole = hashlib.sha256() if check_hashes and not self._is_plain else None
         size_bytes = 0
         for number, entry in enumerate(manifest.chunks):
             async with aclosing(self.plain(entry, check_hash=check_hashes)) as pieces:
@@ -111,7 +142,7 @@ class SnapshotReader:
                     raise Damaged(f"{what} is damaged: it is {left} bytes short")
                 yield piece
         except NotFound as error:
-            raise Damaged(f"{what} is not there: it was deleted, or never copied") from error
+            raise gone(what) from error
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from decube.kit.errors import Corrupt, Damaged, Exhausted, Invalid
+from decube.kit.errors import Corrupt, Damaged, DecubeError, Exhausted, Invalid
 from decube.services.snapshots.activity import Activity
 from decube.services.snapshots.container import pack
 from decube.services.snapshots.encryption import Identities
-from decube.services.snapshots.read_ahead import read_ahead
 from decube.services.snapshots.reading import SnapshotReader
 from decube.services.snapshots.verification import verify
 from decube.store.types import CancelledTooLate
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from decube.services.snapshots.dependencies import SnapshotDependencies
     from decube.services.snapshots.manifest import Manifest
     from decube.services.snapshots.ports import Restore
+    from decube.store.image_files import ImagePiece
     from decube.store.types import Revision
 
 READERS_MAX: Final = 4
@@ -72,12 +72,11 @@ class Readings:
             with activity:
                 async with (
                     self._reading(manifest) as reader,
-                    aclosing(
-                        reader.image(check_hashes=check_hashes, on_progress=activity.advance)
-                    ) as image,
-                    read_ahead(image) as ahead,
+                    reader.pieces(
+                        check_hashes=check_hashes, on_progress=activity.advance
+                    ) as pieces,
                 ):
-                    revision = await _install(self._restore, manifest, ahead)
+                    revision = await _install(self._restore, manifest, pieces)
         except CancelledTooLate as late:
             self._tell_restored(manifest, late.result)
             raise
@@ -98,17 +97,17 @@ class Readings:
         )
 
     async def packed(self, manifest: Manifest) -> AsyncGenerator[bytes, None]:
-        """Make an archive. Raises `Exhausted` and `Damaged`."""
-        try:
-            async with (
-                self._reading(manifest) as reader,
-                aclosing(pack(manifest, reader)) as archive,
-            ):
+        """Make an archive. Raises `Exhausted` before it begins, and `Damaged`."""
+        async with self._reading(manifest) as reader, aclosing(pack(manifest, reader)) as archive:
+            try:
                 async for piece in archive:
                     yield piece
-        except Damaged as error:
-            _log.warning("a snapshot was not packed", id=manifest.id, error=error.message)
-            raise
+            except DecubeError as error:
+                _log.warning("a snapshot was not packed", id=manifest.id, error=error.message)
+                # An answer that has begun can only break off: whoever gets it finds the reason
+                # here, in the snapshot's status.
+                with self._begin(manifest, "verifying"):
+                    raise
 
     def _begin(self, manifest: Manifest, phase: Phase) -> Activity:
         return self._activities.add(
@@ -136,10 +135,12 @@ class Readings:
             self._readers -= 1
 
 
-async def _install(restore: Restore, manifest: Manifest, image: AsyncIterator[bytes]) -> Revision:
+async def _install(
+    restore: Restore, manifest: Manifest, pieces: AsyncIterator[ImagePiece]
+) -> Revision:
     """Hand the image to the store, which finds damage that no hash tells of."""
     try:
-        return await restore(image)
+        return await restore(pieces)
     except Damaged:
         raise
     except Corrupt as error:

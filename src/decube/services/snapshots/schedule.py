@@ -10,6 +10,7 @@ What fails is tried again with backoff, told once for every try, and holds up no
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -157,9 +158,14 @@ class SnapshotSchedule:
             return self._retries.next_delay_s()  # the service has told it
         self._retries.reset()
         for manifest in automatic[self._plan.retention_count - 1 :]:
-            await self._service.delete(manifest.id)
-            _log.info("an old automatic snapshot was deleted", id=manifest.id)
+            await self._retire(manifest.id)
         return self._intervals.next_delay_s()
+
+    async def _retire(self, snapshot_id: str) -> None:
+        """Delete an old snapshot, unless it is being read: then it goes the next time."""
+        with suppress(Conflict):
+            if await self._service.delete(snapshot_id):
+                _log.info("an old automatic snapshot was deleted", id=snapshot_id)
 
     def _left_s(self, newest: Manifest | None) -> float:
         """Tell how long until one is due; at most an interval.

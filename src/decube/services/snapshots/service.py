@@ -140,9 +140,11 @@ class SnapshotService:
             raise Invalid(f"limit {limit} is not 1 to {PAGE_LIMIT_MAX}", field="limit")
         if continue_token and not is_snapshot_id(continue_token):
             raise Invalid("continue is no token of this list: begin anew", field="continue")
+        # Before: one that is completed while the location is read would be in neither.
+        unfinished = self._activities.unfinished_creations()
         page = await self.catalogue.page(limit, continue_token)
         views = {manifest.id: view_of(manifest) for manifest in page.manifests}
-        for activity in self._activities.unfinished_creations():
+        for activity in unfinished:
             before = not continue_token or activity.id <= continue_token
             if before and activity.id > page.next_id:
                 views.setdefault(activity.id, activity.view())

@@ -1,21 +1,22 @@
 """Writes an image as chunks, while it is read: memory is bounded whatever its size.
 
-One task reads the image ahead; one loop hashes it whole and encodes the chunk that is being filled;
-the encoded pieces go by a short queue to the chunk's own task, which writes the object. The next
-chunk is filled while the one before it is still being made durable. Reading, hashing and encoding
-run in threads, at once, and let the interpreter go.
+One task reads the image ahead; one loop hashes it and encodes the chunk that is being filled; the
+encoded pieces go by a short queue to the chunk's own task, which writes the object. The next chunk
+is filled while the one before it is still being made durable. Reading, hashing and encoding run in
+threads, at once, and let the interpreter go. The image's hash and those of its parts, which are the
+chunks' where they are stored as they are, come out of one pass.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from decube.services.snapshots.chunks import ChunkEncoder
 from decube.services.snapshots.manifest import chunk_name
 from decube.services.snapshots.read_ahead import read_ahead
+from decube.store.digests import PartsDigest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -53,8 +54,8 @@ async def write_image(
         async with read_ahead(image) as ahead, asyncio.TaskGroup() as tasks:
             await writer.run(ahead, tasks)
     except BaseExceptionGroup as group:
-        raise _first(group) from group
-    return Written(writer.size_bytes, writer.checksum.hexdigest(), tuple(writer.chunks))
+        raise first_of(group) from group
+    return Written(writer.size_bytes, writer.digest.hexdigest(), tuple(writer.chunks))
 
 
 class _Writer:
@@ -70,7 +71,7 @@ class _Writer:
         self._form = form
         self._on_progress = on_progress
         self._slots = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
-        self.checksum = hashlib.sha256()
+        self.digest = PartsDigest()
         self.size_bytes = 0
         self.chunks: list[ChunkEntry] = []
         self._durable = 0
@@ -84,10 +85,7 @@ class _Writer:
                 encoder, queue = ChunkEncoder(self._form), asyncio.Queue(PIECES_QUEUED)
                 key = f"{self._folder}/{chunk_name(len(self.chunks))}"
                 tasks.create_task(self._store(key, queue), name="snapshot-chunk")
-            _, stored = await asyncio.gather(
-                asyncio.to_thread(self.checksum.update, piece),
-                asyncio.to_thread(encoder.add, piece),
-            )
+            stored = await self._encode(encoder, piece)
             self.size_bytes += len(piece)
             await _send(queue, stored)
             self._on_progress(self.size_bytes, self._durable)
@@ -97,10 +95,18 @@ class _Writer:
         if encoder is not None:
             await self._finish(encoder, queue)
 
+    async def _encode(self, encoder: ChunkEncoder, piece: bytes) -> list[bytes]:
+        hashing = asyncio.to_thread(self.digest.update, piece)
+        if self._form.is_plain:
+            await hashing
+            return encoder.add(piece)
+        _, stored = await asyncio.gather(hashing, asyncio.to_thread(encoder.add, piece))
+        return stored
+
     async def _finish(self, encoder: ChunkEncoder, queue: asyncio.Queue[bytes | None]) -> None:
         await _send(queue, await asyncio.to_thread(encoder.finish))
         await queue.put(None)
-        self.chunks.append(encoder.entry(chunk_name(len(self.chunks))))
+        self.chunks.append(encoder.entry(chunk_name(len(self.chunks)), self.digest.cut()))
 
     async def _store(self, key: str, queue: asyncio.Queue[bytes | None]) -> None:
         await self._location.write(key, _until_none(queue))
@@ -132,6 +138,7 @@ async def _until_none(queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes
         yield piece
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that a group is about."""
     first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

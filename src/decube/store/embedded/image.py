@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from decube import _native
 from decube.store.embedded.errors import translate
+from decube.store.image_files import FilePart
 from decube.store.types import CancelledTooLate, Revision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Coroutine
+    from pathlib import Path
+
+    from decube.store.image_files import ImagePiece
 
 T = TypeVar("T")
 
@@ -36,35 +40,69 @@ class EmbeddedImage:
             raise StopAsyncIteration
         return piece
 
+    async def write_file(self, path: Path, bytes_max: int) -> FilePart:
+        """Write the next bytes to a file; see `ImageForFiles.write_file`."""
+        writing = asyncio.ensure_future(asyncio.to_thread(self._native.write_file, path, bytes_max))
+        try:
+            return FilePart(*await asyncio.shield(writing))
+        except asyncio.CancelledError:
+            await self.close()
+            await asyncio.gather(writing, return_exceptions=True)
+            raise
+        except _native.StoreError as error:
+            raise translate(error) from None
+
+    async def sha256(self) -> str:
+        """Digest what was written to files; see `ImageForFiles.sha256`."""
+        try:
+            return await asyncio.to_thread(self._native.sha256)
+        except _native.StoreError as error:
+            raise translate(error) from None
+
     async def close(self) -> None:
         """Let go of what the engine keeps for it."""
         await asyncio.to_thread(self._native.close)
 
 
 async def install_image(
-    engine: _native.Engine, mode: Literal["restore", "reseed"], pieces: AsyncIterable[bytes]
+    engine: _native.Engine, mode: Literal["restore", "reseed"], pieces: AsyncIterable[ImagePiece]
 ) -> Revision:
     """Install an image; what the extension module raises goes through."""
     installer = await asyncio.to_thread(engine.open_installer, mode)
     try:
         async for piece in pieces:
-            await asyncio.to_thread(installer.push, piece)
+            await asyncio.to_thread(_push, installer, piece)
         return await uninterrupted(asyncio.to_thread(lambda: Revision(installer.commit()[0])))
     finally:
         await asyncio.to_thread(installer.close)
 
 
+def _push(installer: _native.ImageInstaller, piece: ImagePiece) -> None:
+    if isinstance(piece, bytes):
+        installer.push(piece)
+        return
+    try:
+        read = installer.push_file(piece.path, piece.size_bytes, piece.digested)
+    except OSError as error:
+        raise piece.unreadable(error) from error
+    piece.check(*read)
+
+
 async def uninterrupted(call: Coroutine[None, None, T]) -> T:
     """Await what cannot be taken back once it has begun.
 
-    Whoever is cancelled meanwhile hears so when it is done, as `CancelledTooLate` if it went well:
-    nobody may go on as if it was not, close the store under it, or begin another.
+    Whoever is cancelled meanwhile, however often, hears so when it is done, as `CancelledTooLate`
+    if it went well: nobody may go on as if it was not, close the store under it, or begin another.
     """
     running = asyncio.ensure_future(call)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait((running,))
-        if running.exception() is not None:
-            raise
-        raise CancelledTooLate(running.result()) from None
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait((running,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return running.result()
+    if running.exception() is not None:
+        raise cancelled
+    raise CancelledTooLate(running.result()) from None

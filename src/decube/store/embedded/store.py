@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from decube.store.embedded.options import EmbeddedOptions, EtcdListenerOptions
     from decube.store.embedded.replication import ReplicationOptions
+    from decube.store.image_files import ImagePiece
     from decube.store.protocol import StoreImage
     from decube.store.types import RangeRequest, Txn, TxnResult, WatchBatch, WatchRequest
 
@@ -191,13 +192,13 @@ class EmbeddedStore:
         finally:
             await image.close()
 
-    async def restore(self, pieces: AsyncIterable[bytes]) -> Revision:
+    async def restore(self, pieces: AsyncIterable[ImagePiece]) -> Revision:
         """Go back to what was live in an image, and return the store's new revision.
 
         It is above all that were ever handed out, and what was before it is compacted: watches end
         so. Nothing is changed until all of the image was read and found good, and nothing if this
         is cancelled before. Raises `Corrupt`, `Unimplemented` for a newer format, `Exhausted` and
-        `Denied` when it cannot be written, and `NotLeader` on a standby.
+        `Denied` when it cannot be written, `NotLeader` on a standby, and what its files raise.
         """
         try:
             return await install_image(self._engine, "restore", pieces)

@@ -100,6 +100,8 @@ class EmbeddedWatch:
                 )
             case ("closed",):
                 self._failure = Closed("the store was closed")
+            case ("failed", error):
+                self._failure = translate(error)
 
     def _schedule_progress(self) -> None:
         loop = asyncio.get_running_loop()

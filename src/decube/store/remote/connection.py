@@ -58,7 +58,10 @@ class Connection:
         self.closed = False
 
     async def connected(self, deadline_s: float) -> Member:
-        """Return a connected endpoint; `Unavailable` when there is none before the deadline."""
+        """Return a connected endpoint; `Unavailable` when there is none.
+
+        The deadline is how long that may take; see `RemoteOptions.patient` for who is told earlier.
+        """
         backoff = Backoff(self._options.backoff, clock=self._clock)
         while True:
             if self.closed:
@@ -73,7 +76,7 @@ class Connection:
                     return member
                 self.leave(member)
             left_s = deadline_s - self._clock.monotonic_s()
-            if left_s <= 0:
+            if left_s <= 0 or not self._options.patient:
                 raise Unavailable(
                     f"no endpoint answers: {', '.join(self._options.endpoints)}", reason=NOT_SENT
                 )

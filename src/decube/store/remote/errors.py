@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from grpc.aio import AioRpcError
 
 PREFIX = "etcdserver: "
+NO_LEADER = "no leader"
 COMPACTED = "mvcc: required revision has been compacted"
 
 # etcd's answer does not tell the compact revision; 0 stands for unknown.
@@ -47,6 +48,7 @@ _BY_TEXT: Mapping[str, Callable[[str], DecubeError]] = {
     "lease already exists": AlreadyExists,
     "too large lease TTL": lambda text: Invalid(text, field="ttl_s"),
     "not leader": NotLeader,
+    NO_LEADER: lambda text: Unavailable(f"the store is unavailable: {text}", reason=NO_LEADER),
     "authentication failed, invalid user ID or password": Unauthenticated,
     "user name is empty": Unauthenticated,
     # A stream that began with a token that etcd has forgotten by now: another gets a new one.

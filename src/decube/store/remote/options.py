@@ -68,6 +68,7 @@ class RemoteOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     An endpoint is spoken to in TLS when its scheme is `https` or `tls` is given. Within
     `request_timeout_s` reads are tried again on other endpoints; writes never, once they were sent.
+    Without `patient` each endpoint is tried only once, for whoever waits at a terminal.
     A watch that finds no endpoint for `watch_resume_timeout_s` gives up with `Unavailable`.
     """
 
@@ -75,6 +76,7 @@ class RemoteOptions(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsOptions | None = None
     credentials: Credentials | None = None
     request_timeout_s: float = 10.0
+    patient: bool = True
     connect_timeout_s: float = 2.0
     watch_resume_timeout_s: float = 60.0
     watch_progress_interval_s: float = 10.0

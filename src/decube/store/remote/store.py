@@ -221,13 +221,16 @@ class RemoteStore:
             except grpc.aio.AioRpcError as error:
                 failure = self._failure(error, member)
                 delay_s = backoff.next_delay_s()
-                late = self._clock.monotonic_s() + delay_s >= deadline_s
+                late = self._clock.monotonic_s() + delay_s >= deadline_s or self._gives_up(backoff)
                 if not idempotent or not isinstance(failure, Unavailable) or late:
                     raise failure from error
             except asyncio.CancelledError:
                 self._raise_if_closed()
                 raise
             await self._clock.sleep(delay_s)
+
+    def _gives_up(self, backoff: Backoff) -> bool:
+        return not self._options.patient and backoff.failures >= len(self._options.endpoints)
 
     def _failure(self, error: grpc.aio.AioRpcError, member: Member) -> DecubeError:
         failure = translate(error, request_bytes_max=self._options.request_bytes_max)

@@ -40,14 +40,24 @@ PLAN = SchedulePlan(interval_s=HOUR_S, retention_count=2)
 
 
 class FlakyFolder(FolderLocation):
-    """A folder that can be away."""
+    """A folder that can be away, or so slow that nothing of a chunk is read."""
 
     away = False
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads_on = asyncio.Event()
+        self.reads_on.set()
 
     async def write(self, key: str, pieces: AsyncIterator[bytes]) -> None:
         if self.away:
             raise Unavailable(f"{self.url} is away")
         await super().write(key, pieces)
+
+    async def read(self, key: str, offset: int, length: int) -> bytes:
+        if "chunk" in key:
+            await self.reads_on.wait()
+        return await super().read(key, offset, length)
 
 
 @dataclass
@@ -161,6 +171,27 @@ async def test_only_automatic_ones_are_retired(scene: Scene) -> None:
     assert [snapshot.kind for snapshot in listed] == ["automatic", "automatic", "manual"]
     assert scene.metrics.get_sample_value("decube_snapshots_size_bytes")
     assert listed[0].etcd_revision == "6"
+
+
+async def test_an_old_one_that_is_being_read_is_no_failure_and_goes_the_next_time(
+    scene: Scene,
+) -> None:
+    scene.start()
+    for number in range(2):
+        await scene.write(str(number))
+        await scene.pass_time(1.1 * HOUR_S)
+    oldest = (await scene.service.list()).snapshots[-1]
+    scene.location.reads_on.clear()
+    verifying = asyncio.create_task(scene.service.verify(oldest.id))
+    await scene.write("2")
+    await scene.pass_time(1.1 * HOUR_S)
+    assert await scene.kinds() == ["automatic"] * 3
+    assert scene.count("failed") == 0
+    scene.location.reads_on.set()
+    assert (await verifying).valid
+    await scene.write("3")
+    await scene.pass_time(1.1 * HOUR_S)
+    assert await scene.kinds() == ["automatic"] * 2
 
 
 async def test_a_restart_does_not_begin_the_interval_anew(scene: Scene) -> None:

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
-from tests.support.snapshots import noise
+from tests.support.snapshots import KIB, noise, service_with_small_chunks
 from tests.support.stores import WAIT_S_MAX, embedded
 
-from decube.kit.errors import Closed, Conflict, Damaged, Exhausted, Invalid, NotFound
+from decube.kit.errors import (
+    AlreadyExists,
+    Closed,
+    Conflict,
+    Damaged,
+    Exhausted,
+    Invalid,
+    NotFound,
+    Unavailable,
+)
 from decube.services.snapshots import (
     Catalogue,
     SnapshotDependencies,
@@ -19,7 +28,6 @@ from decube.services.snapshots import (
     SnapshotOptions,
     SnapshotService,
 )
-from decube.services.snapshots.chunks import ChunkForm
 from decube.services.snapshots.location.folder import FolderLocation
 from decube.services.snapshots.readings import READERS_MAX
 from decube.store.types import Put, Txn
@@ -28,10 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from decube.model.snapshot import SnapshotView
+    from decube.services.snapshots.catalogue import CataloguePage
     from decube.store.embedded import EmbeddedStore
     from decube.store.types import Revision
-
-KIB = 1 << 10
 
 
 class SlowFolder(FolderLocation):
@@ -48,6 +56,10 @@ class SlowFolder(FolderLocation):
     def halt(self) -> None:
         self.goes_on.clear()
         self.waited.clear()
+
+    @property
+    def files(self) -> None:  # type: ignore[override]
+        """Objects of a slow one come through here."""
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         if "chunk" in key:
@@ -79,13 +91,9 @@ class SlowFolder(FolderLocation):
 class Scene:
     def __init__(self, store: EmbeddedStore, folder: Path) -> None:
         self.store = store
+        self.folder = folder
         self.location = SlowFolder(folder)
-        self.service = SnapshotService(
-            SnapshotDependencies(
-                source=store, catalogue=Catalogue(self.location), restore=store.restore
-            ),
-            SnapshotOptions(form=ChunkForm(chunk_bytes=64 * KIB), tool_version="test"),
-        )
+        self.service = service_with_small_chunks(store, self.location)
 
     async def fill(self) -> None:
         for number in range(4):
@@ -163,6 +171,7 @@ async def test_one_that_fails_leaves_no_chunks_and_says_why(scene: Scene) -> Non
     assert (failed.status, failed.error) == ("failed", "there is no room")
     progress = await scene.service.progress(begun.id)
     assert (progress.phase, progress.errors) == ("failed", ["there is no room"])
+    assert progress.error_code == "exhausted"
     assert await scene.service.delete(begun.id)
     assert (await scene.service.list()).snapshots == []
 
@@ -178,6 +187,22 @@ async def test_closing_ends_what_is_created_and_removes_it(scene: Scene) -> None
     assert list(await scene.location.list_objects("snapshots")) == []
     with pytest.raises(Closed):
         scene.service.begin(SnapshotDraft())
+
+
+async def test_one_that_is_completed_while_snapshots_are_listed_is_listed(scene: Scene) -> None:
+    scene.location.halt()
+    begun, task = scene.service.begin(SnapshotDraft())
+    await scene.location.waited.wait()
+    look = scene.service.catalogue.page
+
+    async def look_and_wait(limit: int, first_id: str = "") -> CataloguePage:
+        page = await look(limit, first_id)
+        scene.location.goes_on.set()
+        await task
+        return page
+
+    scene.service.catalogue.page = look_and_wait  # type: ignore[method-assign]
+    assert [view.id for view in (await scene.service.list()).snapshots] == [begun.id]
 
 
 async def test_one_that_is_in_use_is_not_deleted(scene: Scene) -> None:
@@ -325,3 +350,77 @@ async def test_what_can_be_no_id_is_told_once(scene: Scene, snapshot_id: str) ->
         assert refused.value.message == (
             f"there is no snapshot '{snapshot_id}': ids look like snap-20260131T120000000Z-1f2e3d4c"
         )
+
+
+async def archived(scene: Scene) -> tuple[str, bytes]:
+    """Return a snapshot that is no more in the location."""
+    name = await scene.created()
+    archive = b"".join([piece async for piece in (await scene.service.download(name)).content])
+    await scene.service.delete(name)
+    return name, archive
+
+
+async def begun_upload(
+    scene: Scene, name: str, archive: bytes
+) -> tuple[asyncio.Task[SnapshotView], asyncio.Event]:
+    """Upload the first half; the upload breaks off when the event is set."""
+    begun, ends = asyncio.Event(), asyncio.Event()
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield archive[: len(archive) // 2]
+        begun.set()
+        await ends.wait()
+
+    uploading = asyncio.create_task(scene.service.upload(name, broken()))
+    await begun.wait()
+    return uploading, ends
+
+
+async def whole(archive: bytes) -> AsyncIterator[bytes]:
+    yield archive
+
+
+async def test_an_upload_that_fails_leaves_what_another_node_stored_meanwhile(
+    scene: Scene,
+) -> None:
+    name, archive = await archived(scene)
+    failing, ends = await begun_upload(scene, name, archive)
+    await Scene(scene.store, scene.folder).service.upload(name, whole(archive))
+    ends.set()
+    with pytest.raises(Invalid, match="ends too early"):
+        await failing
+    assert (await scene.service.verify(name)).valid
+
+
+async def test_what_a_failed_upload_to_another_node_removed_is_not_told_as_stored(
+    scene: Scene,
+) -> None:
+    name, archive = await archived(scene)
+    failing, ends = await begun_upload(scene, name, archive)
+    other = Scene(scene.store, scene.folder)
+    other.location.halt()
+    storing = asyncio.create_task(other.service.upload(name, whole(archive)))
+    await other.location.waited.wait()
+    ends.set()
+    with pytest.raises(Invalid, match="ends too early"):
+        await failing
+    other.location.goes_on.set()
+    with pytest.raises(Unavailable, match="send it again"):
+        await storing
+    await other.service.upload(name, whole(archive))
+    assert (await other.service.verify(name)).valid
+
+
+async def test_an_upload_is_refused_while_the_same_one_is_on_its_way_and_may_be_tried_again(
+    scene: Scene,
+) -> None:
+    name, archive = await archived(scene)
+    dying, ends = await begun_upload(scene, name, archive)
+    with pytest.raises(Conflict, match="is being uploaded already: try again"):
+        await scene.service.upload(name, whole(archive))
+    ends.set()
+    with pytest.raises(Invalid, match="ends too early"):
+        await dying
+    await scene.service.upload(name, whole(archive))
+    with pytest.raises(AlreadyExists):
+        await scene.service.upload(name, whole(archive))

@@ -183,8 +183,8 @@ impl Vfs for Faulty {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
         let mut model = self.model();
         let turn = model.turn("lock", path)?;
-        model.lock(path)?;
-        let lock = FaultyLock { disk: self.clone(), path: path.to_owned() };
+        let inode = model.lock(path)?;
+        let lock = FaultyLock { disk: self.clone(), path: path.to_owned(), inode };
         let ended = model.end(turn);
         // Before the guard may be dropped, which takes this mutex.
         drop(model);
@@ -259,17 +259,22 @@ impl VfsFile for FaultyFile {
 struct FaultyLock {
     disk: Faulty,
     path: PathBuf,
+    inode: InodeId,
 }
 
 impl VfsLock for FaultyLock {
     fn path(&self) -> &Path {
         &self.path
     }
+
+    fn is_lost(&self) -> bool {
+        self.disk.model().find(&self.path).ok() != Some(self.inode)
+    }
 }
 
 impl Drop for FaultyLock {
     fn drop(&mut self) {
-        self.disk.model().unlock(&self.path);
+        self.disk.model().unlock(self.inode);
     }
 }
 

@@ -9,7 +9,7 @@ use super::random::Random;
 use super::{Crash, Errno, Fault};
 
 /// A file, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InodeId(usize);
 
 /// How a call goes that does not fail at once.
@@ -43,7 +43,7 @@ struct Dir {
 pub(super) struct Model {
     inodes: Vec<Inode>,
     dirs: BTreeMap<PathBuf, Dir>,
-    locks: BTreeSet<PathBuf>,
+    locks: BTreeSet<InodeId>,
     faults: BTreeMap<u64, Fault>,
     trace: Vec<String>,
     halted: bool,
@@ -159,22 +159,22 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn lock(&mut self, path: &Path) -> io::Result<()> {
-        if !self.locks.insert(path.to_owned()) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
+    pub(super) fn lock(&mut self, path: &Path) -> io::Result<InodeId> {
         let inode = match self.find(path) {
             Ok(inode) => inode,
             Err(_) => self.create(path, 0)?,
         };
+        if !self.locks.insert(inode) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let pid = format!("{}\n", std::process::id()).into_bytes();
         self.change(inode, Change::Resize(0));
         self.change(inode, Change::Write(0, pid));
-        Ok(())
+        Ok(inode)
     }
 
-    pub(super) fn unlock(&mut self, path: &Path) {
-        self.locks.remove(path);
+    pub(super) fn unlock(&mut self, inode: InodeId) {
+        self.locks.remove(&inode);
     }
 
     pub(super) fn length(&self, inode: InodeId) -> u64 {

@@ -3,41 +3,37 @@
 //! stops us taking from the engine, whose queue is bounded: its watchers fall back to history.
 
 mod fragment;
+mod outgoing;
 mod progress;
 mod stream;
 
 use std::sync::Arc;
 
+use http::Response;
+use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
-use tonic::codegen::BoxStream;
-use tonic::{Request, Response, Status, Streaming};
 
-use crate::grpc::Method;
-use crate::metrics::{Counters, OpenStream};
+use self::stream::WatchResponses;
+use crate::grpc::{self, Messages, ReplyBody};
+use crate::metrics::OpenStream;
 use crate::store::Store;
-use crate::wire::etcdserverpb as pb;
 
-/// The Watch service.
-pub(crate) struct WatchStreams {
-    pub(crate) store: Arc<Store>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) draining: CancellationToken,
-}
-
-#[tonic::async_trait]
-impl pb::watch_server::Watch for WatchStreams {
-    async fn watch(
-        &self,
-        request: Request<Streaming<pb::WatchRequest>>,
-    ) -> Result<Response<BoxStream<pb::WatchResponse>>, Status> {
-        let open = OpenStream::new(&self.counters, Method::Watch);
-        let draining = self.draining.clone();
-        let responses = stream::WatchResponses::open(
-            Arc::clone(&self.store),
-            request.into_inner(),
-            draining,
-            open,
-        )?;
-        Ok(Response::new(Box::pin(responses)))
+/// Answers a Watch call; goes on until the client or the server ends it.
+pub(crate) fn watch(
+    store: Arc<Store>,
+    body: Incoming,
+    draining: CancellationToken,
+    mut open: OpenStream,
+) -> Response<ReplyBody> {
+    let requests = Messages::new(body, Arc::clone(&store.arriving)).stream();
+    match store.watch_stream() {
+        Ok(watchers) => {
+            let responses = WatchResponses::new(store, watchers, requests, draining, open);
+            grpc::begun_response(Box::pin(responses))
+        }
+        Err(status) => {
+            open.end(status.code());
+            grpc::error_response(status)
+        }
     }
 }

@@ -1,23 +1,28 @@
 //! The responses of one Watch call, as a state machine that is polled when the client has room.
 //!
-//! In order of precedence: what is already to be sent; the client's requests; what the engine has;
+//! What is ready goes out in one piece, of bounded length, which takes the client one read and a
+//! frame or few. In order of precedence: what is already to be sent; the client's requests; what the engine has;
 //! the progress timer. A watcher's `created` is queued in the same step that makes the watcher,
 //! before anything is taken from the engine, so it comes before the watcher's first event.
 
 use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use decube_engine::{Revision, WatchId, WatchItem, WatchRefused, WatchStream};
+use bytes::Bytes;
+use decube_engine::{Error, Events, Revision, WatchId, WatchItem, WatchRefused, WatchStream};
+use prost::Message as _;
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use super::fragment;
+use super::outgoing::Outgoing;
 use super::progress::ProgressNotices;
 use crate::answers::StreamBell;
 use crate::convert;
+use crate::grpc::MessageStream;
 use crate::metrics::OpenStream;
 use crate::status;
 use crate::store::Store;
@@ -38,46 +43,59 @@ pub(super) struct WatchResponses {
     watchers: WatchStream,
     bell: Arc<StreamBell>,
     /// `None` once the client has nothing more to ask; its watchers go on.
-    requests: Option<Streaming<pb::WatchRequest>>,
-    outbox: VecDeque<pb::WatchResponse>,
+    requests: Option<MessageStream>,
+    queued: VecDeque<Queued>,
+    outgoing: Outgoing,
     fragmenting: HashSet<WatchId>,
     progress: ProgressNotices,
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// The store closed; what is queued is still sent.
-    closed: bool,
+    /// How the engine ended the stream; what is queued is still sent.
+    closed: Option<Status>,
+    /// How the call ends, once what is gathered is sent.
+    failed: Option<Status>,
     ended: bool,
     open: OpenStream,
 }
 
+/// A response that is to be sent.
+enum Queued {
+    /// Of one watcher, and nothing but events.
+    Events { id: WatchId, revision: Revision, events: Events },
+    /// Any other.
+    Other(Box<pb::WatchResponse>),
+}
+
 impl WatchResponses {
-    pub(super) fn open(
+    pub(super) fn new(
         store: Arc<Store>,
-        requests: Streaming<pb::WatchRequest>,
+        (watchers, bell): (WatchStream, Arc<StreamBell>),
+        requests: MessageStream,
         draining: CancellationToken,
         open: OpenStream,
-    ) -> Result<Self, Status> {
-        let (watchers, bell) = store.watch_stream()?;
+    ) -> Self {
         let progress = ProgressNotices::new(store.options.watch_progress_notify_interval);
-        Ok(Self {
+        Self {
             store,
             watchers,
             bell,
             requests: Some(requests),
-            outbox: VecDeque::new(),
+            queued: VecDeque::new(),
+            outgoing: Outgoing::default(),
             fragmenting: HashSet::new(),
             progress,
             draining: Box::pin(draining.cancelled_owned()),
-            closed: false,
+            closed: None,
+            failed: None,
             ended: false,
             open,
-        })
+        }
     }
 
     fn poll_requests(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
-        while self.outbox.len() < RESPONSES_QUEUED_MAX {
+        while self.queued.len() < RESPONSES_QUEUED_MAX {
             let Some(requests) = &mut self.requests else { break };
-            match Pin::new(requests).poll_next(context) {
-                Poll::Ready(Some(Ok(request))) => self.handle(request),
+            match requests.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(request))) => self.receive(request)?,
                 Poll::Ready(Some(Err(error))) if error.code() == Code::Cancelled => {
                     return Err(status::watch_canceled());
                 }
@@ -86,6 +104,14 @@ impl WatchResponses {
                 Poll::Pending => break,
             }
         }
+        Ok(())
+    }
+
+    fn receive(&mut self, request: Bytes) -> Result<(), Status> {
+        self.open.counters().received_bytes.add(request.len() as u64);
+        let request = pb::WatchRequest::decode(request)
+            .map_err(|error| Status::internal(error.to_string()))?;
+        self.handle(request);
         Ok(())
     }
 
@@ -109,14 +135,14 @@ impl WatchResponses {
                 if progress_notify {
                     self.progress.add(id);
                 }
-                self.outbox.push_back(pb::WatchResponse {
+                self.reply(pb::WatchResponse {
                     header: self.store.header(revision),
                     watch_id: id.0,
                     created: true,
                     ..Default::default()
                 });
             }
-            Err(refused) => self.outbox.push_back(pb::WatchResponse {
+            Err(refused) => self.reply(pb::WatchResponse {
                 header: self.store.header(self.store.engine.revision()),
                 watch_id: NO_WATCHER,
                 created: true,
@@ -133,7 +159,7 @@ impl WatchResponses {
         }
         self.fragmenting.remove(&id);
         self.progress.remove(id);
-        self.outbox.push_back(pb::WatchResponse {
+        self.reply(pb::WatchResponse {
             header: self.store.header(self.store.engine.revision()),
             watch_id: id.0,
             canceled: true,
@@ -148,27 +174,20 @@ impl WatchResponses {
                 WatchItem::Events { id, revision, events } => {
                     self.progress.skip_next(id);
                     self.open.events_sent(events.len());
-                    let response = pb::WatchResponse {
-                        header: self.store.header(revision),
-                        watch_id: id.0,
-                        events: events.into_iter().map(convert::event).collect(),
-                        ..Default::default()
-                    };
                     if self.fragmenting.contains(&id) {
-                        let bytes_max = self.store.options.message_bytes_max();
-                        self.outbox.extend(fragment::split(response, bytes_max));
+                        self.reply_in_fragments(id, revision, events);
                     } else {
-                        self.outbox.push_back(response);
+                        self.queued.push_back(Queued::Events { id, revision, events });
                     }
                 }
-                WatchItem::Progress { id, revision } => self.outbox.push_back(pb::WatchResponse {
+                WatchItem::Progress { id, revision } => self.reply(pb::WatchResponse {
                     header: self.store.header(revision),
                     watch_id: id.map_or(NO_WATCHER, |id| id.0),
                     ..Default::default()
                 }),
                 // etcd tells no revision and no reason here; clients go by `compact_revision`.
                 WatchItem::Compacted { id, compact_revision } => {
-                    self.outbox.push_back(pb::WatchResponse {
+                    self.reply(pb::WatchResponse {
                         header: self.store.header(Revision(0)),
                         watch_id: id.0,
                         canceled: true,
@@ -176,56 +195,97 @@ impl WatchResponses {
                         ..Default::default()
                     });
                 }
-                WatchItem::Closed => self.closed = true,
+                WatchItem::Closed => self.closed = Some(status::stopped()),
+                WatchItem::Latched { reason } => {
+                    self.closed = Some(status::refusal(&Error::Latched { reason }));
+                }
             }
         }
     }
 
-    fn poll_response(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<pb::WatchResponse, Status>> {
-        loop {
-            if let Some(response) = self.outbox.pop_front() {
-                return Poll::Ready(Ok(response));
+    fn reply(&mut self, response: pb::WatchResponse) {
+        self.queued.push_back(Queued::Other(Box::new(response)));
+    }
+
+    fn reply_in_fragments(&mut self, id: WatchId, revision: Revision, events: Events) {
+        let response = pb::WatchResponse {
+            header: self.store.header(revision),
+            watch_id: id.0,
+            events: events.into_iter().map(convert::event).collect(),
+            ..Default::default()
+        };
+        for fragment in fragment::split(response, self.store.options.message_bytes_max()) {
+            self.reply(fragment);
+        }
+    }
+
+    /// Encodes what is queued, as far as it fits into one piece.
+    fn encode(&mut self) -> Result<(), Status> {
+        let counters = self.open.counters();
+        while !self.outgoing.is_full() {
+            match self.queued.pop_front() {
+                Some(Queued::Events { id, revision, events }) => {
+                    let of = (id, revision);
+                    let header = || self.store.header(revision);
+                    self.outgoing.add_events(of, events, header, counters)?;
+                }
+                Some(Queued::Other(response)) => self.outgoing.add(&response, counters)?,
+                None => break,
             }
-            if self.closed || self.draining.as_mut().poll(context).is_ready() {
+        }
+        Ok(())
+    }
+
+    /// Gathers what is ready; ready when there is some of it, or the call ends.
+    fn poll_gather(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        loop {
+            self.encode()?;
+            if self.outgoing.is_full() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(status) = self.closed.take() {
+                return Poll::Ready(Err(status));
+            }
+            if self.draining.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Err(status::stopped()));
             }
             self.poll_requests(context)?;
             self.bell.arm(context);
             self.take();
-            if self.outbox.is_empty() && !self.closed {
-                match self.progress.poll_due(context) {
-                    Poll::Ready(due) => {
-                        for id in due {
-                            self.watchers.request_progress(Some(id));
-                        }
-                    }
-                    Poll::Pending => return Poll::Pending,
-                }
+            if !self.queued.is_empty() || self.closed.is_some() {
+                continue;
+            }
+            if !self.outgoing.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let Poll::Ready(due) = self.progress.poll_due(context) else { return Poll::Pending };
+            for id in due {
+                self.watchers.request_progress(Some(id));
             }
         }
     }
 }
 
 impl Stream for WatchResponses {
-    type Item = Result<pb::WatchResponse, Status>;
+    type Item = Result<Bytes, Status>;
 
     fn poll_next(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<pb::WatchResponse, Status>>> {
+    ) -> Poll<Option<Result<Bytes, Status>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let polled = self.poll_response(context);
-        if let Poll::Ready(Err(status)) = &polled {
-            let code = status.code();
-            self.ended = true;
-            self.open.end(code);
+        if self.failed.is_none() {
+            self.failed = ready!(self.poll_gather(context)).err();
         }
-        polled.map(Some)
+        if !self.outgoing.is_empty() {
+            return Poll::Ready(Some(Ok(self.outgoing.take())));
+        }
+        let Some(status) = self.failed.take() else { return Poll::Pending };
+        self.ended = true;
+        self.open.end(status.code());
+        Poll::Ready(Some(Err(status)))
     }
 }
 

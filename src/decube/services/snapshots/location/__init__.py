@@ -17,13 +17,21 @@ from urllib.parse import urlsplit
 
 from decube.kit.errors import Invalid
 from decube.services.snapshots.location.folder import FolderLocation
-from decube.services.snapshots.location.protocol import Location, StoredObject
+from decube.services.snapshots.location.protocol import LocalFiles, Location, StoredObject
 from decube.services.snapshots.manifest import is_snapshot_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FOLDER", "Location", "Place", "StoredObject", "open_location", "parse_place"]
+__all__ = [
+    "FOLDER",
+    "LocalFiles",
+    "Location",
+    "Place",
+    "StoredObject",
+    "open_location",
+    "parse_place",
+]
 
 FOLDER: Final = "snapshots"
 SCHEMES: Final = ("s3", "gs", "az")

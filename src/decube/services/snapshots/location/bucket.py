@@ -74,6 +74,10 @@ class BucketLocation:
         """So much that it is worth a request."""
         return RANGE_BYTES
 
+    @property
+    def files(self) -> None:
+        """None; see `Location.files`."""
+
     async def read(self, key: str, offset: int, length: int) -> bytes:
         """Read a range; see `Location.read`."""
         import obstore  # noqa: PLC0415 - only where buckets are used

@@ -1,8 +1,8 @@
 """What an object store's refusal means, in our kinds and words.
 
-obstore tells HTTP statuses and the stores' own error codes only inside its texts, together with
-the insides of its Rust errors. So status and code are read from there, and nothing else of it is
-passed on.
+obstore tells HTTP statuses, the stores' own error codes and what the system said only inside its
+texts, together with the insides of its Rust errors. So these, and which server was asked, are read
+from there, and nothing else of it is passed on.
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _CAUSE: Final = re.compile(r"HTTP error: ([^\n]{1,200})")
+_SERVER: Final = re.compile(r"Error performing [A-Z]+ https?://(?:[^/?#\s]*@)?([^/?#\s@]{1,200})")
+# What the system, or the look-up of a name, said; else what kind of failure it is.
+_SAID: Final = re.compile(
+    r"(?:Os \{[^{}]*\bmessage|Custom \{\s*kind: \w+,\s*error): \"([^\"\n]{1,200})\""
+)
+_NOT_TRUSTED: Final = re.compile(r"InvalidCertificate\(\s*(\w+)")
+_NO_ANSWER_IN_TIME: Final = re.compile(r"HttpError \{\s*kind: Timeout")
 
 _NO_BUCKET: Final = frozenset({"NoSuchBucket", "ContainerNotFound"})
 _WHO_ARE_YOU: Final[Mapping[str, str]] = {
@@ -82,8 +89,18 @@ def _no_answer(failed: str, text: str) -> DecubeError:
     if any(word in told.lower() for word in _CREDENTIALS):
         return Unauthenticated(f"{failed}: no credentials", hint=_SET_CREDENTIALS)
     if cause := _CAUSE.search(told):
-        return Unavailable(f"{failed}: {cause[1].lower()}")
+        server = f"no answer from {found[1]}: " if (found := _SERVER.search(told)) else ""
+        return Unavailable(f"{failed}: {server}{_reason(text) or cause[1].lower()}")
     return Internal(f"{failed}: {told.partition(chr(10))[0][:200]}")
+
+
+def _reason(text: str) -> str:
+    """Return why a server gave no answer, "" if that is not known."""
+    if said := _SAID.findall(text):
+        return str(said[-1]).lower()
+    if refused := _NOT_TRUSTED.search(text):
+        return f"its certificate is not trusted ({refused[1]})"
+    return "none came in time" if _NO_ANSWER_IN_TIME.search(text) else ""
 
 
 def _status(text: str) -> str:

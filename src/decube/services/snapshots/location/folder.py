@@ -13,17 +13,17 @@ import contextlib
 import errno
 import functools
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
-from decube.kit.errors import DecubeError, Denied, Exhausted, NotFound, Unavailable
+from decube.kit.errors import DecubeError, Denied, Exhausted, NotFound, Unavailable, system_reason
 from decube.kit.ids import RandomIds
 from decube.services.snapshots.location.protocol import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from decube.kit.ids import Ids
 
@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 PARTIAL: Final = ".partial-"
 SYNC_BYTES: Final = 8 << 20
-RANGE_BYTES: Final = 4 << 20
+RANGE_BYTES: Final = 2 << 20
 
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -57,24 +57,31 @@ class FolderLocation:
         """So little that a processor still has it at hand when it is hashed and decoded."""
         return RANGE_BYTES
 
+    @property
+    def files(self) -> FolderLocation:
+        """Itself; see `LocalFiles`."""
+        return self
+
+    def path(self, key: str) -> Path:
+        """Tell where a file is; see `LocalFiles.path`."""
+        return self._root / key
+
     async def read(self, key: str, offset: int, length: int) -> bytes:
         """Read a part of a file; see `Location.read`."""
         return await self._do("read", key, lambda path: _read(path, offset, length))
 
     async def write(self, key: str, pieces: AsyncIterator[bytes]) -> None:
         """Write a file; see `Location.write`."""
-        path = self._root / key
-        partial = path.with_name(f"{path.name}{PARTIAL}{self._ids.request_id()}")
-        try:
-            with ExitStack() as opened:
-                file = await self._do("write", key, lambda path: _create(path, partial, opened))
-                await self._fill(key, file, pieces)
-                await self._do("write", key, lambda _: _sync(file))
-            await self._do("write", key, lambda path: _rename(partial, path))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise
+        async with self._writing(key) as (_, file):
+            await self._fill(key, file, pieces)
+
+    async def fill(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> None:
+        """Have a file written; see `LocalFiles.fill`."""
+        async with self._writing(key) as (partial, _):
+            try:
+                await fill(partial)
+            except OSError as error:
+                raise failure("write", partial, error) from error
 
     async def list_folders(self, prefix: str) -> Sequence[str]:
         """Name the folders below a prefix; see `Location.list_folders`."""
@@ -88,6 +95,22 @@ class FolderLocation:
         """Delete files, and their folder once it is empty; see `Location.delete`."""
         for key in keys:
             await self._do("delete", key, _delete)
+
+    @asynccontextmanager
+    async def _writing(self, key: str) -> AsyncIterator[tuple[Path, BinaryIO]]:
+        """Make a file that gets its name when the block has filled it, and goes if that fails."""
+        path = self._root / key
+        partial = path.with_name(f"{path.name}{PARTIAL}{self._ids.request_id()}")
+        try:
+            with ExitStack() as opened:
+                file = await self._do("write", key, lambda path: _create(path, partial, opened))
+                yield partial, file
+                await self._do("write", key, lambda _: _sync(file))
+            await self._do("write", key, lambda path: _rename(partial, path))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
 
     async def _fill(self, key: str, file: BinaryIO, pieces: AsyncIterator[bytes]) -> None:
         """Write all pieces, while those before are synced."""
@@ -124,7 +147,7 @@ class FolderLocation:
             await asyncio.gather(doing, return_exceptions=True)
             raise
         except OSError as error:
-            raise _failure(what, path, error) from error
+            raise failure(what, path, error) from error
 
 
 def _read(path: Path, offset: int, length: int) -> bytes:
@@ -141,7 +164,10 @@ def _create(path: Path, partial: Path, opened: ExitStack) -> BinaryIO:
     """Open a new file, making the folders above it durably; `opened` closes it."""
     missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     for folder in reversed(missing):
-        folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+        try:
+            folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+        except OSError as error:
+            raise failure("make the folder", folder, error) from error
         _sync_folder(folder.parent)
     descriptor = os.open(
         partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE
@@ -156,9 +182,6 @@ def _write(file: BinaryIO, piece: bytes, _path: Path) -> None:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-    if hasattr(os, "posix_fadvise"):
-        # Nobody reads it soon: the memory is better used for others.
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _rename(partial: Path, path: Path) -> None:
@@ -202,10 +225,11 @@ def _delete(path: Path) -> None:
         path.parent.rmdir()
 
 
-def _failure(what: str, path: Path, error: OSError) -> DecubeError:
-    reason = (error.strerror or str(error)).lower()
+def failure(what: str, path: Path, error: OSError) -> DecubeError:
+    """Tell what the system refuses; only what is read can be missing."""
+    reason = system_reason(error)
     text = f"cannot {what} {path}: {reason}"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if what == "read" and error.errno in (errno.ENOENT, errno.ENOTDIR):
         return NotFound(f"there is no {path}")
     if error.errno in _NO_ROOM:
         return Exhausted(text, reason="no_room", hint="make room, or set another snapshot.location")

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
+    from pathlib import Path
 
 
 class StoredObject(NamedTuple):
@@ -21,6 +22,18 @@ class StoredObject(NamedTuple):
     key: str
     size_bytes: int
     modified_at: datetime
+
+
+class LocalFiles(Protocol):
+    """A location whose objects are files, which the core reads and writes by itself."""
+
+    def path(self, key: str) -> Path:
+        """Tell where an object lies, or would."""
+        ...
+
+    async def fill(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> None:
+        """Write an object like `Location.write`: `fill` writes the file that becomes it."""
+        ...
 
 
 class Location(Protocol):
@@ -34,6 +47,11 @@ class Location(Protocol):
     @property
     def range_bytes(self) -> int:
         """How much is best read at once of an object that is read in order."""
+        ...
+
+    @property
+    def files(self) -> LocalFiles | None:
+        """What can be done besides where objects are files of this machine; None elsewhere."""
         ...
 
     async def read(self, key: str, offset: int, length: int) -> bytes:

@@ -1,0 +1,94 @@
+//! Checkpoints that nobody wants any more, and one that could not be made in time.
+
+use std::path::Path;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::engine::Engine;
+use crate::entry::{Frame, ImageHead};
+use crate::image::Extent;
+use crate::log::{Log, Replay};
+use crate::options::{LogLocation, Options, Storage};
+use crate::types::{Command, PutRequest, Revision};
+use crate::vfs::Disk;
+
+struct Empty;
+
+impl Replay for Empty {
+    fn restart(&mut self) {}
+
+    fn item(&mut self, _: ImageItem) -> Result<(), String> {
+        Err("a new log has no image".into())
+    }
+
+    fn frame(&mut self, _: Frame) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn log(dir: &Path) -> Log {
+    let (log_dir, checkpoint_dir) = (dir.join("log"), dir.join("checkpoints"));
+    let location = LogLocation { log_dir, checkpoint_dir, vfs: Arc::new(Disk) };
+    let options = Options::new(Storage::Log(location.clone()));
+    Log::open(&options, &location, &mut Empty).expect("a new log")
+}
+
+/// In memory, with more keys than a slice has, and a clock that stands still.
+fn store_with_keys() -> (Engine, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new());
+    let mut options = Options::new(Storage::Memory);
+    options.clock = Arc::<ManualClock>::clone(&clock);
+    let engine = Engine::open(options).expect("a memory store opens");
+    for number in 0..3_000 {
+        let put = PutRequest { key: format!("key{number}").into(), ..PutRequest::default() };
+        engine.execute(Command::Put(put)).expect("room for a key");
+    }
+    (engine, clock)
+}
+
+fn job(engine: &Engine, log: &Log) -> Job {
+    let store = engine.store();
+    let walk = Walk::begin(store, &store.state.read(), Extent::History).expect("no image is open");
+    // The log has nothing of that store; only its files count here.
+    let head = ImageHead { sequence: log.durable_sequence(), ..*walk.head() };
+    Job { writer: log.begin_checkpoint(head), walk }
+}
+
+/// Beside that of a new log, which is of the empty state.
+fn checkpoints(dir: &Path) -> usize {
+    std::fs::read_dir(dir.join("checkpoints")).expect("it is there").count() - 1
+}
+
+#[test]
+fn a_checkpoint_of_a_state_that_is_not_replaced_is_made() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ((engine, _), log, checkpointer) =
+        (store_with_keys(), log(dir.path()), Checkpointer::default());
+    checkpointer.write(engine.store(), job(&engine, &log)).expect("nothing is in the way");
+    assert_eq!(checkpoints(dir.path()), 1);
+}
+
+#[test]
+fn what_waits_to_be_written_for_a_checkpoint_in_vain_is_left() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ((engine, _), log) = (store_with_keys(), log(dir.path()));
+    let Job { mut writer, mut walk } = job(&engine, &log);
+    let (slices, coming) = sync_channel(SLICES_WAITING);
+    slices.send(walk.next(engine.store()).expect("nothing is in its way")).expect("it listens");
+    slices.send(None).expect("it listens");
+    assert_eq!(make(&mut writer, coming, &AtomicBool::new(true)).expect("no failure"), None);
+    assert_eq!(checkpoints(dir.path()), 0, "its file would be made for the first item");
+}
+
+#[test]
+fn a_checkpoint_in_the_way_of_a_compaction_for_too_long_is_given_up_and_that_is_a_failure() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ((engine, clock), log) = (store_with_keys(), log(dir.path()));
+    let late = job(&engine, &log);
+    clock.advance(Duration::from_secs(61));
+    engine.store().pins.wait_until_free(Revision(2_000), &*clock);
+    let checkpointer = Checkpointer::default();
+    let failure = checkpointer.write(engine.store(), late).expect_err("it was given up");
+    assert!(failure.reason().contains("given up for a compaction"), "{}", failure.reason());
+    assert_eq!(checkpoints(dir.path()), 0);
+}

@@ -1,0 +1,143 @@
+//! Files written and read by threads: every byte, in order, and the digests of all of it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use decube_snapshot::{Digest, FileRead, PartsWriter, Sha256, Stopped, read_ahead};
+
+const PART_BYTES: usize = 300_000;
+
+fn content(length: usize) -> Vec<u8> {
+    (0_u32..)
+        .flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes())
+        .take(length)
+        .collect()
+}
+
+fn sha256(bytes: &[u8]) -> Sha256 {
+    let mut digest = Digest::new();
+    digest.update(bytes);
+    digest.finish()
+}
+
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        self.0.path().join(number.to_string())
+    }
+
+    /// Writes bytes, made in pieces, to as many files as it takes.
+    fn write(&self, whole: &[u8], part_bytes: usize, piece_bytes: usize) -> (PartsWriter, usize) {
+        let mut pieces = whole.chunks(piece_bytes);
+        let mut writer = PartsWriter::new();
+        for number in 0.. {
+            let file = File::create(self.path(number)).unwrap();
+            let make = |mut space: Vec<u8>| {
+                space.clear();
+                space.extend_from_slice(pieces.next().unwrap_or_default());
+                Ok::<_, ()>(space)
+            };
+            let part = writer.write(&file, part_bytes, make).unwrap();
+            let written = std::fs::read(self.path(number)).unwrap();
+            assert_eq!((part.bytes, part.sha256), (written.len() as u64, sha256(&written)));
+            if part.last {
+                return (writer, number + 1);
+            }
+            assert_eq!(written.len(), part_bytes);
+        }
+        unreachable!("numbers do not end");
+    }
+}
+
+#[test]
+fn parts_are_full_but_the_last_and_are_all_of_it() {
+    let nothing_left = 2 * PART_BYTES;
+    for (length, parts) in [(0, 1), (1, 1), (nothing_left, 2), (nothing_left + 1, 3)] {
+        for piece_bytes in [100_000, 70_001, 5 * PART_BYTES] {
+            let (scratch, whole) = (Scratch::new(), content(length));
+            let (writer, count) = scratch.write(&whole, PART_BYTES, piece_bytes);
+            let paths = (0..count).map(|number| scratch.path(number));
+            let read: Vec<u8> = paths.flat_map(|path| std::fs::read(path).unwrap()).collect();
+            assert!(read == whole, "{length} bytes in pieces of {piece_bytes}");
+            assert_eq!(count, parts, "{length} bytes in pieces of {piece_bytes}");
+            assert_eq!(writer.sha256(), sha256(&whole));
+        }
+    }
+}
+
+#[test]
+fn a_part_may_be_so_long_that_it_is_synced_on_the_way() {
+    let (scratch, whole) = (Scratch::new(), vec![7; 20 << 20]);
+    let (_, count) = scratch.write(&whole, 1 << 30, 1 << 20);
+    assert!(count == 1 && std::fs::read(scratch.path(0)).unwrap() == whole);
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let scratch = Scratch::new();
+    std::fs::write(scratch.path(0), b"").unwrap();
+    let only_read = File::open(scratch.path(0)).unwrap();
+    let endless = |_| Ok::<_, ()>(vec![7; 1 << 20]);
+    let stopped = PartsWriter::new().write(&only_read, 1 << 30, endless).unwrap_err();
+    assert!(matches!(stopped, Stopped::Io(error) if error.raw_os_error().is_some()));
+}
+
+#[test]
+fn whoever_makes_the_bytes_can_end_it() {
+    let scratch = Scratch::new();
+    let file = File::create(scratch.path(0)).unwrap();
+    let mut left = 12;
+    let stopped = PartsWriter::new().write(&file, 1 << 30, |_| {
+        left -= 1;
+        if left > 0 { Ok(vec![7; 1 << 20]) } else { Err("ended") }
+    });
+    assert!(matches!(stopped, Err(Stopped::Refused("ended"))));
+}
+
+#[test]
+fn a_file_is_read_to_its_end() {
+    for length in [0, 1, 1 << 20, (3 << 20) + 5] {
+        let whole = content(length);
+        let mut read = Vec::new();
+        let take = |bytes: &[u8]| {
+            read.extend_from_slice(bytes);
+            Ok::<_, ()>(())
+        };
+        let done = read_ahead(&*whole, true, take).unwrap();
+        assert_eq!(done, FileRead { bytes: length as u64, sha256: Some(sha256(&whole)) });
+        assert!(read == whole);
+        let done = read_ahead(&*whole, false, |_| Ok::<_, ()>(())).unwrap();
+        assert_eq!(done, FileRead { bytes: length as u64, sha256: None });
+    }
+}
+
+#[test]
+fn whoever_takes_the_bytes_can_end_it() {
+    let mut left = 3;
+    let stopped = read_ahead(io::repeat(7), true, |_| {
+        left -= 1;
+        if left > 0 { Ok(()) } else { Err("enough") }
+    });
+    assert!(matches!(stopped, Err(Stopped::Refused("enough"))));
+}
+
+#[test]
+fn what_cannot_be_read_is_told() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+    }
+    let stopped = read_ahead(io::repeat(7).take(3 << 20).chain(Broken), true, |_| Ok::<_, ()>(()));
+    assert!(
+        matches!(stopped, Err(Stopped::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied)
+    );
+}
