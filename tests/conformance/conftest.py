@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.node import EtcdProcess
-from tests.support.stores import BACKENDS, Scene, opened
+from tests.support.stores import BACKENDS, Scene, opened, remote
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -34,3 +34,12 @@ async def scene(
     address = request.getfixturevalue("etcd_address") if backend == "remote-etcd" else None
     async with opened(backend, tmp_path, address) as store:
         yield Scene(store, backend)
+    if address is not None:
+        await _end_leases(address)
+
+
+async def _end_leases(address: str) -> None:
+    """End what a test left on the common etcd: a later one would meet the revision of its expiry."""
+    async with remote(address) as store:
+        for lease in await store.leases():
+            await store.lease_revoke(lease)
