@@ -4,6 +4,7 @@
 //! acknowledgements make room. Neither the writer nor any other session waits for a slow standby.
 
 use std::collections::VecDeque;
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,6 @@ use crate::greeting::{self, Introduced};
 use crate::node::{Node, unavailable};
 use crate::peers::DialerSession;
 use crate::presence::Presence;
-use crate::refusals::reason;
 use crate::wire::{
     Feed, Frames, FromDialer, Image, Member, PIECE_BYTES, Progress, ToDialer, Welcome, from_dialer,
     to_dialer,
@@ -82,7 +82,12 @@ impl Session {
         let (node, certified) = (Arc::clone(&self.node), self.caller.certified);
         let greeting = greeting::receive(&node, certified, &mut self.inbound, &self.outbound);
         let from = self.caller.address;
-        let tell = |refused: &Status| node.refusals.tell(from.ip(), reason(refused));
+        let tell = |refused: &Status| {
+            // One whose connection broke was not refused.
+            if refused.source().is_none() {
+                node.refusals.tell(from.ip(), refused.message().to_owned());
+            }
+        };
         let greeted = timeout(patience, greeting).await.unwrap_or_else(|_late| Err(silent()));
         let mut introduced = greeted.inspect_err(tell)?;
         let _proven = self.caller.presence.prove();
@@ -99,7 +104,7 @@ impl Session {
         welcome.set_feed(feed);
         greeting::send(&self.outbound, to_dialer::Message::Welcome(welcome)).await?;
         let member = &introduced.member;
-        let session = node.peers.dialed_by(member, feed == Feed::Frames);
+        let session = node.peers.dialed_by(member, feed);
         node.knocked.notify_waiters();
         let _leaving = Leaving { node: &node, session };
         match plan {

@@ -51,9 +51,9 @@ pub(crate) async fn receive(
     };
     let known = node.token.as_ref();
     if known.is_some_and(|token| !token.check(Side::Dialer, nonces, &proof.proof)) {
-        return Err(Status::unauthenticated("the peer's replication.token is another one"));
+        return Err(another_token());
     }
-    let member = proof.member.ok_or_else(|| out_of_order("a member"))?;
+    let member = proof.member.ok_or_else(another_token)?;
     Ok(Introduced { member, diverged: proof.diverged })
 }
 
@@ -70,7 +70,10 @@ pub(crate) async fn offer(
     let nonces = Nonces { dialer: dialer_nonce, server: &challenge.nonce };
     let known = node.token.as_ref();
     if known.is_some_and(|token| !token.check(Side::Server, nonces, &challenge.proof)) {
-        return Err(Status::unauthenticated("the peer's replication.token is another one"));
+        // Proves and tells nothing; the peer knows by it what is wrong, and its log tells.
+        drop(outbound.send(from_dialer::Message::Proof(Proof::default()).into()).await);
+        drop(next_to(inbound).await);
+        return Err(another_token());
     }
     let proof = Proof {
         proof: prove(known, Side::Dialer, nonces).into(),
@@ -113,6 +116,10 @@ async fn next_from(
 
 async fn next_to(inbound: &mut Streaming<ToDialer>) -> Result<Option<to_dialer::Message>, Status> {
     Ok(inbound.message().await?.and_then(|message| message.message))
+}
+
+fn another_token() -> Status {
+    Status::unauthenticated("the peer's replication.token is another one, or none")
 }
 
 fn out_of_order(expected: &str) -> Status {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::options::ReplicationOptions;
 use crate::status::PeerStatus;
-use crate::wire::{Member, Progress};
+use crate::wire::{Feed, Member, Progress};
 
 /// Members that dialed and are not among the configured ones; further ones are not remembered.
 const STRANGERS_MAX: usize = 64;
@@ -42,8 +42,9 @@ struct Dialer {
     status: PeerStatus,
     /// The session that counts: an older one may take a while to end.
     session: u64,
-    /// It is sent the frames of this member's log: the sequence number that it tells counts them.
-    fed: bool,
+    /// What it is sent. With frames of this member's log the sequence number that it tells counts
+    /// them.
+    feed: Feed,
     heard_at: Instant,
 }
 
@@ -105,8 +106,8 @@ impl Peers {
         }
     }
 
-    /// A member that dialed is here; `fed`: it is sent frames.
-    pub(crate) fn dialed_by(&self, member: &Member, fed: bool) -> DialerSession {
+    /// A member that dialed is here.
+    pub(crate) fn dialed_by(&self, member: &Member, feed: Feed) -> DialerSession {
         let mut session = DialerSession { member_id: member.member_id, number: 0 };
         self.change(|inner, now| {
             inner.sessions += 1;
@@ -118,9 +119,9 @@ impl Peers {
             });
             let dialer = inner.dialers.entry(member.member_id);
             let heard_at = Instant::now();
-            let fresh = Dialer { status: PeerStatus::default(), session: 0, fed, heard_at };
+            let fresh = Dialer { status: PeerStatus::default(), session: 0, feed, heard_at };
             let dialer = dialer.or_insert(fresh);
-            (dialer.session, dialer.fed) = (session.number, fed);
+            (dialer.session, dialer.feed) = (session.number, feed);
             introduce(&mut dialer.status, member, now);
         });
         session
@@ -146,9 +147,7 @@ impl Peers {
     /// count other frames.
     pub(crate) fn a_standby_has(&self, sequence: u64) -> bool {
         let inner = self.inner.lock();
-        let has = |Dialer { status, fed, .. }: &Dialer| {
-            *fed && status.connected && status.sequence >= sequence
-        };
+        let has = |dialer: &Dialer| dialer.status.connected && !dialer.lacks(sequence);
         inner.dialers.values().any(has)
     }
 
@@ -250,12 +249,17 @@ impl Inner {
 }
 
 impl Dialer {
+    /// Whether it does not have, or is not known to have, everything up to a sequence number.
+    fn lacks(&self, sequence: u64) -> bool {
+        self.feed != Feed::Frames || self.status.sequence < sequence
+    }
+
     /// How it stands by now. Of one that says nothing any more, and lacks something, nobody told how
     /// old that is: at most as old as what it said last.
     fn status_at(&self, sequence: u64, now: Instant) -> PeerStatus {
         let mut status = self.status.clone();
         let silent = now.saturating_duration_since(self.heard_at);
-        if self.fed && status.sequence < sequence && silent > SILENCE {
+        if self.feed != Feed::None && self.lacks(sequence) && silent > SILENCE {
             status.lag_seconds = status.lag_seconds.max(silent.as_secs_f64());
         }
         status

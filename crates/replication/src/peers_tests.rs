@@ -20,8 +20,8 @@ fn member(member_id: u64, address: &str) -> Member {
 fn the_end_of_an_old_session_says_nothing_about_the_new_one() {
     let peers = peers(&[]);
     let connected = |peers: &Peers| peers.all(0).1.iter().any(|peer| peer.connected);
-    let old = peers.dialed_by(&member(7, "b:2380"), false);
-    let new = peers.dialed_by(&member(7, "b:2380"), false);
+    let old = peers.dialed_by(&member(7, "b:2380"), Feed::None);
+    let new = peers.dialed_by(&member(7, "b:2380"), Feed::None);
     peers.dialer_left(old);
     assert!(connected(&peers));
     peers.dialer_left(new);
@@ -32,7 +32,7 @@ fn the_end_of_an_old_session_says_nothing_about_the_new_one() {
 fn a_member_that_dials_before_it_was_reached_is_listed_once() {
     let peers = peers(&["b:2380"]);
     peers.lost("b:2380", "connection refused");
-    peers.dialed_by(&member(7, "b:2380"), false);
+    peers.dialed_by(&member(7, "b:2380"), Feed::None);
     let (_, all) = peers.all(0);
     assert_eq!(all.len(), 1, "{all:?}");
     assert!(all[0].connected && all[0].member_id == 7 && !all[0].error.is_empty(), "{all:?}");
@@ -43,10 +43,10 @@ fn a_member_that_dials_before_it_was_reached_is_listed_once() {
 #[test]
 fn a_member_that_was_replaced_where_it_was_is_not_listed_any_more() {
     let peers = peers(&[]);
-    let old = peers.dialed_by(&member(7, "b:2380"), false);
-    peers.dialed_by(&member(9, "c:2380"), false);
+    let old = peers.dialed_by(&member(7, "b:2380"), Feed::None);
+    peers.dialed_by(&member(9, "c:2380"), Feed::None);
     peers.dialer_left(old);
-    peers.dialed_by(&member(8, "b:2380"), false);
+    peers.dialed_by(&member(8, "b:2380"), Feed::None);
     let ids: Vec<_> = peers.all(0).1.iter().map(|peer| peer.member_id).collect();
     assert_eq!(ids, [8, 9]);
 }
@@ -55,9 +55,9 @@ fn a_member_that_was_replaced_where_it_was_is_not_listed_any_more() {
 fn only_a_member_that_is_sent_frames_has_what_was_written() {
     let peers = peers(&[]);
     let far_ahead = Member { last_sequence: 1_000, ..member(7, "b:2380") };
-    peers.dialed_by(&far_ahead, false);
+    peers.dialed_by(&far_ahead, Feed::None);
     assert!(!peers.a_standby_has(10), "it counts frames of another log");
-    let copies = peers.dialed_by(&Member { last_sequence: 9, ..far_ahead }, true);
+    let copies = peers.dialed_by(&Member { last_sequence: 9, ..far_ahead }, Feed::Frames);
     assert!(!peers.a_standby_has(10));
     peers.heard_from_dialer(copies, Progress { sequence: 10, revision: 11 }, None);
     assert!(peers.a_standby_has(10));
@@ -83,7 +83,7 @@ fn a_standby_that_never_caught_up_is_behind_since_it_began() {
 #[test]
 fn a_standby_that_says_nothing_any_more_is_further_behind_from_moment_to_moment() {
     let peers = peers(&[]);
-    let copies = peers.dialed_by(&Member { last_sequence: 9, ..member(7, "b:2380") }, true);
+    let copies = peers.dialed_by(&Member { last_sequence: 9, ..member(7, "b:2380") }, Feed::Frames);
     let lag = Some(Duration::from_millis(20));
     peers.heard_from_dialer(copies, Progress { sequence: 10, revision: 11 }, lag);
     let lag_in = |seconds, own| {
@@ -95,4 +95,17 @@ fn a_standby_that_says_nothing_any_more_is_further_behind_from_moment_to_moment(
     assert!((60.0..61.0).contains(&lag_in(60, 11)));
     peers.dialer_left(copies);
     assert!((60.0..61.0).contains(&lag_in(60, 11)));
+}
+
+#[test]
+fn a_standby_that_left_while_it_was_seeded_is_further_and_further_behind() {
+    let peers = peers(&[]);
+    let seeded = peers.dialed_by(&member(7, "b:2380"), Feed::Image);
+    let lag_in = |seconds| {
+        let in_time = Instant::now() + Duration::from_secs(seconds);
+        peers.all_at(0, in_time).1[0].lag_seconds
+    };
+    assert!(lag_in(1) < 0.1, "nobody knows, while an image is on its way");
+    peers.dialer_left(seeded);
+    assert!((60.0..61.0).contains(&lag_in(60)));
 }

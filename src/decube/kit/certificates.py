@@ -75,8 +75,8 @@ class CertificateFacts:
 def read_certificates(pem: bytes) -> list[x509.Certificate]:
     """Read all certificates of a PEM text. Raises `ValueError` with the reason."""
     if b"-----BEGIN CERTIFICATE-----" not in pem:
-        what = "a private key" if b"PRIVATE KEY-----" in pem else "no PEM"
-        raise ValueError(f"it holds no certificate, but {what}")
+        what = "it holds a private key" if b"PRIVATE KEY-----" in pem else "it is not PEM"
+        raise ValueError(f"{what}, and no certificate")
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
@@ -86,8 +86,8 @@ def read_certificates(pem: bytes) -> list[x509.Certificate]:
 def read_private_key(pem: bytes) -> PrivateKeyTypes:
     """Read a private key. Raises `ValueError` with the reason."""
     if b"PRIVATE KEY-----" not in pem:
-        what = "a certificate" if b"-----BEGIN CERTIFICATE-----" in pem else "no PEM"
-        raise ValueError(f"it holds no private key, but {what}")
+        what = "it holds a certificate" if b"-----BEGIN CERTIFICATE-----" in pem else "it is not PEM"
+        raise ValueError(f"{what}, and no private key")
     try:
         return serialization.load_pem_private_key(pem, password=None)
     except TypeError as error:

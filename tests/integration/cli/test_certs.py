@@ -148,5 +148,5 @@ def test_what_cannot_be_inspected_is_told(place: str, code: int, complaint: str)
 def test_inspect_of_a_key_does_not_print_it(certs: Path) -> None:
     done = Cli()("certs", "inspect", str(certs / "ca.key"))
     assert done.returncode == 2
-    assert "but a private key" in done.stderr
+    assert "it holds a private key, and no certificate" in done.stderr
     assert "PRIVATE" not in done.stdout + done.stderr

@@ -212,3 +212,12 @@ async def test_a_standby_that_is_gone_is_further_and_further_behind(two: Replica
         samples = (await primary.get("/metrics")).text.splitlines()
     (told,) = (line for line in samples if line.startswith("decube_replication_peer_lag_seconds{"))
     assert float(told.split()[-1]) > 4
+
+
+async def test_both_sides_tell_of_another_token(two: Replicas) -> None:
+    a, b = two["a"], two["b"]
+    b.stop()
+    b.environment = {**b.environment, "DECUBE_REPLICATION_TOKEN": "mistyped"}
+    b.start()
+    told = "replication.token is another one"
+    await wait_until(lambda: told in a.said() and told in b.said(), two.told)

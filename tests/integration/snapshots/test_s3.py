@@ -101,7 +101,9 @@ async def counted(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, byte
         number += 1
 
 
-def location_at(url: str, monkeypatch: pytest.MonkeyPatch, *, max_retries: int) -> Location:
+def location_at(
+    url: str, monkeypatch: pytest.MonkeyPatch, *, max_retries: int, place: str = "s3://backups"
+) -> Location:
     """Open a location at a server that gives no answer, after so many tries more."""
     monkeypatch.setattr(
         "decube.services.snapshots.location.providers.RETRY_OPTIONS", {"max_retries": max_retries}
@@ -109,13 +111,22 @@ def location_at(url: str, monkeypatch: pytest.MonkeyPatch, *, max_retries: int) 
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    return open_location("s3://backups", os.environ)
+    return open_location(place, os.environ)
 
 
 async def test_a_server_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
     location = location_at("http://127.0.0.1:1", monkeypatch, max_retries=1)
     told = r"s3://backups.*: no answer from 127\.0\.0\.1:1: connection refused$"
     with pytest.raises(Unavailable, match=told):
+        await call(location)
+
+
+async def test_a_name_that_speaks_of_credentials_is_not_taken_for_their_lack(
+    monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    place = "s3://token-store/credentials"
+    location = location_at("http://127.0.0.1:1", monkeypatch, max_retries=0, place=place)
+    with pytest.raises(Unavailable, match="connection refused$"):
         await call(location)
 
 

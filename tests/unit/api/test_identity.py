@@ -51,7 +51,7 @@ def test_a_good_pair_is_taken(pair: Pair, authority: TestAuthority) -> None:
     ("content", "reason"),
     [
         (None, "no such file or directory"),
-        (b"", "but no PEM"),
+        (b"", "it is not PEM"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", ""),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", ""),
     ],
@@ -96,7 +96,7 @@ def test_a_ca_file_without_a_certificate_is_refused(
     authority.ca_file.write_bytes(content)
     error = refusal(listener_tls(pair, authority.ca_file, "require"))
     assert error.field == "security.ca_file"
-    assert "holds no certificate" in error.message
+    assert "and no certificate" in error.message
 
 
 def test_a_new_pair_is_taken_when_it_has_settled(pair: Pair, authority: TestAuthority) -> None:

@@ -46,6 +46,8 @@ _WHO_ARE_YOU: Final[Mapping[str, str]] = {
 }
 _FULL: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
 _CREDENTIALS: Final = ("credential", "169.254.169.254", "metadata.google.internal", "token")
+# What was asked for; where credentials come from tells of itself.
+_ASKED_FOR: Final = re.compile(r"https?://(?!169\.254\.169\.254|metadata\.google\.internal)\S+")
 _SET_CREDENTIALS: Final = (
     "credentials come from the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
@@ -86,7 +88,7 @@ def _refusal(failed: str, code: str, status: str) -> DecubeError | None:
 def _no_answer(failed: str, text: str) -> DecubeError:
     """Return what it means that the store was not reached, or not even asked."""
     told = text.partition("Debug source")[0]
-    if any(word in told.lower() for word in _CREDENTIALS):
+    if any(word in _ASKED_FOR.sub("", told).lower() for word in _CREDENTIALS):
         return Unauthenticated(f"{failed}: no credentials", hint=_SET_CREDENTIALS)
     if cause := _CAUSE.search(told):
         server = f"no answer from {found[1]}: " if (found := _SERVER.search(told)) else ""
