@@ -39,7 +39,7 @@ async def scene(
 
 
 async def _end_leases(address: str) -> None:
-    """End what a test left on the common etcd: a later one would meet the revision of its expiry."""
+    """End what a test left on the common etcd: its expiry is a revision that a later one meets."""
     async with remote(address) as store:
         for lease in await store.leases():
             await store.lease_revoke(lease)

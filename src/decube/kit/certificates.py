@@ -75,8 +75,7 @@ class CertificateFacts:
 def read_certificates(pem: bytes) -> list[x509.Certificate]:
     """Read all certificates of a PEM text. Raises `ValueError` with the reason."""
     if b"-----BEGIN CERTIFICATE-----" not in pem:
-        what = "it holds a private key" if b"PRIVATE KEY-----" in pem else "it is not PEM"
-        raise ValueError(f"{what}, and no certificate")
+        raise ValueError(f"{_found_in(pem)}, and no certificate")
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
@@ -86,14 +85,19 @@ def read_certificates(pem: bytes) -> list[x509.Certificate]:
 def read_private_key(pem: bytes) -> PrivateKeyTypes:
     """Read a private key. Raises `ValueError` with the reason."""
     if b"PRIVATE KEY-----" not in pem:
-        what = "it holds a certificate" if b"-----BEGIN CERTIFICATE-----" in pem else "it is not PEM"
-        raise ValueError(f"{what}, and no private key")
+        raise ValueError(f"{_found_in(pem)}, and no private key")
     try:
         return serialization.load_pem_private_key(pem, password=None)
     except TypeError as error:
         raise ValueError("the key has a passphrase: write it without one") from error
     except ValueError as error:
         raise ValueError("the private key in it is damaged") from error
+
+
+def _found_in(pem: bytes) -> str:
+    if b"PRIVATE KEY-----" in pem:
+        return "it holds a private key"
+    return "it holds a certificate" if b"-----BEGIN CERTIFICATE-----" in pem else "it is not PEM"
 
 
 def belong_together(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool:

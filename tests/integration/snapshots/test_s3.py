@@ -126,7 +126,7 @@ async def test_a_name_that_speaks_of_credentials_is_not_taken_for_their_lack(
 ) -> None:
     place = "s3://token-store/credentials"
     location = location_at("http://127.0.0.1:1", monkeypatch, max_retries=0, place=place)
-    with pytest.raises(Unavailable, match="connection refused$"):
+    with pytest.raises(Unavailable, match=r"connection refused$"):
         await call(location)
 
 
