@@ -541,10 +541,10 @@ _Logged: TypeAlias = (
 # sequence, term, wall time in seconds since the epoch, revision after it, change
 _LogEntry: TypeAlias = tuple[int, int, float, int, _Logged]
 
-def read_log(log_dir: PathLike[str] | str, take: Callable[[list[_LogEntry]], object]) -> None:
-    """Hand out the log of a store that does not run, in pieces. Blocks.
+def read_log(path: PathLike[str] | str, take: Callable[[list[_LogEntry]], object]) -> None:
+    """Hand out the log of a store that does not run, or a side file of it, in pieces. Blocks.
 
-    Kinds: `locked` (path, pid), `corrupt` and `newer_format` for a segment, `io`.
+    Kinds: `locked` (path, pid), `corrupt` and `newer_format` for a file, `io`.
     """
 
 @final

@@ -48,7 +48,7 @@ pub use install::{InstallError, InstallMode, Installed, Installer};
 pub use mailbox::{Answer, Mailbox};
 pub use offline::{Created, NewNumbers, OfflineError, OfflineRestore, Point, ReplayTo};
 pub use options::{LogLocation, Options, Storage};
-pub use read_log::read_log;
+pub use read_log::{read_log, read_side_file};
 pub use record::{Record, Version};
 pub use role::{Role, Standing, TermStart};
 pub use types::*;

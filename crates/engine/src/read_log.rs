@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::entry::Frame;
 use crate::error::OpenError;
-use crate::log::Archive;
+use crate::log::{self, Archive};
 use crate::types::Revision;
 use crate::vfs::Vfs;
 
@@ -19,4 +19,13 @@ pub fn read_log(
     mut take: impl FnMut(Frame, Revision) -> ControlFlow<()>,
 ) -> Result<(), OpenError> {
     Archive::open(vfs, log_dir)?.read_all(&mut |frame, written| Ok(take(frame, written.revision)))
+}
+
+/// Hands out every frame of a side file ([`crate::log::SideFile`]) in the same way.
+pub fn read_side_file(
+    vfs: &dyn Vfs,
+    path: &Path,
+    mut take: impl FnMut(Frame, Revision) -> ControlFlow<()>,
+) -> Result<(), OpenError> {
+    log::read_side_file(vfs, path, &mut |frame, written| Ok(take(frame, written.revision)))
 }

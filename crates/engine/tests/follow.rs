@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,7 +12,8 @@ use std::time::Duration;
 use decube_engine::log::{CopiedFrame, FollowError, FrameReader};
 use decube_engine::vfs::{Faulty, Vfs as _};
 use decube_engine::{
-    Command, Engine, Entry, Follower, LeaseId, LogLocation, Notify, Options, Revision, Storage,
+    Command, Engine, Entry, Follower, LeaseId, LogLocation, Notify, OpenError, Options, Revision,
+    Storage, read_side_file,
 };
 use support::put;
 
@@ -188,9 +190,28 @@ fn what_is_damaged_is_told_by_name_and_all_else_is_kept_aside() {
     assert!(kept.damaged[0].reason.contains("the frame is bad"), "{:?}", kept.damaged[0]);
     let file = kept.file.unwrap();
     assert_eq!((file.first, file.last, file.absent), (5, newest - 1, 0));
-    let bytes = read(&disk, &file.path);
-    let frames = FrameReader::default().push(&bytes[64..]).unwrap();
-    assert_eq!(sequences(&frames), (5..second).chain(third..newest).collect::<Vec<_>>());
+    let left: Vec<_> = (5..second).chain(third..newest).collect();
+    let (read, error) = read_kept(&disk, &file.path);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(read, left);
+
+    // The first frame in it is whole, and the second is damaged.
+    assert!(disk.flip_bit(&file.path, 8 * (64 + 250)));
+    let (read, error) = read_kept(&disk, &file.path);
+    assert_eq!(read, left[..1]);
+    let error = error.unwrap().to_string();
+    assert!(error.contains("the frame is damaged"), "{error}");
+}
+
+/// The sequence numbers in a side file, and what ended the reading of it.
+fn read_kept(disk: &Faulty, path: &Path) -> (Vec<u64>, Option<OpenError>) {
+    let mut found = Vec::new();
+    let read = read_side_file(disk, path, |frame, revision| {
+        assert_eq!(revision.0, i64::try_from(frame.sequence).unwrap() + 1);
+        found.push(frame.sequence);
+        ControlFlow::Continue(())
+    });
+    (found, read.err())
 }
 
 fn segment(first: u64) -> PathBuf {
@@ -204,11 +225,4 @@ fn segments(disk: &Faulty) -> Vec<u64> {
     let mut firsts: Vec<_> = firsts.collect();
     firsts.sort_unstable();
     firsts
-}
-
-fn read(disk: &Faulty, path: &Path) -> Vec<u8> {
-    let file = disk.open(path).unwrap();
-    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
-    assert_eq!(file.read_at(0, &mut bytes).unwrap(), bytes.len());
-    bytes
 }

@@ -1,11 +1,11 @@
-//! The log of a store that does not run, entry by entry.
+//! The log of a store that does not run, or a side file of one, entry by entry.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use decube_engine::vfs::Disk;
-use decube_engine::{AlarmKind, Entry, Frame, Revision, read_log};
+use decube_engine::{AlarmKind, Entry, Frame, Revision, read_log, read_side_file};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use pyo3::{IntoPyObjectExt, intern};
@@ -18,11 +18,11 @@ const BATCH: usize = 1_000;
 #[pyfunction]
 #[pyo3(name = "read_log")]
 #[expect(clippy::needless_pass_by_value, reason = "Python hands over values")]
-pub(crate) fn read(py: Python<'_>, log_dir: PathBuf, take: Py<PyAny>) -> PyResult<()> {
+pub(crate) fn read(py: Python<'_>, path: PathBuf, take: Py<PyAny>) -> PyResult<()> {
     let mut batch = Vec::new();
     let mut stopped = None;
     let read = py.detach(|| {
-        read_log(&Disk, &log_dir, |frame, revision| {
+        let mut take = |frame, revision| {
             batch.push((frame, revision));
             if batch.len() < BATCH {
                 return ControlFlow::Continue(());
@@ -34,7 +34,12 @@ pub(crate) fn read(py: Python<'_>, log_dir: PathBuf, take: Py<PyAny>) -> PyResul
                     ControlFlow::Break(())
                 }
             }
-        })
+        };
+        if path.is_file() {
+            read_side_file(&Disk, &path, &mut take)
+        } else {
+            read_log(&Disk, &path, &mut take)
+        }
     });
     if let Some(error) = stopped {
         return Err(error);

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from decube.kit.errors import Unavailable
+from decube.kit.errors import Invalid, NotFound, Unavailable
 
 app = App(name="store", help="Look at a store that does not run.", version_flags=[])
 
@@ -13,7 +13,12 @@ app = App(name="store", help="Look at a store that does not run.", version_flags
 @app.command(name="dump-log")
 def dump_log(
     *,
-    data_dir: Annotated[Path, Parameter(help="The node's data directory, or that of its log.")],
+    data_dir: Annotated[
+        Path | None, Parameter(help="The node's data directory, or that of its log.")
+    ] = None,
+    file: Annotated[
+        Path | None, Parameter(help="A file of writes that were never replicated (tail-*.frames).")
+    ] = None,
     output: Annotated[
         Literal["simple", "json"], Parameter(name=["--output", "-o"], help="Form of a line.")
     ] = "simple",
@@ -22,21 +27,34 @@ def dump_log(
 
     The log holds the effects of commands: changes of keys, leases and alarms, and compactions. It
     begins where older segments were let go. Where the sequence numbers jump a snapshot took the
-    place of the state. The node must not run; nothing is changed. Exit code 12 when a segment is
+    place of the state. The node must not run; nothing is changed. Exit code 12 when a file is
     damaged, after what is before the damage.
+
+    With --file it prints what an old primary had written and its successor did not have, which
+    `decube replication status` names; the node may run.
 
     For example:
 
         decube store dump-log --data-dir /var/lib/decube
         decube store dump-log --data-dir /var/lib/decube -o json | jq 'select(.revision > 100)'
+        decube store dump-log --file /var/lib/decube/etcd/wal/tail-1-00000000000000000042.frames
     """
     from decube.cli.store_output import print_json, print_simple
     from decube.daemon.store import log_below
     from decube.store.embedded.log import read_log
 
     print_entry = print_json if output == "json" else print_simple
+    match data_dir, file:
+        case None, Path():
+            if not file.is_file():
+                raise NotFound(f"there is no file {file}")
+            place = file
+        case Path(), None:
+            place = log_below(data_dir)
+        case _:
+            raise Invalid("name one of them: --data-dir or --file", field="data_dir")
     try:
-        read_log(log_below(data_dir), print_entry)
+        read_log(place, print_entry)
     except Unavailable as error:
         # No node is asked: how to reach one would lead astray.
         error.details = {"hint": "", **error.details}

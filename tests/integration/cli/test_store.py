@@ -12,7 +12,10 @@ from tests.support.stores import Scene, embedded
 if TYPE_CHECKING:
     from pathlib import Path
 
+USAGE = 2
+NOT_FOUND = 3
 UNAVAILABLE = 7
+CORRUPT = 12
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -44,3 +47,20 @@ async def test_the_log_of_a_running_store_is_not_dumped(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (UNAVAILABLE, "")
     assert "is in use" in refused.stderr
     assert "--address" not in refused.stderr
+
+
+async def test_what_is_no_place_of_entries_is_told(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as store:
+        await Scene(store, "embedded", b"").put("a")
+    dump, data_dir = ("store", "dump-log"), ("--data-dir", str(tmp_path))
+    for arguments in ((), (*data_dir, "--file", "x.frames")):
+        refused = Cli()(*dump, *arguments)
+        assert refused.returncode == USAGE
+        assert "--data-dir or --file" in refused.stderr
+    absent = Cli()(*dump, "--file", str(tmp_path / "absent.frames"))
+    assert absent.returncode == NOT_FOUND
+    assert "there is no file" in absent.stderr
+    (segment,) = tmp_path.glob("*.log")
+    another = Cli()(*dump, "--file", str(segment))
+    assert another.returncode == CORRUPT
+    assert "another kind of file" in another.stderr

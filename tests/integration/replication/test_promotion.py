@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,11 @@ async def test_a_standby_is_promoted_and_the_old_primary_comes_back_as_a_standby
     assert await asyncio.to_thread(os.path.getsize, tail) > 0
     status = Cli({"DECUBE_ADDRESS": f"http://{a.rest_address}"})("replication", "status")
     assert tail in status.stdout
+    told = Cli()("store", "dump-log", "--file", tail, "-o", "json").stdout.splitlines()
+    changes = [json.loads(line)["changes"][0] for line in told]
+    assert [(change["key"], change["value"]) for change in changes] == [
+        (f"lost{number}", "v") for number in range(5)
+    ]
 
 
 async def test_a_primary_that_meets_a_higher_term_stops_writing_by_itself(two: Replicas) -> None:

@@ -9,7 +9,8 @@ use super::failure::Named;
 use super::files::{self, LOCK, SEGMENT_SUFFIX, read_header, sequence_of};
 use super::frame::{self, FrameHeader, Kind};
 use super::header::{FileHeader, FileKind};
-use super::segment::SegmentReader;
+use super::segment::{FIRST_FRAME, FoundFrame, SegmentReader};
+use super::window::Window;
 use crate::entry::Frame;
 use crate::error::OpenError;
 use crate::types::Revision;
@@ -109,23 +110,61 @@ impl Segment {
     fn read(&self, after: u64, take: &mut Take<'_>) -> Result<ControlFlow<(), u64>, OpenError> {
         let mut reader = SegmentReader::new(&*self.file, &self.path, &self.header);
         while let Some(found) = reader.next()? {
-            let FrameHeader { kind, sequence, term, wall, revision, .. } = found.header;
-            if kind == Kind::Closed || sequence <= after {
+            if found.header.kind == Kind::Closed || found.header.sequence <= after {
                 continue;
             }
-            let corrupt = |reason: &str| OpenError::Corrupt {
-                path: self.path.clone(),
-                offset: found.offset,
-                reason: reason.to_owned(),
-            };
-            let entry = frame::decode_entry(&found.header, found.payload)
-                .ok_or_else(|| corrupt("the entry is malformed"))?;
-            let frame = Frame { sequence, term, wall, entry };
-            let taken = take(frame, Written { revision, wall }).map_err(|e| corrupt(&e))?;
-            if taken.is_break() {
+            if hand_out(&self.path, &found, take)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(reader.expected))
     }
+}
+
+/// Hands out all frames of a side file until it is told to stop. Numbers may be missing among them.
+pub(crate) fn read_side_file(
+    vfs: &dyn Vfs,
+    path: &Path,
+    take: &mut Take<'_>,
+) -> Result<(), OpenError> {
+    let file = vfs.open(path).named("open", path)?;
+    let header = FileHeader::decode(&read_header(&*file, path)?, FileKind::Side, path)?;
+    let end = file.len().named("read", path)?;
+    let mut window = Window::new(&*file);
+    let (mut offset, mut last) = (FIRST_FRAME, header.sequence.saturating_sub(1));
+    let corrupt = |offset, reason: &str| OpenError::Corrupt {
+        path: path.to_owned(),
+        offset,
+        reason: reason.to_owned(),
+    };
+    while offset < end {
+        let read = frame::read(&mut window, header.salt, offset).named("read", path)?;
+        let (header, payload) = read.ok_or_else(|| corrupt(offset, "the frame is damaged"))?;
+        if header.sequence <= last {
+            return Err(corrupt(offset, "the frame is out of order"));
+        }
+        if hand_out(path, &FoundFrame { offset, header, payload }, take)?.is_break() {
+            return Ok(());
+        }
+        last = header.sequence;
+        offset += header.frame_bytes();
+    }
+    Ok(())
+}
+
+fn hand_out(
+    path: &Path,
+    found: &FoundFrame<'_>,
+    take: &mut Take<'_>,
+) -> Result<ControlFlow<()>, OpenError> {
+    let FrameHeader { sequence, term, wall, revision, .. } = found.header;
+    let corrupt = |reason: &str| OpenError::Corrupt {
+        path: path.to_owned(),
+        offset: found.offset,
+        reason: reason.to_owned(),
+    };
+    let entry = frame::decode_entry(&found.header, found.payload)
+        .ok_or_else(|| corrupt("the entry is malformed"))?;
+    let frame = Frame { sequence, term, wall, entry };
+    take(frame, Written { revision, wall }).map_err(|reason| corrupt(&reason))
 }

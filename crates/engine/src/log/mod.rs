@@ -53,7 +53,7 @@ use self::frame::Place;
 use self::retention::{Catalog, SegmentEntry, Shared};
 use self::segment::{ActiveSegment, SegmentStart};
 
-pub(crate) use self::archive::{Archive, Written};
+pub(crate) use self::archive::{Archive, Written, read_side_file};
 pub use self::beside::{Journal, Upkeep};
 pub use self::checkpoint::CheckpointWriter;
 pub use self::copy::{BadFrame, CopiedFrame, FrameReader};

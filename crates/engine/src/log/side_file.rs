@@ -1,7 +1,7 @@
 //! Side files: frames that a member wrote and the new primary of its cluster did not have.
 //!
-//! Written before the log that holds them is replaced by the new primary's. Nothing reads them here;
-//! they are for people. Layout in `docs/store-format.md`, section 3a.
+//! Written before the log that holds them is replaced by the new primary's. They are for people, who
+//! are shown them by [`crate::read_side_file`]. Layout in `docs/store-format.md`, section 3a.
 //!
 //! The segments are read once, from the first that is wanted on. What cannot be read must not keep a
 //! member from joining its cluster again: it is left out up to the next segment, and told by name.

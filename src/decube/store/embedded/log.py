@@ -1,4 +1,4 @@
-"""What the log of a store that does not run says was done.
+"""What the log of a store that does not run, or a side file of it, says was done.
 
 Blocks, and needs no event loop: it is what `decube store dump-log` does.
 """
@@ -80,11 +80,11 @@ class LogEntry(msgspec.Struct, frozen=True):
     logged: Logged
 
 
-def read_log(log_dir: Path, take: Callable[[LogEntry], None]) -> None:
-    """Hand out every entry that the log has kept, in order.
+def read_log(place: Path, take: Callable[[LogEntry], None]) -> None:
+    """Hand out every entry that the log in a directory has kept, or that is in a side file.
 
-    Raises `Unavailable` (`reason` `locked`) while the store runs, and `Corrupt` for a damaged
-    segment, after the entries before the damage.
+    Raises `Unavailable` (`reason` `locked`) while the store of a log runs, and `Corrupt` for a
+    damaged file, after the entries before the damage.
     """
 
     def take_all(entries: list[_native._LogEntry]) -> None:
@@ -93,7 +93,7 @@ def read_log(log_dir: Path, take: Callable[[LogEntry], None]) -> None:
             take(LogEntry(sequence, term, written_at_s, Revision(revision), logged))
 
     try:
-        _native.read_log(log_dir, take_all)
+        _native.read_log(place, take_all)
     except _native.StoreError as error:
         raise translate(error) from None
 
