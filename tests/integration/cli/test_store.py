@@ -60,7 +60,7 @@ async def test_what_is_no_place_of_entries_is_told(tmp_path: Path) -> None:
     absent = Cli()(*dump, "--file", str(tmp_path / "absent.frames"))
     assert absent.returncode == NOT_FOUND
     assert "there is no file" in absent.stderr
-    (segment,) = tmp_path.glob("*.log")
+    segment = tmp_path / "00000000000000000001.log"
     another = Cli()(*dump, "--file", str(segment))
     assert another.returncode == CORRUPT
     assert "another kind of file" in another.stderr
