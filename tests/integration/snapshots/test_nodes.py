@@ -304,3 +304,8 @@ async def test_a_point_in_time_comes_back_from_a_snapshot_and_the_log(
     before = cli(*common, str(tmp_path / "before"), "--to-revision", "1")
     assert before.returncode == 3
     assert "no snapshot early enough among 2" in before.stderr
+    (manifest,) = (node.directory / "data").rglob(f"{late['id']}/manifest.json")
+    await asyncio.to_thread(manifest.write_bytes, b"{")
+    before = cli(*common, str(tmp_path / "before"), "--to-revision", "1")
+    assert "no snapshot early enough among 1 in" in before.stderr
+    assert "1 cannot be read" in before.stderr

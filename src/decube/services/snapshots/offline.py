@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,11 +46,13 @@ async def find_snapshots(
         return catalogue, [await catalogue.get(snapshot_id)]
     if wanted is None:
         return catalogue, [await _newest(catalogue)]
-    known = [manifest async for manifest in catalogue.all()]
-    found = [manifest for manifest in known if wanted(manifest)]
+    known = await catalogue.page(limit=sys.maxsize)
+    found = [manifest for manifest in known.manifests if wanted(manifest)]
     if not found:
-        what = f"no snapshot early enough among {len(known)}" if known else "no snapshot"
-        raise NotFound(f"there is {what} in {catalogue.location.url}")
+        count, unreadable = len(known.manifests), known.unreadable
+        what = f"no snapshot early enough among {count}" if count else "no snapshot"
+        but = f"; {unreadable} cannot be read" if unreadable else ""
+        raise NotFound(f"there is {what} in {catalogue.location.url}{but}")
     return catalogue, found
 
 
