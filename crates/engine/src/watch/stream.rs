@@ -171,6 +171,11 @@ impl WatchStream {
         }
     }
 
+    /// Whether a watcher may have history to read.
+    pub fn is_behind(&self) -> bool {
+        !self.control.lock().behind.is_empty()
+    }
+
     /// The watchers of a state that is gone are told so, and get nothing more.
     fn end_era(&self, control: &mut Control, ended: Ended, items: &mut Vec<WatchItem>) {
         for (id, watcher) in &mut control.watchers {

@@ -226,6 +226,38 @@ async fn each_of_many_watchers_on_a_stream_gets_its_events_under_its_own_id() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_watchers_of_a_busy_key_are_told_comes_in_fewer_messages() {
+    const WATCHERS: usize = 100;
+    const PUTS: i64 = 200;
+    let served = serve();
+    let mut watching = Watching::open(&served).await;
+    for _ in 0..WATCHERS {
+        watching.create(key("a")).await;
+    }
+    let reading = tokio::spawn(async move {
+        let mut told = vec![Vec::new(); WATCHERS];
+        let mut messages = 0;
+        while told.iter().map(Vec::len).sum::<usize>()
+            < WATCHERS * usize::try_from(PUTS).expect("positive")
+        {
+            let response = watching.next().await;
+            messages += 1;
+            let revisions = response.events.iter();
+            let revisions = revisions.map(|event| event.kv.as_ref().expect("a key").mod_revision());
+            told[usize::try_from(response.watch_id).expect("an identity")].extend(revisions);
+        }
+        (told, messages)
+    });
+    for _ in 0..PUTS {
+        served.put("a", "value").await;
+    }
+    let (told, messages) = within("all events", reading).await.expect("no panic");
+    assert!(told.iter().all(|told| told.iter().copied().eq(2..2 + PUTS)));
+    // One client that puts, one after the other, leaves nothing else that events could wait for.
+    assert!(messages < WATCHERS * 100, "{messages}");
+}
+
 #[tokio::test]
 async fn a_request_that_is_too_long_ends_the_stream_in_grpcs_words() {
     let served = serve_with(|options| options.request_bytes_max = 1_000);

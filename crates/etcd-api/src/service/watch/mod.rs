@@ -4,6 +4,7 @@
 
 mod fragment;
 mod outgoing;
+mod pace;
 mod progress;
 mod stream;
 

@@ -19,6 +19,7 @@ use tonic::{Code, Status};
 
 use super::fragment;
 use super::outgoing::Outgoing;
+use super::pace::Pace;
 use super::progress::ProgressNotices;
 use crate::answers::StreamBell;
 use crate::convert;
@@ -48,6 +49,7 @@ pub(super) struct WatchResponses {
     outgoing: Outgoing,
     fragmenting: HashSet<WatchId>,
     progress: ProgressNotices,
+    pace: Pace,
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
     /// How the engine ended the stream; what is queued is still sent.
     closed: Option<Status>,
@@ -83,6 +85,7 @@ impl WatchResponses {
             outgoing: Outgoing::default(),
             fragmenting: HashSet::new(),
             progress,
+            pace: Pace::default(),
             draining: Box::pin(draining.cancelled_owned()),
             closed: None,
             failed: None,
@@ -169,7 +172,12 @@ impl WatchResponses {
 
     /// Takes what the engine has.
     fn take(&mut self) {
-        for item in self.watchers.take(TAKE_BYTES_MAX) {
+        let items = self.watchers.take(TAKE_BYTES_MAX);
+        // What is read from history comes no later in fewer messages.
+        if !self.watchers.is_behind() {
+            self.pace.sending(items.len());
+        }
+        for item in items {
             match item {
                 WatchItem::Events { id, revision, events } => {
                     self.progress.skip_next(id);
@@ -250,8 +258,10 @@ impl WatchResponses {
                 return Poll::Ready(Err(status::stopped()));
             }
             self.poll_requests(context)?;
-            self.bell.arm(context);
-            self.take();
+            if self.pace.poll_rested(context).is_ready() {
+                self.bell.arm(context);
+                self.take();
+            }
             if !self.queued.is_empty() || self.closed.is_some() {
                 continue;
             }
