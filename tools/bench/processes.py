@@ -30,12 +30,16 @@ KINE_OPTIONS = "?_journal=WAL&cache=shared&_txlock=immediate&_synchronous=FULL&_
 
 @dataclass
 class Server:
-    """A running server: `ports` by what they serve, `start_s` until it was ready."""
+    """A running server: `ports` by what they serve.
+
+    `start_s` until it was ready, `stop_s` until it had ended before that.
+    """
 
     name: str
     process: ServerProcess
     ports: Mapping[str, int]
     start_s: float
+    stop_s: float = 0.0
 
     @property
     def pid(self) -> int:
@@ -44,10 +48,12 @@ class Server:
 
     def restart(self, *, kill: bool) -> float:
         """End it, by `kill -9` or as it should be, and start it on its data; seconds to ready."""
+        begun_s = time.monotonic()
         if kill:
             self.process.kill()
         else:
             self.process.stop()
+        self.stop_s = time.monotonic() - begun_s
         self.start_s = started(self.process)
         return self.start_s
 

@@ -43,6 +43,8 @@ pub(crate) struct Checkpointer {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: Option<Job>,
+    /// The last one is waiting, or being made.
+    is_ending: bool,
     is_closed: bool,
     failures: u64,
     failure: Option<Arc<str>>,
@@ -62,6 +64,15 @@ impl Checkpointer {
         self.changed.notify_all();
     }
 
+    /// Called by the writer behind the last group: what is being made is in vain.
+    pub(crate) fn start_last(&self, job: Job) {
+        let mut inner = self.inner.lock();
+        self.in_vain.store(true, Ordering::Relaxed);
+        inner.is_ending = true;
+        inner.waiting = Some(job);
+        self.changed.notify_all();
+    }
+
     /// How often it failed, and why the last time. A failure costs disk space, not data.
     pub(crate) fn failures(&self) -> (u64, Option<Arc<str>>) {
         let inner = self.inner.lock();
@@ -74,8 +85,10 @@ impl Checkpointer {
         self.in_vain.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn close(&self) {
+    /// Waits for the last checkpoint, but not for long, and for no other.
+    pub(crate) fn close(&self, patience: Duration) {
         let mut inner = self.inner.lock();
+        self.changed.wait_while_for(&mut inner, |inner| inner.is_ending, patience);
         inner.is_closed = true;
         self.in_vain.store(true, Ordering::Relaxed);
         self.changed.notify_all();
@@ -98,9 +111,14 @@ impl Checkpointer {
                 continue;
             };
             self.in_vain.store(false, Ordering::Relaxed);
+            let is_last = inner.is_ending;
             drop(inner);
             self.note(self.write(store, job));
             inner = self.inner.lock();
+            if is_last {
+                inner.is_ending = false;
+                self.changed.notify_all();
+            }
         }
         // A job that nobody will do must not keep the log's files.
         inner.waiting = None;
@@ -160,7 +178,9 @@ fn make(
     coming: Receiver<Slice>,
     in_vain: &AtomicBool,
 ) -> Result<Option<u64>, IoFailure> {
-    step_back();
+    if writer.is_gentle() {
+        step_back();
+    }
     for slice in coming {
         let Some(items) = slice else { return writer.complete(in_vain) };
         for item in &items {

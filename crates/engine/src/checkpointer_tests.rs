@@ -92,3 +92,24 @@ fn a_checkpoint_in_the_way_of_a_compaction_for_too_long_is_given_up_and_that_is_
     assert!(failure.reason().contains("given up for a compaction"), "{}", failure.reason());
     assert_eq!(checkpoints(dir.path()), 0);
 }
+
+#[test]
+fn whoever_closes_waits_for_the_last_checkpoint_and_not_for_ever() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ((engine, _), log) = (store_with_keys(), log(dir.path()));
+    let (checkpointer, upkeep) = (Checkpointer::default(), log.upkeep());
+    let last = job(&engine, &log);
+    checkpointer.start_last(Job { writer: last.writer.hurry(), ..last });
+    checkpointer.close(Duration::from_millis(1));
+    checkpointer.run(engine.store(), &upkeep);
+    assert_eq!(checkpoints(dir.path()), 0, "nobody made it in time");
+
+    let checkpointer = Checkpointer::default();
+    let last = job(&engine, &log);
+    checkpointer.start_last(Job { writer: last.writer.hurry(), ..last });
+    thread::scope(|scope| {
+        scope.spawn(|| checkpointer.run(engine.store(), &upkeep));
+        checkpointer.close(Duration::from_secs(60));
+    });
+    assert_eq!(checkpoints(dir.path()), 1);
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -24,6 +25,9 @@ use crate::types::{
 };
 use crate::watch::{Limits, Notify, WatchStream};
 use crate::writer::{Job, Work, Writer};
+
+/// What closing a store waits for its last checkpoint, which only makes the next start shorter.
+const LAST_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running store. Cheap to clone; the last clone dropped closes it.
 #[derive(Clone)]
@@ -311,9 +315,9 @@ impl Running {
         self.store.hub.close(&self.store);
         self.store.followers.wake();
         self.store.expiry.close();
+        self.store.checkpointer.close(LAST_CHECKPOINT_TIMEOUT);
         self.store.pins.close();
         self.store.compactor.close();
-        self.store.checkpointer.close();
         threads.for_each(&mut join);
         self.dropping.lock().take().into_iter().for_each(join);
     }

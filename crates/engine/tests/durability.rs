@@ -94,6 +94,39 @@ fn a_closed_store_refuses_and_opens_again_with_everything() {
     );
 }
 
+/// The sequence number of the newest checkpoint; 0 without one.
+fn newest_checkpoint(disk: &Faulty) -> u64 {
+    let names = disk.list(Path::new("/store")).expect("it is there");
+    let numbers = names.iter().filter_map(|name| name.strip_suffix(".checkpoint")?.parse().ok());
+    numbers.max().unwrap_or_default()
+}
+
+#[test]
+fn a_store_that_is_closed_leaves_little_log_to_replay() {
+    let disk = Faulty::new(6);
+    let mut options = on(&disk);
+    options.checkpoint_bytes_min = 20_000;
+    // Of the first 100 kB a checkpoint may be made at any time. Then one is due again after as much
+    // log, and worth while for whoever closes the store after a quarter of that.
+    for (keys, is_written) in [(100, None), (10, Some(false)), (40, Some(true)), (10, Some(false))]
+    {
+        let engine = Engine::open(options.clone()).unwrap();
+        for number in 0..keys {
+            put(&engine, &format!("k{number}"), &"x".repeat(1_000));
+        }
+        let last = engine.status().log_sequence;
+        engine.close();
+        let newest = newest_checkpoint(&disk);
+        assert!(
+            is_written.is_none_or(|is_written| (newest == last) == is_written),
+            "{newest} {last}"
+        );
+    }
+    let engine = Engine::open(options).unwrap();
+    assert_eq!(engine.revision(), Revision(161));
+    assert_eq!(get(&engine, "k39", 0).unwrap().version(), 2);
+}
+
 #[test]
 fn commands_that_wait_are_committed_together_and_a_full_queue_refuses() {
     let mut options = Options::new(Storage::Memory);

@@ -30,6 +30,7 @@ pub struct CheckpointWriter {
     log_bytes: u64,
     /// Of the state it is an image of.
     epoch: u64,
+    pace: Pace,
     output: Option<CheckpointFile>,
 }
 
@@ -40,7 +41,18 @@ impl CheckpointWriter {
             catalog.checkpoint_running = true;
             catalog.epoch
         };
-        Self { shared, head, log_bytes, epoch, output: None }
+        let pace = Pace::Gentle(Arc::clone(&shared.clock));
+        Self { shared, head, log_bytes, epoch, pace, output: None }
+    }
+
+    /// Somebody waits for it. Before it is begun.
+    pub(crate) fn hurry(mut self) -> Self {
+        self.pace = Pace::Full;
+        self
+    }
+
+    pub(crate) fn is_gentle(&self) -> bool {
+        matches!(self.pace, Pace::Gentle(_))
     }
 
     /// Where it is going to be.
@@ -108,7 +120,7 @@ impl CheckpointWriter {
             let origin = ImageOrigin { identity: shared.identity(), created_at };
             let mut path = self.path().into_os_string();
             path.push(UNFINISHED_SUFFIX);
-            let (path, pace) = (path.into(), Pace::Gentle(Arc::clone(&shared.clock)));
+            let (path, pace) = (path.into(), self.pace.clone());
             let file = CheckpointFile::create(&shared.files, path, &origin, &self.head, pace)?;
             self.output = Some(file);
         }

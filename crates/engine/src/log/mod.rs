@@ -263,6 +263,11 @@ impl Log {
         self.shared.checkpoint_due(self.log_bytes(), self.durable_sequence)
     }
 
+    /// Whether opening the store again is much shorter with a checkpoint of what it ends with.
+    pub(crate) fn checkpoint_saves_time(&self) -> bool {
+        self.shared.checkpoint_saves_time(self.log_bytes(), self.durable_sequence)
+    }
+
     /// Starts a checkpoint of the state as of `head.sequence`, which must be durable and above the
     /// last checkpoint's. Does no IO itself: hand the writer to another thread and go on appending.
     ///

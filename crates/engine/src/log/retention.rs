@@ -17,6 +17,10 @@ use crate::options::Options;
 /// Log that few, long entries make is not let grow beyond this many times what is due.
 const PUT_OFF_FACTOR: u64 = 4;
 
+/// A store that is closed writes another image unless it is this many times the log behind the last
+/// one: a byte of log takes longer to replay than one of an image.
+const IMAGE_PER_LOG: u64 = 4;
+
 /// Shared by everything that works on an open log.
 pub(crate) struct Shared {
     pub(crate) files: Files,
@@ -129,6 +133,15 @@ impl Shared {
         let due = self.checkpoint_bytes_min.max(catalog.image_bytes);
         let put_off = entries < self.checkpoint_entries_min && grown / PUT_OFF_FACTOR <= due;
         !catalog.checkpoint_running && grown > due && !put_off
+    }
+
+    /// Whether a log that ends at these bytes takes long to replay, beside reading the image.
+    pub(crate) fn checkpoint_saves_time(&self, log_bytes: u64, sequence: u64) -> bool {
+        let catalog = self.catalog();
+        let grown = log_bytes.saturating_sub(catalog.checkpoint_at_bytes);
+        let entries = sequence.saturating_sub(catalog.checkpoint_at_sequence);
+        let much = self.checkpoint_bytes_min.max(catalog.image_bytes / IMAGE_PER_LOG);
+        grown > much && entries >= self.checkpoint_entries_min
     }
 
     /// Makes a file for the next segment, if there is none.

@@ -104,8 +104,10 @@ impl Writer {
                 return;
             }
         }
-        if let Some(Err(error)) = self.log.take().map(Log::close) {
-            self.latch(&error, &mut jobs);
+        let last = self.last_checkpoint();
+        match self.log.take().map(Log::close) {
+            Some(Err(error)) => self.latch(&error, &mut jobs),
+            _ => last.into_iter().for_each(|job| self.store.checkpointer.start_last(job)),
         }
     }
 
@@ -265,6 +267,14 @@ impl Writer {
         let Some(walk) = walk else { return };
         let writer = log.begin_checkpoint(*walk.head());
         self.store.checkpointer.start(checkpointer::Job { writer, walk });
+    }
+
+    /// The one that saves whoever opens the store again from replaying much log.
+    fn last_checkpoint(&self) -> Option<checkpointer::Job> {
+        let log = self.log.as_ref().filter(|log| log.checkpoint_saves_time())?;
+        let walk = Walk::begin(&self.store, &self.store.state.read(), Extent::History)?;
+        let writer = log.begin_checkpoint(*walk.head()).hurry();
+        Some(checkpointer::Job { writer, walk })
     }
 
     /// Refuses what was evaluated but not published, what is taken and what is queued.
