@@ -32,7 +32,9 @@ def measure(servers: dict[str, Server], objects: int) -> list[Figure]:
         figures.append(Figure(name, "s", ready["etcd"], ready["decube"], wanted))
         print(f"  {figures[-1].line()}", flush=True)
     stop = {name: server.stop_s for name, server in servers.items()}
-    figures.append(Figure(f"the stop itself, {objects:,} objects", "s", stop["etcd"], stop["decube"]))
+    figures.append(
+        Figure(f"the stop itself, {objects:,} objects", "s", stop["etcd"], stop["decube"])
+    )
     print(f"  {figures[-1].line()}", flush=True)
     return [*figures, memory(servers, f"memory after a restart, {objects:,} objects")]
 
