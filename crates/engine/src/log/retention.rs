@@ -128,20 +128,23 @@ impl Shared {
     /// Whether the log, at these bytes and this sequence number, is due for a checkpoint.
     pub(crate) fn checkpoint_due(&self, log_bytes: u64, sequence: u64) -> bool {
         let catalog = self.catalog();
-        let grown = log_bytes.saturating_sub(catalog.checkpoint_at_bytes);
-        let entries = sequence.saturating_sub(catalog.checkpoint_at_sequence);
-        let due = self.checkpoint_bytes_min.max(catalog.image_bytes);
-        let put_off = entries < self.checkpoint_entries_min && grown / PUT_OFF_FACTOR <= due;
-        !catalog.checkpoint_running && grown > due && !put_off
+        !catalog.checkpoint_running
+            && self.has_grown(&catalog, (log_bytes, sequence), catalog.image_bytes)
     }
 
-    /// Whether a log that ends at these bytes takes long to replay, beside reading the image.
+    /// Whether a log that ends there takes long to replay, beside reading the image.
     pub(crate) fn checkpoint_saves_time(&self, log_bytes: u64, sequence: u64) -> bool {
         let catalog = self.catalog();
+        self.has_grown(&catalog, (log_bytes, sequence), catalog.image_bytes / IMAGE_PER_LOG)
+    }
+
+    /// Whether the log has grown by so many bytes since the last checkpoint, and enough for any.
+    fn has_grown(&self, catalog: &Catalog, (log_bytes, sequence): (u64, u64), by: u64) -> bool {
         let grown = log_bytes.saturating_sub(catalog.checkpoint_at_bytes);
         let entries = sequence.saturating_sub(catalog.checkpoint_at_sequence);
-        let much = self.checkpoint_bytes_min.max(catalog.image_bytes / IMAGE_PER_LOG);
-        grown > much && entries >= self.checkpoint_entries_min
+        let due = self.checkpoint_bytes_min.max(by);
+        let put_off = entries < self.checkpoint_entries_min && grown / PUT_OFF_FACTOR <= due;
+        grown > due && !put_off
     }
 
     /// Makes a file for the next segment, if there is none.
