@@ -7,6 +7,7 @@ out: a container may hide it.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class HostMetrics(Collector):
     def __init__(self, data_directory: Path, *, clock: Clock = _SYSTEM_CLOCK) -> None:
         self._data_directory = data_directory
         self._clock = clock
-        self._began = (clock.monotonic_s(), _cpu_s())
+        self._began = (clock.monotonic_s(), time.process_time())
         self._cpu_percent = 0.0
 
     def describe(self) -> Iterator[Metric]:
@@ -59,7 +60,7 @@ class HostMetrics(Collector):
         yield _gauge("disk_usage", "Bytes of that disk that are not available", total - free)
 
     def _cpu(self) -> float:
-        now_s, cpu_s = self._clock.monotonic_s(), _cpu_s()
+        now_s, cpu_s = self._clock.monotonic_s(), time.process_time()
         began_s, began_cpu_s = self._began
         if now_s - began_s >= CPU_WINDOW_S_MIN:
             processors = len(os.sched_getaffinity(0))
@@ -70,11 +71,6 @@ class HostMetrics(Collector):
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"decube_{name}", text, value=value)
-
-
-def _cpu_s() -> float:
-    used = os.times()
-    return used.user + used.system
 
 
 def _resident_bytes() -> int | None:
