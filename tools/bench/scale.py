@@ -36,7 +36,7 @@ def fill(server: Server, first: int, objects: int) -> float:
 
 def put_rate(bench: Bench, server: Server, objects: int) -> tuple[Sample, float]:
     """Update objects; the sample, and the bytes that each update made the disk write."""
-    operations = bench.sized(50_000)
+    operations = bench.sized(100_000)
     before = server.disk_written_bytes()
     measured = kubeload(server, "update", objects=objects, operations=operations)["update"]
     return sample(measured), (server.disk_written_bytes() - before) / operations

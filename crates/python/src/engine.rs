@@ -22,6 +22,7 @@ use crate::listener::PyEtcdListener;
 use crate::options::{EngineOptions, ListenerOptions};
 use crate::owned::Owned;
 use crate::pages;
+use crate::purge::Purger;
 use crate::range::PyRangeAnswer;
 use crate::replication::{MemberOptions, PyReplication, Started};
 use crate::watch::PyWatch;
@@ -41,6 +42,7 @@ struct Store {
     closed: AtomicBool,
     /// By which the etcd port knows whom to pass calls on to.
     started: Started,
+    purger: Purger,
 }
 
 impl PyEngine {
@@ -73,13 +75,15 @@ impl PyEngine {
         pages::take_small_ones();
         let bell = Bell::new()
             .map_err(|error| errors::io_failed_at("cannot make a socket pair", &error))?;
+        let purger = Purger::start()
+            .map_err(|error| errors::io_failed_at("cannot start a thread", &error))?;
         let inbox = Arc::new(Inbox::new(bell));
         let mailbox: Arc<dyn Mailbox> = Arc::clone(&inbox) as Arc<dyn Mailbox>;
         let engine =
             py.detach(|| Engine::open(options)).map_err(|error| errors::not_opened(&error))?;
         let (watch_ids, closed) = (AtomicU64::new(1), AtomicBool::new(false));
-        let store =
-            Store { engine, inbox, mailbox, watch_ids, closed, started: Started::default() };
+        let started = Started::default();
+        let store = Store { engine, inbox, mailbox, watch_ids, closed, started, purger };
         Ok(Self { store: Owned::new(store), request_bytes_max })
     }
 
@@ -255,6 +259,7 @@ impl PyEngine {
         let store = self.store.get()?;
         store.closed.store(true, Ordering::Relaxed);
         py.detach(|| store.engine.close());
+        store.purger.stop();
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ mod offline;
 mod options;
 mod owned;
 mod pages;
+mod purge;
 mod range;
 mod read_log;
 mod replication;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use super::failure::IoFailure;
 use super::follow::{FollowError, LogFollower};
 use super::install::Installation;
+use super::pace::Pace;
 use super::retention::Shared;
 use super::side_file::{self, KeptAside};
 use crate::entry::ImageHead;
@@ -55,7 +56,7 @@ impl Upkeep {
     /// out by itself when it matters.
     pub fn run(&self) -> Result<(), IoFailure> {
         // In this order: on a full disk what is removed is the room for the next segment.
-        self.0.remove_expired()?;
+        self.0.remove_expired(&Pace::Gentle(Arc::clone(&self.0.clock)))?;
         self.0.prepare_spare()
     }
 }

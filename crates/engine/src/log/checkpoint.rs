@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::checkpoint_file::{CheckpointFile, Pace};
+use super::checkpoint_file::CheckpointFile;
 use super::failure::{IoFailure, Named};
 use super::files::UNFINISHED_SUFFIX;
 use super::header::{FileHeader, HEADER_BYTES};
+use super::pace::Pace;
 use super::retention::Shared;
 use super::window::Window;
 use crate::entry::{ImageHead, ImageItem};
@@ -52,7 +53,7 @@ impl CheckpointWriter {
     }
 
     pub(crate) fn is_gentle(&self) -> bool {
-        matches!(self.pace, Pace::Gentle(_))
+        self.pace.is_gentle()
     }
 
     /// Where it is going to be.
@@ -90,7 +91,7 @@ impl CheckpointWriter {
     /// The part behind that.
     pub(crate) fn put_in_place(mut self, bytes: u64) -> Result<(), IoFailure> {
         self.give_name(bytes)?;
-        self.shared.remove_expired()
+        self.shared.remove_expired(&self.pace)
     }
 
     /// Unless the state was replaced meanwhile.

@@ -5,75 +5,23 @@
 //! log's own syncs wait behind none of them, and little is left to sync behind the last byte. What the
 //! disk was given is checked where it took it from.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use super::failure::{IoFailure, Named};
 use super::files::Files;
+use super::pace::Pace;
 use super::window::Window;
-use crate::clock::Clock;
 use crate::entry::{ImageHead, ImageItem};
 use crate::image::{ImageDecoder, ImageEncoder, ImageOrigin, PREFACE_BYTES, Space, preface};
 use crate::vfs::VfsFile;
 
 /// Bytes that wait to be written.
 const WAITING_BYTES: usize = 4 << 20;
-/// A disk that takes longer for a piece is not made faster by leaving it alone.
-const REST_MAX: Duration = Duration::from_millis(100);
-
-/// How the disk is shared with others.
-#[derive(Clone)]
-pub(crate) enum Pace {
-    /// Somebody waits: in pieces that a disk is busy with.
-    Full,
-    /// Nobody does: whoever syncs meanwhile waits behind little, and half of the time behind nothing.
-    Gentle(Arc<dyn Clock>),
-}
-
-impl Pace {
-    /// Bytes written, or read back, at once.
-    fn piece_bytes(&self) -> usize {
-        match self {
-            Self::Full => 2 << 20,
-            Self::Gentle(_) => 256 << 10,
-        }
-    }
-
-    /// A piece is longer by what its last block adds. One that needs more than this is copied.
-    fn piece_room(&self) -> usize {
-        self.piece_bytes() + (1 << 20)
-    }
-
-    /// The disk is about to be used; for [`Pace::rest`].
-    fn begin(&self) -> Duration {
-        match self {
-            Self::Full => Duration::ZERO,
-            Self::Gentle(clock) => clock.monotonic(),
-        }
-    }
-
-    /// Leaves the disk to others for as long as it was used.
-    fn rest(&self, begun: Duration) {
-        if let Self::Gentle(clock) = self {
-            thread::park_timeout(clock.monotonic().saturating_sub(begun).min(REST_MAX));
-        }
-    }
-}
-
-impl fmt::Debug for Pace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "Full",
-            Self::Gentle(_) => "Gentle",
-        })
-    }
-}
 
 /// Takes the items of an image.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::Identity;
-use super::checkpoint_file::{CheckpointFile, Pace};
+use super::checkpoint_file::CheckpointFile;
 use super::failure::{IoFailure, Named};
 use super::files::{Files, LOCK, Listing};
 use super::identity::random_salt;
+use super::pace::Pace;
 use super::recovery::{Opened, fresh};
 use super::retention::SegmentEntry;
 use super::segment::{ActiveSegment, SegmentStart};

@@ -21,6 +21,9 @@ const INSTALL_SUFFIXES: [(&str, LogBefore); 2] =
 /// Of a file that is being written. One that is found when a store is opened is left over.
 pub(crate) const UNFINISHED_SUFFIX: &str = ".unfinished";
 
+/// Of a file that nobody needs any more, while it is being removed.
+const REMOVED_SUFFIX: &str = ".removed";
+
 /// The two directories of a store, locked.
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -57,12 +60,12 @@ impl Files {
         Ok(Self { vfs, log_dir, checkpoint_dir, locks })
     }
 
-    /// Looks what is there, and removes what an earlier process left unfinished.
+    /// Looks what is there, and removes what an earlier process left unfinished, or had put aside.
     pub(crate) fn list(&self) -> Result<Listing, IoFailure> {
         let mut listing = Listing::default();
         for dir in self.dirs() {
             for name in self.vfs.list(dir).named("list", dir)? {
-                if name.ends_with(UNFINISHED_SUFFIX) {
+                if [UNFINISHED_SUFFIX, REMOVED_SUFFIX].iter().any(|left| name.ends_with(left)) {
                     self.remove(&dir.join(&name))?;
                 }
                 if dir == self.log_dir {
@@ -138,6 +141,16 @@ impl Files {
     pub(crate) fn remove(&self, path: &Path) -> Result<(), IoFailure> {
         self.check_locks()?;
         self.vfs.remove(path).named("remove", path)
+    }
+
+    /// Gives a file that is to be removed a name that nobody looks for; durable only when the
+    /// directories are synced. Returns where it is now.
+    pub(crate) fn put_aside(&self, path: &Path) -> Result<PathBuf, IoFailure> {
+        self.check_locks()?;
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(REMOVED_SUFFIX);
+        self.vfs.rename(path, Path::new(&aside)).named("rename", path)?;
+        Ok(aside.into())
     }
 
     /// Gives a file, whose content is durable, its name, durably.

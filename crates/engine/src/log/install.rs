@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::checkpoint;
-use super::checkpoint_file::{CheckpointFile, Pace};
+use super::checkpoint_file::CheckpointFile;
 use super::failure::IoFailure;
 use super::files::{Files, Listing, read_header};
 use super::header::{FileHeader, FileKind};
 use super::identity::random_salt;
+use super::pace::Pace;
 use super::retention::{SegmentEntry, Shared};
 use super::segment::{ActiveSegment, SegmentStart, Spare};
 use super::{Identity, Log};

@@ -27,8 +27,10 @@ mod frame;
 mod header;
 mod identity;
 mod install;
+mod pace;
 mod recent;
 mod recovery;
+mod removal;
 mod replay;
 mod retention;
 mod role_file;
@@ -40,6 +42,7 @@ mod tests;
 mod window;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::entry::{Entry, ImageHead};
@@ -297,6 +300,7 @@ impl Log {
     /// Commits what is buffered and marks the log as closed. The lock is let go when the last
     /// [`CheckpointWriter`] and [`Upkeep`] of this log are gone too.
     pub fn close(mut self) -> Result<(), Error> {
+        self.shared.is_closing.store(true, Ordering::Relaxed);
         self.commit()?;
         if self.active.offset > segment::FIRST_FRAME {
             let place = self.next_place(self.shared.clock.wall(), self.revision);

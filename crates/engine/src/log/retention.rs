@@ -1,7 +1,9 @@
 //! What the writer, checkpoints and upkeep know together, and how long files are kept.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -37,6 +39,8 @@ pub(crate) struct Shared {
     housekeeping: Mutex<()>,
     /// Held for moments only, never over IO.
     catalog: Mutex<Catalog>,
+    /// Nobody writes any more: who waits now waits for the rest to end.
+    pub(crate) is_closing: AtomicBool,
     /// A leaf too, held while a commit is copied.
     pub(crate) recent: Recent,
 }
@@ -51,6 +55,8 @@ pub(crate) struct Catalog {
     /// A file for the next segment, and how many were ever made.
     pub(crate) spare: Option<Spare>,
     pub(crate) spares_made: u64,
+    /// Files that were put aside and are to be removed.
+    pub(crate) aside: Vec<PathBuf>,
     pub(crate) checkpoint_running: bool,
     /// Where the log stood, in bytes since the recovered checkpoint, when the last one began.
     pub(crate) checkpoint_at_bytes: u64,
@@ -103,6 +109,7 @@ impl Shared {
             covered_segments_max: options.covered_segments_max.unwrap_or(usize::MAX),
             housekeeping: Mutex::new(()),
             catalog: Mutex::new(catalog),
+            is_closing: AtomicBool::new(false),
             recent: Recent::new(durable_sequence),
         }
     }
@@ -163,27 +170,11 @@ impl Shared {
         Ok(())
     }
 
-    /// Removes checkpoints and segments that are no longer kept, the oldest first.
-    pub(crate) fn remove_expired(&self) -> Result<(), IoFailure> {
-        let _housekeeping = self.housekeeping.lock();
-        let (checkpoints, segments) = {
-            let catalog = self.catalog();
-            let now = self.clock.wall();
-            let expired = self.plan_expired_segments(&catalog, now);
-            (self.plan_expired_checkpoints(&catalog), expired)
-        };
-        for sequence in &checkpoints {
-            self.files.remove(&self.files.checkpoint_path(*sequence))?;
-            self.catalog().checkpoints.retain(|kept| kept != sequence);
-        }
-        for sequence in &segments {
-            self.files.remove(&self.files.segment_path(*sequence))?;
-            self.catalog().segments.retain(|kept| kept.first_sequence != *sequence);
-        }
-        if checkpoints.is_empty() && segments.is_empty() {
-            return Ok(());
-        }
-        self.files.sync_dirs()
+    /// The checkpoints and segments that are no longer kept, by their numbers, the oldest first.
+    pub(crate) fn plan_expired(&self) -> (Vec<u64>, Vec<u64>) {
+        let catalog = self.catalog();
+        let segments = self.plan_expired_segments(&catalog, self.clock.wall());
+        (self.plan_expired_checkpoints(&catalog), segments)
     }
 
     fn plan_expired_segments(&self, catalog: &Catalog, now: Duration) -> Vec<u64> {

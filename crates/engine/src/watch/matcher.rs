@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 
 use crate::state::Span;
 use crate::types::KeyRange;
@@ -14,17 +15,20 @@ use crate::types::KeyRange;
 /// Finds watchers, each known by a number.
 #[derive(Debug, Default)]
 pub(crate) struct Matcher {
-    keys: HashMap<Bytes, Vec<usize>>,
+    keys: HashMap<Bytes, Watchers>,
     intervals: Vec<Interval>,
     /// Whether `furthest_end` of the intervals is to be computed anew.
     stale: bool,
 }
 
+/// Of the same range: most often one.
+type Watchers = SmallVec<[usize; 2]>;
+
 #[derive(Debug)]
 struct Interval {
     from: Bytes,
     end: End,
-    watchers: Vec<usize>,
+    watchers: Watchers,
     furthest_end: End,
 }
 
@@ -58,7 +62,7 @@ impl Matcher {
             Err(at) => {
                 let from = range.key.clone();
                 let interval =
-                    Interval { from, furthest_end: end.clone(), end, watchers: vec![watcher] };
+                    Interval { from, furthest_end: end.clone(), end, watchers: smallvec![watcher] };
                 self.intervals.insert(at, interval);
                 self.stale = true;
             }
@@ -118,7 +122,7 @@ fn interval_end(range: &KeyRange) -> Option<End> {
     }
 }
 
-fn remove_one(watchers: &mut Vec<usize>, watcher: usize) {
+fn remove_one(watchers: &mut Watchers, watcher: usize) {
     if let Some(at) = watchers.iter().position(|other| *other == watcher) {
         watchers.swap_remove(at);
     }
