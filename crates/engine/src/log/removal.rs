@@ -5,6 +5,7 @@
 //! recovery does not read, and cut shorter and shorter. A follower that is still reading it finds its
 //! end too early, and so that it has come too late.
 
+use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -34,16 +35,16 @@ impl Shared {
         let _housekeeping = self.housekeeping();
         let (checkpoints, segments) = self.plan_expired();
         for sequence in checkpoints {
-            let aside = self.files.put_aside(&self.files.checkpoint_path(sequence))?;
+            let aside = if_there(self.files.put_aside(&self.files.checkpoint_path(sequence)))?;
             let mut catalog = self.catalog();
             catalog.checkpoints.retain(|kept| *kept != sequence);
-            catalog.aside.push(aside);
+            catalog.aside.extend(aside);
         }
         for sequence in segments {
-            let aside = self.files.put_aside(&self.files.segment_path(sequence))?;
+            let aside = if_there(self.files.put_aside(&self.files.segment_path(sequence)))?;
             let mut catalog = self.catalog();
             catalog.segments.retain(|kept| kept.first_sequence != sequence);
-            catalog.aside.push(aside);
+            catalog.aside.extend(aside);
         }
         Ok(())
     }
@@ -53,8 +54,8 @@ impl Shared {
         // A crash must not bring one that was cut back under its old name.
         self.files.sync_dirs()?;
         while let Some(path) = paths.last() {
-            self.cut(path, pace)?;
-            self.files.remove(path)?;
+            if_there(self.cut(path, pace))?;
+            if_there(self.files.remove(path))?;
             paths.pop();
         }
         self.files.sync_dirs()
@@ -72,6 +73,14 @@ impl Shared {
             pace.rest(begun);
         }
         Ok(())
+    }
+}
+
+/// Nothing where there is no such file: whoever removed it did what was to be done.
+fn if_there<T>(done: Result<T, IoFailure>) -> Result<Option<T>, IoFailure> {
+    match done {
+        Err(failure) if failure.source.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
     }
 }
 

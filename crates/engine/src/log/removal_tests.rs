@@ -9,7 +9,7 @@ use crate::log::{Log, Replay};
 use crate::options::{LogLocation, Options, Storage};
 use crate::record::{Record, Version};
 use crate::types::{LeaseId, Revision};
-use crate::vfs::{Crash, Errno, Fault, Faulty};
+use crate::vfs::{Crash, Errno, Fault, Faulty, Vfs as _};
 
 /// More than is given back at once. Two make a segment.
 const VALUE_BYTES: usize = 72 << 10;
@@ -125,5 +125,15 @@ fn what_cannot_be_removed_now_is_removed_later() {
     assert!(!checkpoint(&log));
     assert_eq!(left(&disk, ".removed"), 2);
     log.upkeep().run().unwrap();
+    assert_eq!((left(&disk, ".log"), left(&disk, ".removed")), (1, 0));
+}
+
+#[test]
+fn what_somebody_else_removed_is_in_the_way_of_nothing() {
+    let disk = Faulty::new(1);
+    let log = covered(&disk);
+    let (first, _) = segments(&disk).swap_remove(0);
+    disk.remove(&first).unwrap();
+    assert!(checkpoint(&log));
     assert_eq!((left(&disk, ".log"), left(&disk, ".removed")), (1, 0));
 }
