@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,3 +22,17 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(_LOOK_AGAIN_S)  # noqa: TID251 - between two looks at another process
+
+
+def pause(pid: int) -> None:
+    """Stop a process by SIGSTOP: its threads do so one by one, and the last may still answer."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def have_stopped() -> bool:
+        try:
+            stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+        except FileNotFoundError:  # one ended meanwhile
+            return False
+        return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+    wait_until(have_stopped, f"all threads of process {pid} have stopped")

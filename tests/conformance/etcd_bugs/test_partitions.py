@@ -11,6 +11,7 @@ import grpc
 import pytest
 from tests.conformance.etcd_bugs.client import ALL, Client
 from tests.support.replicas import Replicas
+from tests.support.waiting import pause
 
 from decube.pb.etcd import kv_pb2
 from decube.pb.etcd import rpc_pb2 as pb
@@ -59,7 +60,7 @@ def test_a_paused_node_reads_what_it_acknowledged(node: NodeProcess) -> None:
         request = pb.PutRequest(key=b"held", lease=granted.ID)
         revision = client.kv.Put(request).header.revision
         with other.watch(key=b"held") as watch:
-            os.kill(node.pid, signal.SIGSTOP)
+            pause(node.pid)
             writing = client.kv.Put.future(pb.PutRequest(key=b"waits"))
             with pytest.raises(grpc.FutureTimeoutError):
                 writing.result(timeout=PAUSE_SECONDS)

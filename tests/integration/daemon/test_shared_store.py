@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from tests.support.cli import Cli
 from tests.support.node import EtcdProcess, NodeProcess
-from tests.support.waiting import WAIT_S_MAX, wait_until
+from tests.support.waiting import WAIT_S_MAX, pause, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +137,7 @@ def test_a_leader_that_was_paused_does_not_say_that_it_leads(
     pair: tuple[NodeProcess, NodeProcess],
 ) -> None:
     first, second = pair
-    os.kill(first.pid, signal.SIGSTOP)
+    pause(first.pid)
     try:
         wait_until(lambda: leads(second), "the other node leads")
     finally:
