@@ -188,7 +188,7 @@ class Engine:
     def status(self) -> dict[str, int]:
         """Return the engine's figures by name (`decube_engine::Status`).
 
-        `latched` is 1 when writes are refused until the store is opened anew.
+        1 is `latched` if writes are refused until it is opened anew, `standby` if by its role.
         """
 
     def troubles(self) -> tuple[str | None, str | None]:

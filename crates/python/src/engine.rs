@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use decube_engine::{
-    Command, Engine, Error, KeyRange, LeaseId, Mailbox, RangeRequest, Revision, Status,
+    Command, Engine, Error, KeyRange, LeaseId, Mailbox, RangeRequest, Revision, Role, Status,
     WatchRequest,
 };
 use pyo3::prelude::*;
@@ -180,8 +180,10 @@ impl PyEngine {
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let store = self.open_store()?;
-        let (status, writes) = py.detach(|| (store.engine.status(), store.engine.check_writes()));
-        figures(py, &status, writes.is_err())
+        let engine = &store.engine;
+        let (status, latched, role) =
+            py.detach(|| (engine.status(), engine.check_writes().is_err(), engine.standing().role));
+        figures(py, &status, (latched, role == Role::Standby))
     }
 
     fn troubles(&self, py: Python<'_>) -> PyResult<(Option<String>, Option<String>)> {
@@ -271,7 +273,11 @@ fn key_range(key: &Bound<'_, PyBytes>, end: &Bound<'_, PyBytes>) -> KeyRange {
     }
 }
 
-fn figures<'py>(py: Python<'py>, status: &Status, latched: bool) -> PyResult<Bound<'py, PyDict>> {
+fn figures<'py>(
+    py: Python<'py>,
+    status: &Status,
+    (latched, standby): (bool, bool),
+) -> PyResult<Bound<'py, PyDict>> {
     let figures = PyDict::new(py);
     figures.set_item("revision", status.revision.0)?;
     figures.set_item("compact_revision", status.compact_revision.0)?;
@@ -293,6 +299,7 @@ fn figures<'py>(py: Python<'py>, status: &Status, latched: bool) -> PyResult<Bou
         ("log_bytes", status.log_bytes),
         ("storage_failures", status.storage_failures),
         ("latched", u64::from(latched)),
+        ("standby", u64::from(standby)),
     ] {
         figures.set_item(name, figure)?;
     }

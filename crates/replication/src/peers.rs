@@ -203,9 +203,24 @@ impl Peers {
 
     /// The one that feeds this member, and all. What a member told by dialing is put to what is
     /// known of it by dialing it: it is the same one by its identity, or, as long as it was not
-    /// reached, by its address. `sequence` is how far this member's own log is.
-    pub(crate) fn all(&self, sequence: u64) -> (Option<PeerStatus>, Vec<PeerStatus>) {
-        self.all_at(sequence, Instant::now())
+    /// reached, by its address. `sequence` is how far this member's own log is, `leads` the term that
+    /// it is the primary in, if it is.
+    pub(crate) fn all(
+        &self,
+        sequence: u64,
+        leads: Option<u64>,
+    ) -> (Option<PeerStatus>, Vec<PeerStatus>) {
+        let (primary, mut peers) = self.all_at(sequence, Instant::now());
+        let now = self.clock.wall();
+        for peer in peers.iter_mut().filter(|_| leads.is_some()) {
+            // The primary before this one, as a rule: it never copied from here.
+            let lacks = peer.sequence < sequence || leads.is_some_and(|term| peer.term < term);
+            if !peer.connected && lacks && peer.last_heartbeat_s > 0 {
+                let silent = now.saturating_sub(Duration::from_secs(peer.last_heartbeat_s));
+                peer.lag_seconds = peer.lag_seconds.max(silent.as_secs_f64());
+            }
+        }
+        (primary, peers)
     }
 
     fn all_at(&self, sequence: u64, now: Instant) -> (Option<PeerStatus>, Vec<PeerStatus>) {

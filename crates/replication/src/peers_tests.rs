@@ -3,6 +3,11 @@ use decube_engine::SystemClock;
 
 struct Unheard;
 
+/// A peer that was told of when the epoch began.
+fn last_heard_of_long_ago(peers: &Peers, address: &str) {
+    peers.inner.lock().dialed.get_mut(address).unwrap().last_heartbeat_s = 1;
+}
+
 impl Notify for Unheard {
     fn notify(&self) {}
 }
@@ -19,7 +24,7 @@ fn member(member_id: u64, address: &str) -> Member {
 #[test]
 fn the_end_of_an_old_session_says_nothing_about_the_new_one() {
     let peers = peers(&[]);
-    let connected = |peers: &Peers| peers.all(0).1.iter().any(|peer| peer.connected);
+    let connected = |peers: &Peers| peers.all(0, None).1.iter().any(|peer| peer.connected);
     let old = peers.dialed_by(&member(7, "b:2380"), Feed::None);
     let new = peers.dialed_by(&member(7, "b:2380"), Feed::None);
     peers.dialer_left(old);
@@ -33,11 +38,11 @@ fn a_member_that_dials_before_it_was_reached_is_listed_once() {
     let peers = peers(&["b:2380"]);
     peers.lost("b:2380", "connection refused");
     peers.dialed_by(&member(7, "b:2380"), Feed::None);
-    let (_, all) = peers.all(0);
+    let (_, all) = peers.all(0, None);
     assert_eq!(all.len(), 1, "{all:?}");
     assert!(all[0].connected && all[0].member_id == 7 && !all[0].error.is_empty(), "{all:?}");
     peers.reached("b:2380", &member(7, "b:2380"));
-    assert_eq!(peers.all(0).1.len(), 1);
+    assert_eq!(peers.all(0, None).1.len(), 1);
 }
 
 #[test]
@@ -47,7 +52,7 @@ fn a_member_that_was_replaced_where_it_was_is_not_listed_any_more() {
     peers.dialed_by(&member(9, "c:2380"), Feed::None);
     peers.dialer_left(old);
     peers.dialed_by(&member(8, "b:2380"), Feed::None);
-    let ids: Vec<_> = peers.all(0).1.iter().map(|peer| peer.member_id).collect();
+    let ids: Vec<_> = peers.all(0, None).1.iter().map(|peer| peer.member_id).collect();
     assert_eq!(ids, [8, 9]);
 }
 
@@ -108,4 +113,18 @@ fn a_standby_that_left_while_it_was_seeded_is_further_and_further_behind() {
     assert!(lag_in(1) < 0.1, "nobody knows, while an image is on its way");
     peers.dialer_left(seeded);
     assert!((60.0..61.0).contains(&lag_in(60)));
+}
+
+#[test]
+fn a_primary_that_was_replaced_and_is_gone_is_behind_since_it_was_heard_of() {
+    let peers = peers(&["a:2380", "c:2380"]);
+    let lag = |leads| peers.all(10, leads).1[0].lag_seconds;
+    peers.reached("a:2380", &Member { last_sequence: 10, ..member(7, "a:2380") });
+    last_heard_of_long_ago(&peers, "a:2380");
+    assert!(lag(Some(2)) < 0.1, "it is there");
+    peers.lost("a:2380", "connection refused");
+    assert!(lag(None) < 0.1, "a standby does not know what it lacks");
+    assert!(lag(Some(0)) < 0.1, "it lacks nothing");
+    assert!(lag(Some(2)) > 1e6, "what it has is of the term before");
+    assert!(peers.all(10, Some(2)).1[1].lag_seconds < 0.1, "nobody ever heard of that one");
 }

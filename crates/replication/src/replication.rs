@@ -145,7 +145,8 @@ impl Replication {
     pub fn status(&self) -> ReplicationStatus {
         let standing = self.node.engine.standing();
         let store = self.node.engine.status();
-        let (primary, peers) = self.node.peers.all(store.log_sequence);
+        let leads = (standing.role == Role::Primary).then(|| standing.term());
+        let (primary, peers) = self.node.peers.all(store.log_sequence, leads);
         let lag = if standing.role == Role::Standby {
             self.node.peers.lag(store.log_sequence)
         } else {

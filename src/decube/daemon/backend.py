@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from decube.config.replication import replicates
 from decube.daemon.store import open_embedded, open_remote
+from decube.kit.errors import Invalid
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -58,7 +59,9 @@ async def open_backend(
     embedded = await open_embedded(settings, directory.path)
     resources.push_async_callback(embedded.close)
     replication = None
-    if replicates(settings):
+    if not replicates(settings):
+        _require_no_part(embedded)
+    else:
         replication = await _replicate(embedded, listeners, facts)
         resources.push_async_callback(replication.store.close)
     resources.push_async_callback(listeners.drain)
@@ -72,6 +75,16 @@ async def open_backend(
         troubles=embedded.troubles,
         replication=replication,
     )
+
+
+def _require_no_part(store: EmbeddedStore) -> None:
+    """Refuse to serve a standby's store without its role: it would take no writes from anybody."""
+    if store.statistics()["standby"]:
+        raise Invalid(
+            "the data directory is a standby's, which takes no writes: start it with"
+            " replication.role standby, and with `decube replication promote` it takes them",
+            field="replication.role",
+        )
 
 
 async def _replicate(

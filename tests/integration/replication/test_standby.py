@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from tests.support.cli import Cli
 from tests.support.replicas import wait_until
 
 from decube.pb.decube import decube_pb2
@@ -221,3 +222,19 @@ async def test_both_sides_tell_of_another_token(two: Replicas) -> None:
     b.start()
     told = "replication.token is another one"
     await wait_until(lambda: told in a.said() and told in b.said(), two.told)
+
+
+async def test_a_standby_does_not_start_without_its_role(two: Replicas) -> None:
+    b = two["b"]
+    await two.wait_until_equal()
+    b.stop()
+    listeners = ("NODE_LISTEN_ADDRESS", "API_REST_ADDRESS", "API_GRPC_ADDRESS")
+    anywhere = {f"DECUBE_{listener}": "127.0.0.1:0" for listener in listeners}
+    alone = Cli({**anywhere, "DECUBE_NODE_DATA_DIR": str(b.directory / "data")})
+    refused = await asyncio.to_thread(alone, "up")
+    assert refused.returncode == 2, refused.stderr
+    assert "replication.role" in refused.stderr
+    assert "decube replication promote" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    await two.start("b")
+    await two.wait_until_role("b", "standby")
