@@ -109,11 +109,15 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The process answers. A node with a part in replication tells it, as `NodeInfo` does."""
+    """How the node is; `reason` says why it is unhealthy.
 
-    status: Literal["healthy"]
+    A node with a part in replication tells it, as `NodeInfo` does.
+    """
+
+    status: Literal["healthy", "unhealthy"]
     timestamp: str
     is_leader: bool
     role: Literal["primary", "standby"] | UnsetType = UNSET
     term: int | UnsetType = UNSET
     lag_seconds: float | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
