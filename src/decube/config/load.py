@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 import msgspec
 
-from decube.config import listener_tls, replication, unused
+from decube.config import listener_tls, listening, replication, unused
 from decube.config.keys import Key, keys, nearest, sections
 from decube.config.settings import Section, Settings
 from decube.config.sources import Given, Source, read_environment, read_file, read_flags
@@ -209,6 +209,7 @@ def _contradictions(settings: Settings, given: Mapping[str, Given]) -> list[str]
         for problem in (
             *listener_tls.contradictions(settings),
             *replication.contradictions(settings),
+            *listening.contradictions(settings),
         )
     ]
     store = settings.store
