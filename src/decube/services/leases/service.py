@@ -32,7 +32,7 @@ from decube.registry.kind import Kind
 from decube.registry.listing import ListQuery
 from decube.registry.registry import ATTEMPTS_MAX, Registry
 from decube.registry.unreadable import UnreadableRows
-from decube.services.leases.names import free_name, read_name
+from decube.services.leases.names import free_name, read_name, require_name
 from decube.services.leases.tenure import NAMESPACE, Moved, Tenures
 
 if TYPE_CHECKING:
@@ -152,14 +152,15 @@ class LeaseService:
     async def renew(self, lease_id: str, ttl_s: int = 0) -> LeaseView:
         """Let a lease run its whole TTL from now on, or another one if `ttl_s` is not 0.
 
-        Raises `NotFound` when it has ended, `Invalid`, and `Conflict` when the TTL cannot change
-        because keys of others are attached to its store lease.
+        Raises `NotFound` when it has ended or lost its name, `Invalid`, and `Conflict` when the
+        TTL cannot change because keys of others are attached to its store lease.
         """
         if ttl_s:
             check_ttl(ttl_s)
 
         async def attempt() -> LeaseView:
             lease = await self._read(lease_id)
+            await require_name(self._store, lease.spec.name, lease_id)
             wanted_s = ttl_s or lease.spec.ttl_seconds
             return await self._tenures.extend(lease, wanted_s, lease.metadata.annotations)
 
