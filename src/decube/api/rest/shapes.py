@@ -65,7 +65,7 @@ class PodList(msgspec.Struct, frozen=True):
     """A page of pods, as they were at `resource_version`.
 
     `count` is that of this page. `continue` is the token of the next page, "" on the last one.
-    `unreadable` rows of the store were left out.
+    `unreadable` rows of the store were left out; `unreadable_names` are the first of them.
     """
 
     pods: list[PodView]
@@ -73,6 +73,7 @@ class PodList(msgspec.Struct, frozen=True):
     resource_version: str
     continue_token: str = msgspec.field(name="continue", default="")
     unreadable: int = 0
+    unreadable_names: tuple[str, ...] = ()
 
 
 class Deleted(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import msgspec
 
 from decube.kit.clock import SystemClock
-from decube.kit.errors import AlreadyExists, Conflict, Corrupt, NotFound
+from decube.kit.errors import AlreadyExists, Conflict, Corrupt, Invalid, NotFound
 from decube.kit.ids import RandomIds
 from decube.model.lease import (
     TTL_S_DEFAULT,
@@ -91,6 +91,7 @@ class LeasePage(msgspec.Struct, frozen=True):
     resource_version: str
     continue_token: str
     unreadable: int
+    unreadable_names: tuple[str, ...] = ()
 
 
 class LeaseService:
@@ -147,7 +148,13 @@ class LeaseService:
             some = page.items[start : start + _LOOKS_AT_ONCE]
             views += await asyncio.gather(*map(self._listed, some))
         living = [view for view in views if view is not None]
-        return LeasePage(living, str(page.resource_version), page.continue_token, page.unreadable)
+        return LeasePage(
+            living,
+            str(page.resource_version),
+            page.continue_token,
+            page.unreadable,
+            page.unreadable_names,
+        )
 
     async def renew(self, lease_id: str, ttl_s: int = 0) -> LeaseView:
         """Let a lease run its whole TTL from now on, or another one if `ttl_s` is not 0.
@@ -171,6 +178,10 @@ class LeaseService:
 
         Raises `Conflict` when others go on to change it.
         """
+        if not _ID.fullmatch(lease_id):
+            # Perhaps a row that somebody wrote past the API.
+            with contextlib.suppress(Invalid):
+                return await self._registry.delete(NAMESPACE, lease_id)
         found = False
 
         async def attempt() -> None:
