@@ -40,6 +40,12 @@ class StaticNode:
     def node_info(self) -> NodeInfo:
         return self.info
 
+    def stopped(self) -> str:
+        return ""
+
+    def alarm(self) -> str:
+        return ""
+
 
 NODE = StaticNode(
     NodeInfo(

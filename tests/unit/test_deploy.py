@@ -53,6 +53,11 @@ def image_environment() -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
+def image_health_check() -> list[str]:
+    check = dict(instructions())["HEALTHCHECK"]
+    return list(yaml.safe_load(check[check.index("[") :]))
+
+
 def compose() -> dict[str, Any]:
     return dict(yaml.safe_load((DEPLOY / "compose.yaml").read_text()))
 
@@ -121,8 +126,7 @@ def test_the_images_settings_command_and_ports_are_taken() -> None:
     assert words["USER"] == "1000:1000"
     assert words["VOLUME"] == image_environment()["DECUBE_NODE_DATA_DIR"]
     is_command(yaml.safe_load(words["CMD"]))
-    check = words["HEALTHCHECK"]
-    program, *arguments = yaml.safe_load(check[check.index("[") :])
+    program, *arguments = image_health_check()
     assert program == "decube"
     is_command(arguments)
 
@@ -160,7 +164,8 @@ def test_the_composes_nodes_replicate_to_each_other() -> None:
         }
         assert peers == services.keys() - {name}
         assert environment["DECUBE_NODE_ADVERTISE_HOST"] == name
-        assert service["healthcheck"]["test"] == ["CMD", "decube", "status"]
+        kind, *command = service["healthcheck"]["test"]
+        assert (kind, command) == ("CMD", image_health_check())
         (volume,) = service["volumes"]
         assert volume.partition(":")[0] in compose()["volumes"]
         assert volume.partition(":")[2] == image_environment()["DECUBE_NODE_DATA_DIR"]

@@ -12,12 +12,18 @@ BACKLOG = 2048
 
 
 def listen_on(address: Address) -> socket.socket:
-    """Return a socket that listens there. Raises `OSError`, naming the address."""
+    """Return a socket that listens there.
+
+    Raises `OSError`, naming the address: `gaierror` where it is a name that cannot be resolved.
+    """
     try:
         family = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
+    except UnicodeError as error:
+        # No name of the network is written so: nobody was asked.
+        raise socket.gaierror(socket.EAI_NONAME, f"{address.host} is no host name") from error
     except OSError as error:
         raise _told(error, address) from error
     try:
@@ -32,4 +38,5 @@ def listen_on(address: Address) -> socket.socket:
 
 
 def _told(error: OSError, address: Address) -> OSError:
-    return OSError(error.errno, f"cannot listen on {address}: {error.strerror}")
+    kind = socket.gaierror if isinstance(error, socket.gaierror) else OSError
+    return kind(error.errno, f"cannot listen on {address}: {error.strerror}")

@@ -108,9 +108,10 @@ class Holding:
             asked_s = _CLOCK.monotonic_s()
             try:
                 self._client.call("POST", f"{self._path}/renew")
-            except NotFound:
+            except NotFound as error:
                 if not self._released.is_set():
-                    self._lost("it has ended")
+                    has_name = error.details.get("reason") != "name_lost"
+                    self._lost("it has ended" if has_name else "its name was taken from it")
                 return
             except DecubeError as error:
                 self.trouble = error.message

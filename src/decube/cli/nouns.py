@@ -59,8 +59,8 @@ class Noun:
         if found.unreadable:
             some = f"{found.unreadable} {self.name}" + ("" if found.unreadable == 1 else "s")
             tell(
-                f"{some} could not be read, and not listed: the node's log tells which and why; "
-                f"`decube {self.name}s delete` removes what is of no use"
+                f"{some} could not be read, and not listed{_named(found)}: the node's log tells "
+                f"which and why; `decube {self.name}s delete` removes what is of no use"
             )
 
     def print_one(self, one: Object, output: OutputFormat) -> None:
@@ -101,3 +101,12 @@ class Noun:
                 missing.append(identity)
         if missing and not ignore_not_found:
             raise NotFound(f"no such {self.name}{place}: {', '.join(missing)}")
+
+
+def _named(found: Listing) -> str:
+    """Name the first of those that could not be read; whoever wrote them chose the characters."""
+    names = [name if name.isprintable() else ascii(name) for name in found.unreadable_names]
+    if not names:
+        return ""
+    more = found.unreadable - len(names)
+    return f" ({', '.join(names)}{f' and {more} more' if more > 0 else ''})"

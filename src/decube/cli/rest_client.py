@@ -34,6 +34,7 @@ PODS: Final = "/api/v1/pods"
 LEASES: Final = "/api/v1/leases"
 SNAPSHOTS: Final = "/api/v1/snapshots"
 _OK_BELOW: Final = 300
+_HEALTH_STATUSES: Final = (200, 503)
 _PIECE_BYTES: Final = 1 << 20
 _KINDS: Final = {kind.code: kind for kind in ANSWERS}
 
@@ -87,6 +88,14 @@ class RestClient:
         with self._answer(method, path, query, body, self._timeout_s) as answer:
             return _decoded(answer.read(), answer.status)
 
+    def health(self, query: Mapping[str, str]) -> Any:  # noqa: ANN401 - what JSON holds
+        """Return what the node tells of its health; that it is unhealthy is an answer as well."""
+        with self._reply("GET", "/health", query, None) as (answer, _):
+            text = answer.read()
+            if answer.status not in _HEALTH_STATUSES:
+                raise _error_of(answer.status, text)
+            return _decoded(text, answer.status)
+
     @contextlib.contextmanager
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[Iterator[Any]]:
         """Open a stream of JSON lines; it ends, or raises `Unavailable`, when the server goes."""
@@ -132,6 +141,19 @@ class RestClient:
         body: object,
         read_timeout_s: float | None,
     ) -> Iterator[http.client.HTTPResponse]:
+        """Make a request; raises the error that is answered."""
+        with self._reply(method, path, query, body) as (answer, connection):
+            if answer.status >= _OK_BELOW:
+                raise _error_of(answer.status, answer.read())
+            if connection.sock is not None:
+                connection.sock.settimeout(read_timeout_s)
+            yield answer
+
+    @contextlib.contextmanager
+    def _reply(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: object
+    ) -> Iterator[tuple[http.client.HTTPResponse, http.client.HTTPConnection]]:
+        """Make a request; whatever is answered comes out, with its connection."""
         connection = self._connection()
         target = self._base + path + ("?" + urlencode(query) if query else "")
         try:
@@ -144,11 +166,7 @@ class RestClient:
                 raise Unavailable(f"cannot reach {self.address}: {_why(error)}") from error
             except http.client.HTTPException as error:
                 raise _no_node("with something that is not HTTP") from error
-            if answer.status >= _OK_BELOW:
-                raise _error_of(answer.status, answer.read())
-            if connection.sock is not None:
-                connection.sock.settimeout(read_timeout_s)
-            yield answer
+            yield answer, connection
         finally:
             connection.close()
 

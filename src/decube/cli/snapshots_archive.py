@@ -41,7 +41,8 @@ def download(
 ) -> None:
     """Download a snapshot as a tar archive, by default to ID.tar in this folder.
 
-    All of it is checked by the node on the way: exit code 12 when it is damaged.
+    All of it is checked by the node on the way: exit code 12 when it is damaged. It cannot be
+    deleted meanwhile.
     The file appears when it is whole.
 
     For example:
@@ -94,10 +95,12 @@ def _reason(broken: Unavailable, client: RestClient, snapshot_id: str) -> Decube
     """Ask the node why an answer broke off: it could not tell that in the middle."""
     try:
         status = client.call("GET", f"{SNAPSHOT.path(snapshot_id)}/status")
+    except NotFound as gone:
+        return gone
     except DecubeError:
         return broken
-    if status.get("error_code") == Damaged.code:
-        return told_error(Damaged.code, "; ".join(status["errors"]))
+    if (code := status.get("error_code")) in (Damaged.code, NotFound.code):
+        return told_error(code, "; ".join(status["errors"]))
     hint = f"try again; `decube snapshots verify {snapshot_id}` tells whether it is damaged"
     broken.details = {**broken.details, "hint": hint}
     return broken

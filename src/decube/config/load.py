@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 import msgspec
 
-from decube.config import listener_tls, replication, unused
+from decube.config import listener_tls, listening, replication, unused
 from decube.config.keys import Key, keys, nearest, sections
 from decube.config.settings import Section, Settings
 from decube.config.sources import Given, Source, read_environment, read_file, read_flags
+from decube.config.texts import check_texts
 from decube.kit.addresses import Address, parse_address
 from decube.kit.durations import Duration, parse_duration
 from decube.kit.errors import Invalid
@@ -124,6 +125,7 @@ def load(
 def convert(key: Key, given: Given) -> object:
     """Convert and check one value. Raises `ValueError` with the reason."""
     raw = given.raw
+    check_texts(key.path, raw)
     if given.textual:
         raw = _from_text(key.bare_type, str(raw))
     if key.bare_number:
@@ -207,6 +209,7 @@ def _contradictions(settings: Settings, given: Mapping[str, Given]) -> list[str]
         for problem in (
             *listener_tls.contradictions(settings),
             *replication.contradictions(settings),
+            *listening.contradictions(settings),
         )
     ]
     store = settings.store

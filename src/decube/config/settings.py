@@ -40,7 +40,12 @@ class NodeSettings(Section, frozen=True, kw_only=True):
     """This process."""
 
     id: Annotated[
-        str, Meta(description="Name of this node, unique among its peers.", min_length=1)
+        str,
+        Meta(
+            description="Name of this node, unique among its peers: up to 253 printable "
+            "characters.",
+            min_length=1,
+        ),
     ] = "node-1"
     data_dir: Annotated[
         str,

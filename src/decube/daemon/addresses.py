@@ -19,9 +19,13 @@ async def resolved(address: Address) -> Address:
     """Return the address with its host as an IP address. Raises `OSError`."""
     if address.is_ip:
         return address
-    found = await asyncio.get_running_loop().getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError as error:
+        # No name of the network is written so: nobody was asked.
+        raise socket.gaierror(socket.EAI_NONAME, f"{address.host} is no host name") from error
     # `localhost` is mostly both: clients try IPv4 everywhere.
     found.sort(key=lambda entry: entry[0] is not socket.AF_INET)
     return Address(str(found[0][4][0]), address.port)
@@ -51,7 +55,11 @@ def cannot_listen(what: str, key: str, address: Address, error: OSError) -> Star
             ExitCode.ADDRESS_IN_USE,
             hint=f"stop what has it (`ss -ltnp` tells), or set another {key}",
         )
-    reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
+    if isinstance(error, socket.gaierror):
+        # Its numbers are not the system's.
+        reason = f"the name {address.host} cannot be resolved"
+    else:
+        reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
     return StartFailure(
         f"the {what} API cannot listen on {address}: {reason}",
         ExitCode.CANNOT_LISTEN,

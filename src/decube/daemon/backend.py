@@ -53,11 +53,13 @@ async def open_backend(
         resources.push_async_callback(listeners.drain)
         return Backend(remote, remote)
     from decube.daemon.core_logs import CoreLogRelay  # noqa: PLC0415 - not on the etcd backend
+    from decube.daemon.health import StoreHealth  # noqa: PLC0415
 
     logs = CoreLogRelay(settings.logging.level)
     resources.callback(logs.close)
     embedded = await open_embedded(settings, directory.path)
     resources.push_async_callback(embedded.close)
+    facts.health = StoreHealth(embedded)
     replication = None
     if not replicates(settings):
         _require_no_part(embedded)

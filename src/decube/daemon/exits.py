@@ -35,7 +35,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.DISK_FULL: "There is no room in the data directory.",
     ExitCode.NEWER_FORMAT: "The data was written by a newer version.",
     ExitCode.STORE_UNREACHABLE: "Backend `etcd`: no endpoint answered in `store.connect_timeout`.",
-    ExitCode.CANNOT_LISTEN: "An address is not one of this machine, or its port not allowed.",
+    ExitCode.CANNOT_LISTEN: "An address is not one of this machine, its name cannot be resolved, "
+    "or its port is not allowed.",
     ExitCode.CERTIFICATE_UNUSABLE: "A certificate, key or CA of `security` is missing, expired or "
     "does not fit; the text names the key.",
     ExitCode.STORE_STOPPED: "The store stopped writing a minute ago, after an IO error that the "

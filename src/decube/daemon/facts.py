@@ -58,6 +58,18 @@ class ReplicationSource(Protocol):
         ...
 
 
+class HealthSource(Protocol):
+    """Who knows how the node's own store is."""
+
+    def stopped(self) -> str:
+        """Tell why it takes no more writes, "" while it does."""
+        ...
+
+    def alarm(self) -> str:
+        """Name the alarm that is raised, "" for none."""
+        ...
+
+
 class NodeFacts:
     """The `NodeInfoSource` of the APIs."""
 
@@ -66,6 +78,8 @@ class NodeFacts:
         shared = settings.store.backend == "etcd"
         self.leadership: LeadershipSource = NobodyYet() if shared else SoleLeader(self)
         self.replication: ReplicationSource | None = None
+        # None on the backend `etcd`, whose own endpoints tell how it is.
+        self.health: HealthSource | None = None
         self.peer_address = ""
         self.rest_address = ""
         self.grpc_address = ""
@@ -93,6 +107,14 @@ class NodeFacts:
             term=state.term,
             lag_seconds=state.lag_seconds,
         )
+
+    def stopped(self) -> str:
+        """Tell why the store takes no more writes, "" while it does."""
+        return self.health.stopped() if self.health is not None else ""
+
+    def alarm(self) -> str:
+        """Name the alarm that is raised, "" for none."""
+        return self.health.alarm() if self.health is not None else ""
 
 
 def url(address: str) -> str:

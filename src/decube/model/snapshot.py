@@ -63,8 +63,9 @@ class SnapshotProgress(msgspec.Struct, frozen=True, kw_only=True):
 class SnapshotVerification(msgspec.Struct, frozen=True, kw_only=True):
     """What came of reading a snapshot again.
 
-    Without the key to an encrypted one, only what is stored is checked, and `image_checked` is
-    false. `errors` has a line for everything that is damaged.
+    `image_checked` is false without the key to an encrypted one, of which only what is stored is
+    checked, and where a chunk is damaged, so that there is no image. `errors` has a line for
+    everything that is damaged.
     """
 
     id: str

@@ -32,6 +32,9 @@ PAGE_BYTES_MAX = 2 * 1024 * 1024
 """Leaves a page below gRPC's usual message limit of 4 MiB whatever the last object's size."""
 PAGE_ROWS_READ_MAX = 20_000
 
+UNREADABLE_NAMES_MAX = 3
+"""How many are told by name: the log has them all."""
+
 _CHUNK_ROWS_FIRST = 64
 _CHUNK_ROWS_MAX = 500
 
@@ -50,12 +53,16 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """Objects in key order, as they were at `resource_version`; `unreadable` rows were left out."""
+    """Objects in key order, as they were at `resource_version`.
+
+    `unreadable` rows were left out; `unreadable_names` are the first of them, `NAMESPACE/NAME`.
+    """
 
     items: tuple[T, ...]
     resource_version: ResourceVersion
     continue_token: str = ""
     unreadable: int = 0
+    unreadable_names: tuple[str, ...] = ()
 
 
 class Lister(Generic[T]):
@@ -85,7 +92,11 @@ class Lister(Generic[T]):
             last = reading.last_key[len(prefix) :].decode(errors="surrogateescape")
             token = write_token(Position(ResourceVersion(reading.revision), last), listing)
         return Page(
-            tuple(reading.items), ResourceVersion(reading.revision), token, reading.unreadable
+            tuple(reading.items),
+            ResourceVersion(reading.revision),
+            token,
+            reading.unreadable,
+            tuple(reading.unreadable_names),
         )
 
     async def _read(self, reading: _Reading[T], query: ListQuery) -> RangeResult:
@@ -114,6 +125,8 @@ class Lister(Generic[T]):
             item = self._codec.decode_or_report(row)
             if item is None:
                 reading.unreadable += 1
+                if len(reading.unreadable_names) < UNREADABLE_NAMES_MAX:
+                    reading.unreadable_names.append("/".join(self._kind.identity(row.key)))
             elif query.selector.matches(item.metadata.labels) and self._kind.has(
                 item, query.fields
             ):
@@ -138,6 +151,7 @@ class _Reading(Generic[T]):
             self.go_on_after(prefix + position.last_key.encode(errors="surrogateescape"))
         self.items: list[T] = []
         self.unreadable = 0
+        self.unreadable_names: list[str] = []
         self.more = True
         self._rows = 0
         self._bytes = 0

@@ -14,12 +14,13 @@ import msgspec
 from decube.kit.backoff import Backoff, BackoffPolicy
 from decube.kit.errors import AlreadyExists, Conflict, Corrupt, NotFound, require
 from decube.model.metadata import NOT_STORED, ResourceVersion, StoreLease, Uid
-from decube.model.names import check_name, check_namespace
+from decube.model.names import Name, Namespace, check_name, check_namespace
 from decube.model.timestamps import rfc3339
 from decube.registry.beside import NOTHING
 from decube.registry.codec import Codec, stamped
 from decube.registry.kind import T
 from decube.registry.listing import Lister
+from decube.registry.unreadable import may_be_in_a_key
 from decube.registry.watching import Watcher
 from decube.store.types import (
     Compare,
@@ -105,7 +106,7 @@ class Registry(Generic[T]):
 
     async def get(self, namespace: str, name: str) -> T:
         """Read an object. Raises `NotFound`, `Invalid` (names) and `Corrupt`."""
-        row = await self._read(namespace, name)
+        row = await self._read(self.key(namespace, name))
         if row is None:
             raise self._not_found(namespace, name)
         return self._codec.decode(row)
@@ -134,7 +135,8 @@ class Registry(Generic[T]):
         bounded number of times. `change` is pure and keeps the name. Also raises `NotFound`,
         `Invalid` and `Corrupt`.
         """
-        row = await self._read(namespace, name)
+        key = self.key(namespace, name)
+        row = await self._read(key)
         backoff = Backoff(_CONTENTION, clock=self._clock)
         for _ in range(ATTEMPTS_MAX):
             if row is None:
@@ -154,7 +156,7 @@ class Registry(Generic[T]):
                 raise _not_beside(self._kind.title(namespace, name))
             if expected is None:
                 await backoff.pause()
-                row = await self._read(namespace, name)
+                row = await self._read(key)
         raise self._too_busy("update", namespace, name, row)
 
     async def delete(
@@ -162,10 +164,14 @@ class Registry(Generic[T]):
     ) -> bool:
         """Delete an object, or, while finalizers are left, mark it as being deleted.
 
-        Tells whether there was one: a row that cannot be read is one as well, and goes. With
-        `expected` the object must be at that version, else `Conflict`.
+        Tells whether there was one: a row that cannot be read is one as well, and goes, also one
+        whose name no object can have (`Invalid` where there is none such). With `expected` the
+        object must be at that version, else `Conflict`.
         """
-        row = await self._read(namespace, name)
+        key = self._key_of_a_row(namespace, name)
+        row = await self._read(key)
+        if row is None:
+            self.key(namespace, name)
         backoff = Backoff(_CONTENTION, clock=self._clock)
         for _ in range(ATTEMPTS_MAX):
             if row is None:
@@ -180,12 +186,18 @@ class Registry(Generic[T]):
             row = _row_in(result)
             if expected is None:
                 await backoff.pause()
-                row = await self._read(namespace, name)
+                row = await self._read(key)
         raise self._too_busy("delete", namespace, name, row)
 
-    async def _read(self, namespace: str, name: str) -> KeyValue | None:
-        request = RangeRequest(range=KeyRange(self.key(namespace, name)))
-        result = await self._store.range(request)
+    def _key_of_a_row(self, namespace: str, name: str) -> bytes:
+        """Return a key that somebody may have written past the API. Raises `Invalid`."""
+        for text in (namespace, name):
+            if not may_be_in_a_key(text):
+                return self.key(namespace, name)
+        return self._kind.key(Namespace(namespace), Name(name))
+
+    async def _read(self, key: bytes) -> KeyValue | None:
+        result = await self._store.range(RangeRequest(range=KeyRange(key)))
         return result.kvs[0] if result.kvs else None
 
     async def _swap(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from decube.store.types import KeyValue
 
 LOGGED_ROWS_REMEMBERED = 1024
+PART_LENGTH_MAX = 1024
+"""Of a name or a namespace in a key: longer ones are left to whoever wrote them."""
 
 _log = structlog.get_logger("decube.registry")
 
@@ -47,3 +49,9 @@ class UnreadableRows:
             mod_revision=row.mod_revision,
             reason=reason,
         )
+
+
+def may_be_in_a_key(text: str) -> bool:
+    """Tell whether a part of a key may be called so, by whoever wrote past the API."""
+    is_text = not any("\ud800" <= char <= "\udfff" for char in text)
+    return is_text and 0 < len(text) <= PART_LENGTH_MAX and "\0" not in text

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
+
+ALARMS: Final = ("NOSPACE",)
+"""What can be raised, by etcd's names."""
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,4 +36,12 @@ class NodeInfoSource(Protocol):
 
     def node_info(self) -> NodeInfo:
         """Tell the present facts; never blocks."""
+        ...
+
+    def stopped(self) -> str:
+        """Tell why the store takes no more writes until a restart, "" while it does."""
+        ...
+
+    def alarm(self) -> str:
+        """Name the alarm that is raised, as etcd does (`NOSPACE`), "" for none."""
         ...

@@ -235,6 +235,24 @@ async def test_a_name_whose_lease_was_deleted_by_hand_is_free(
         await leases.create(draft("c", name=name))
 
 
+@pytest.mark.parametrize("ttl_s", [0, 900])
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_lease_whose_name_was_deleted_by_hand_is_not_renewed(
+    leases: LeaseService, scene: Scene, name: str, ttl_s: int, *, taken: bool
+) -> None:
+    lost, _ = await leases.create(draft("a", name=name))
+    assert (await leases.renew(lost.id, ttl_s)).id == lost.id
+    await scene.store.txn(Txn(success=(Delete(KeyRange(name_key(name))),)))
+    if taken:
+        await leases.create(draft("b", name=name))
+    with pytest.raises(NotFound, match=f"{lost.id} has lost the name {name}"):
+        await leases.renew(lost.id, ttl_s)
+    # What ends the one that was lost leaves the next holder's alone.
+    assert await leases.delete(lost.id)
+    request = RangeRequest(range=KeyRange(name_key(name)))
+    assert len((await scene.store.range(request)).kvs) == taken
+
+
 async def test_a_lease_whose_key_was_detached_by_hand_has_ended_and_can_be_deleted(
     leases: LeaseService, scene: Scene
 ) -> None:

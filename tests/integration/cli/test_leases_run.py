@@ -110,6 +110,19 @@ def test_a_command_whose_lease_was_taken_away_is_stopped(cli: Cli) -> None:
     assert not is_running(pid)
 
 
+def test_a_command_whose_leases_name_was_taken_away_is_stopped(
+    cli: Cli, running: NodeProcess
+) -> None:
+    with cli.start(*run("robbed", STANDING, "--ttl", "3s")) as held:
+        first_line(held.stdout)
+        etcd = ("--endpoints", running.etcd_address)
+        assert cli("kv", "del", "/decube/lease-names/robbed", *etcd).returncode == 0
+        assert cli("leases", "run", "--name", "robbed", "--no-wait", "--", "true").returncode == 0
+        _, told = held.communicate(timeout=WAIT_S_MAX)
+    assert held.returncode == 124
+    assert told == "decube: lost the lease robbed: its name was taken from it; stopping sh\n"
+
+
 async def test_a_command_that_cannot_renew_is_stopped_while_its_lease_still_lives(
     running: NodeProcess,
 ) -> None:

@@ -37,19 +37,27 @@ def test_lists_are_tables_for_people_and_names_for_scripts(cli: Cli) -> None:
     assert told == {"pods": [], "count": 0, "unreadable": 0}
 
 
-@pytest.mark.parametrize(("noun", "key"), [("pod", "pods"), ("lease", "leases")])
-def test_a_row_that_cannot_be_read_is_told_beside_the_list(cli: Cli, noun: str, key: str) -> None:
-    name = {"pod": "garbled", "lease": "lease-00000000000000ff"}[noun]
+@pytest.mark.parametrize(
+    ("noun", "name"),
+    [
+        ("pod", "garbled"),
+        ("pod", "UPPER"),
+        ("lease", "lease-00000000000000ff"),
+        ("lease", "no lease's"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_told_beside_the_list(cli: Cli, noun: str, name: str) -> None:
+    key = f"{noun}s"
     cli("kv", "put", f"/decube/{key}/default/{name}", "garbage")
     for output in ("table", "name", "json", "yaml"):
         done = cli(f"{noun}s", "list", "-o", output)
         assert done.returncode == 0
         assert done.stderr == (
-            f"decube: 1 {noun} could not be read, and not listed: the node's log tells which and "
-            f"why; `decube {noun}s delete` removes what is of no use\n"
+            f"decube: 1 {noun} could not be read, and not listed (default/{name}): the node's log "
+            f"tells which and why; `decube {noun}s delete` removes what is of no use\n"
         )
     assert yaml.safe_load(done.stdout)["unreadable"] == 1
-    cli(f"{noun}s", "delete", name)
+    assert cli(f"{noun}s", "delete", name).returncode == 0
     assert cli(f"{noun}s", "list").stderr == ""
 
 

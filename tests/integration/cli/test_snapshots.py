@@ -198,6 +198,7 @@ def test_an_empty_etcd_is_filled_and_no_other(
         (("--from", "old", "--data-dir", "new"), 3, "there is no snapshot in"),
         ((f"--from=old/{ABSENT}", "--data-dir", "new"), 3, f"there is no snapshot {ABSENT}"),
         (("--from", "ftp://x", "--data-dir", "new"), 2, "neither a folder nor s3://"),
+        (("--from", "s3://", "--data-dir", "new"), 2, "neither a folder nor s3://"),
         (
             ("--from", "old", "--data-dir", "n", "--log-dir", "l", "--to-time", "today"),
             2,

@@ -79,6 +79,28 @@ def test_an_address_of_another_machine_is_refused(tmp_path: Path, variable: str)
     assert "cannot assign requested address" in done.stderr
 
 
+@pytest.mark.parametrize("variable", list(FREE))
+@pytest.mark.parametrize("host", ["nosuchhost.invalid", "no..host"])
+def test_a_name_that_cannot_be_resolved_is_told(tmp_path: Path, variable: str, host: str) -> None:
+    done = refused(tmp_path / "data", code=26, **{variable: f"{host}:7"})
+    assert f"cannot listen on {host}:7: the name {host} cannot be resolved" in done.stderr
+
+
+def test_two_listeners_at_one_address_are_refused_before_anything_is_opened(
+    tmp_path: Path,
+) -> None:
+    given = {
+        "DECUBE_NODE_DATA_DIR": str(tmp_path / "data"),
+        "DECUBE_API_REST_ADDRESS": "127.0.0.1:7",
+        "DECUBE_API_GRPC_ADDRESS": "0.0.0.0:7",
+    }
+    for command in (("up",), ("config", "check")):
+        done = Cli(given)(*command)
+        assert done.returncode == 2
+        assert "api.grpc.address: 0.0.0.0:7 is taken by api.rest.address" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = refused(tmp_path / "file" / "data", code=22)

@@ -71,7 +71,7 @@ async def test_all_nodes_tell_their_part(two: Replicas) -> None:
         False,
         a.rest_address,
     )
-    assert (health["role"], health["is_leader"]) == ("standby", False)
+    assert (health["status"], health["role"], health["is_leader"]) == ("healthy", "standby", False)
     assert b.state()["primary"]["etcd_address"] == a.etcd_address
     (peer,) = a.state()["peers"]
     assert (peer["node_id"], peer["role"], peer["connected"]) == ("b", "standby", True)

@@ -281,6 +281,18 @@ async def test_a_damaged_row_is_a_server_error_that_names_the_key(api: RestApi) 
     assert (await api.client.delete(f"{PODS}/a")).json() == {"deleted": False}
 
 
+async def test_a_row_with_a_name_that_no_pod_can_have_is_told_and_can_be_deleted(
+    api: RestApi,
+) -> None:
+    await api.store.txn(Txn(success=(Put(b"/decube/pods/default/UPPER", b"x"),)))
+    listed = (await api.client.get(PODS)).json()
+    assert (listed["unreadable"], listed["unreadable_names"]) == (1, ["default/UPPER"])
+    refusal(await api.client.get(f"{PODS}/UPPER"), 400, "invalid")
+    assert (await api.client.delete(f"{PODS}/UPPER")).json() == {"deleted": True}
+    refusal(await api.client.delete(f"{PODS}/UPPER"), 400, "invalid")
+    assert (await api.client.get(PODS)).json()["unreadable"] == 0
+
+
 @pytest.mark.parametrize("consistency", ["strong", "local"])
 async def test_a_read_says_whose_answer_it_wants(api: RestApi, consistency: str) -> None:
     await create(api, "a")

@@ -89,6 +89,7 @@ async def test_location_and_compression_are_as_set(node: NodeProcess, tmp_path: 
     ("key", "value", "told"),
     [
         ("LOCATION", "ftp://x", "snapshot.location: location"),
+        ("LOCATION", "s3://", "neither a folder nor s3://"),
         (
             "ENCRYPTION_RECIPIENTS",
             "age1nobody",

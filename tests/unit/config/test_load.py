@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,30 @@ COMPANY = {
         "DECUBE_SECURITY_KEY_FILE": "key.pem",
     },
 }
+
+
+@pytest.mark.parametrize("name", ["node-1", "a.b_c", "node 1", "Knoten-ä", "x" * 253])
+def test_a_node_may_be_called_by_what_can_be_printed(name: str) -> None:
+    assert load(environment={"DECUBE_NODE_ID": name}).settings.node.id == name
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00", "\x1b[31m", "a\u2028b", "x" * 254])
+def test_a_node_is_not_called_by_what_cannot_be_printed_or_has_no_end(name: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(environment={"DECUBE_NODE_ID": name})
+    (problem,) = refused.value.problems
+    assert problem == (
+        "node.id: is not a node's name: at most 253 printable characters, like node-1 "
+        "(DECUBE_NODE_ID)"
+    )
+
+
+@pytest.mark.parametrize("path", ["node.id", "node.data_dir", "etcd.name", "api.rest.cors_origins"])
+def test_text_that_is_no_utf_8_is_refused_by_key(path: str) -> None:
+    text = os.fsdecode(b"http://a\xff")
+    with pytest.raises(ConfigError) as refused:
+        load(flags=[(path, text, "--set")])
+    assert refused.value.problems == [f"{path}: is not valid UTF-8 (--set)"]
 
 
 @pytest.fixture

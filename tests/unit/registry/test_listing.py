@@ -137,6 +137,7 @@ async def test_unreadable_rows_are_left_out_and_counted(scene: Scene) -> None:
     page = await scene.pods.list(ListQuery(namespace=DEFAULT))
     assert names(page) == ["default/a", "default/e"]
     assert page.unreadable == 2
+    assert len(page.unreadable_names) == 2
     assert scene.unreadable() == 2
 
 
@@ -163,3 +164,11 @@ async def test_a_limit_out_of_bounds_is_refused(scene: Scene, limit: int) -> Non
     with pytest.raises(Invalid, match=str(PAGE_LIMIT_DEFAULT)) as refused:
         await scene.pods.list(ListQuery(namespace=DEFAULT, limit=limit))
     assert refused.value.field == "limit"
+
+
+async def test_the_first_of_the_unreadable_rows_are_named(scene: Scene) -> None:
+    for number in range(5):
+        await scene.put(f"/decube/pods/default/ROW-{number}", b"x")
+    page = await scene.pods.list(ListQuery(namespace=None))
+    assert page.unreadable == 5
+    assert page.unreadable_names == ("default/ROW-0", "default/ROW-1", "default/ROW-2")

@@ -255,3 +255,23 @@ async def test_an_unreadable_row_is_told_counted_and_can_be_deleted(
     assert await scene.pods.delete("default", "a")
     assert not await scene.pods.delete("default", "a")
     await scene.pods.create(pod("a"))
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name"),
+    [("default", "UPPER"), ("default", "a_b c"), ("default", "x" * 300), ("Odd", "a")],
+)
+async def test_a_row_that_no_object_can_be_called_by_can_be_deleted(
+    scene: Scene, namespace: str, name: str
+) -> None:
+    await scene.put(f"/decube/pods/{namespace}/{name}", b"x")
+    assert await scene.pods.delete(namespace, name)
+    # Where there is none such, what is wrong with the name is told.
+    with pytest.raises(Invalid, match="is not a DNS-1123"):
+        await scene.pods.delete(namespace, name)
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 1025, "\udcff"])
+async def test_what_is_no_part_of_a_key_is_not_looked_for(scene: Scene, name: str) -> None:
+    with pytest.raises(Invalid):
+        await scene.pods.delete("default", name)

@@ -6,9 +6,10 @@ import errno
 from typing import TYPE_CHECKING
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
+from decube.api.grpc.health import ServingHealth
 from decube.api.grpc.leases import LeaseCalls
 from decube.api.grpc.metrics import GrpcMetrics
 from decube.api.grpc.pods import PodCalls
@@ -38,7 +39,7 @@ class GrpcServer:
             SnapshotCalls(dependencies.services.snapshots),
             ReplicationCalls(dependencies.services.replication, dependencies.node),
         )
-        self._health = health.aio.HealthServicer()
+        self._health = ServingHealth(dependencies.node, (health.OVERALL_HEALTH, SERVICE_NAME))
         self._server: grpc.aio.Server | None = None
 
     @property
@@ -52,12 +53,12 @@ class GrpcServer:
             options=_channel_options(self._options), maximum_concurrent_rpcs=self._options.calls_max
         )
         server.add_generic_rpc_handlers((self._handler,))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health.add_to(server)
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
         self._address = Address(self._address.host, self._bind(server))
         await server.start()
-        await self._health.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.start()
         self._server = server
         return self._address
 
@@ -65,7 +66,7 @@ class GrpcServer:
         """Drain for at most `timeout_s`, then cut. Stopping what is not started is fine."""
         if self._server is None:
             return
-        await self._health.enter_graceful_shutdown()
+        await self._health.stop()
         await self._server.stop(grace=timeout_s)
         self._server = None
 

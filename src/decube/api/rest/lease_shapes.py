@@ -42,7 +42,7 @@ class LeaseList(msgspec.Struct, frozen=True):
     """A page of leases, as they were at `resource_version`, but for those that ended since.
 
     `count` is that of this page. `continue` is the token of the next page, "" on the last one.
-    `unreadable` rows of the store were left out.
+    `unreadable` rows of the store were left out; `unreadable_names` are the first of them.
     """
 
     leases: list[LeaseView]
@@ -50,3 +50,4 @@ class LeaseList(msgspec.Struct, frozen=True):
     resource_version: str
     continue_token: str = msgspec.field(name="continue", default="")
     unreadable: int = 0
+    unreadable_names: tuple[str, ...] = ()

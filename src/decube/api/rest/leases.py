@@ -76,6 +76,7 @@ class LeaseRoutes:
                 page.resource_version,
                 page.continue_token,
                 page.unreadable,
+                page.unreadable_names,
             ),
         )
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from decube.api.rest import shapes
-from decube.api.rest.operations import STORE_ERRORS, Operation, json_of
-from decube.services.node import NodeInfo
+from decube.api.rest.operations import STORE_ERRORS, Operation, Schema, json_of
+from decube.services.node import ALARMS, NodeInfo
 from decube.services.replication import ReplicationState
 
 NODE_TYPES = (shapes.Health, shapes.Index, NodeInfo, ReplicationState)
+
+NODE_PARAMETERS: dict[str, Schema] = {
+    "exclude": {
+        "name": "exclude",
+        "in": "query",
+        "description": "An alarm that shall not count: for whoever restarts what is unhealthy.",
+        "schema": {"enum": list(ALARMS)},
+    },
+}
 
 NODE_OPERATIONS = (
     Operation(
@@ -21,7 +30,13 @@ NODE_OPERATIONS = (
         method="get",
         path="/health",
         name="getHealth",
-        summary="Whether the process answers",
+        summary="Whether the node takes writes",
+        description=(
+            "503 and `unhealthy`, with the `reason`, when the store stopped writing, which a "
+            "restart ends, and while the alarm NOSPACE is raised, which it does not."
+        ),
+        parameters=("exclude",),
+        also=(503,),
         answers=json_of(shapes.Health),
     ),
     Operation(

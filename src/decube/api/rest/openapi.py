@@ -18,7 +18,7 @@ from decube.api.rest.lease_operations import (
     LEASE_TYPES,
     add_lease_rules,
 )
-from decube.api.rest.node_operations import NODE_OPERATIONS, NODE_TYPES
+from decube.api.rest.node_operations import NODE_OPERATIONS, NODE_PARAMETERS, NODE_TYPES
 from decube.api.rest.operations import STORE_ERRORS, Operation, Schema, map_of, ref
 from decube.api.rest.pod_operations import (
     POD_OPERATIONS,
@@ -67,6 +67,7 @@ _PARAMETERS: dict[str, Schema] = {
         "description": "The token of the page before, whose other parameters must be given again.",
         "schema": {"type": "string"},
     },
+    **NODE_PARAMETERS,
     **POD_PARAMETERS,
     **LEASE_PARAMETERS,
     **SNAPSHOT_PARAMETERS,

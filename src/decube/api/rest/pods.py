@@ -108,7 +108,12 @@ class PodRoutes:
         return json_answer(
             _OK,
             PodList(
-                pods, len(pods), str(page.resource_version), page.continue_token, page.unreadable
+                pods,
+                len(pods),
+                str(page.resource_version),
+                page.continue_token,
+                page.unreadable,
+                page.unreadable_names,
             ),
         )
 

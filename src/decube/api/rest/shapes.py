@@ -65,7 +65,7 @@ class PodList(msgspec.Struct, frozen=True):
     """A page of pods, as they were at `resource_version`.
 
     `count` is that of this page. `continue` is the token of the next page, "" on the last one.
-    `unreadable` rows of the store were left out.
+    `unreadable` rows of the store were left out; `unreadable_names` are the first of them.
     """
 
     pods: list[PodView]
@@ -73,6 +73,7 @@ class PodList(msgspec.Struct, frozen=True):
     resource_version: str
     continue_token: str = msgspec.field(name="continue", default="")
     unreadable: int = 0
+    unreadable_names: tuple[str, ...] = ()
 
 
 class Deleted(msgspec.Struct, frozen=True):
@@ -109,11 +110,15 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The process answers. A node with a part in replication tells it, as `NodeInfo` does."""
+    """How the node is; `reason` says why it is unhealthy.
 
-    status: Literal["healthy"]
+    A node with a part in replication tells it, as `NodeInfo` does.
+    """
+
+    status: Literal["healthy", "unhealthy"]
     timestamp: str
     is_leader: bool
     role: Literal["primary", "standby"] | UnsetType = UNSET
     term: int | UnsetType = UNSET
     lag_seconds: float | UnsetType = UNSET
+    reason: str | UnsetType = UNSET

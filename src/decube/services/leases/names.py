@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from decube.kit.errors import NotFound
 from decube.registry.beside import Beside
 from decube.registry.kind import ROOT
 from decube.store.types import (
@@ -32,6 +33,9 @@ from decube.store.types import (
 if TYPE_CHECKING:
     from decube.store.protocol import Store
 
+NAME_LOST = "name_lost"
+"""The `reason` in the details of who hears so."""
+
 _ABSENT = 0
 
 
@@ -44,6 +48,22 @@ async def read_name(store: Store, name: str) -> KeyValue | None:
     """Read who has a name: the row's value is the lease's id."""
     result = await store.range(RangeRequest(range=KeyRange(name_key(name))))
     return result.kvs[0] if result.kvs else None
+
+
+async def require_name(store: Store, name: str, lease_id: str) -> None:
+    """Raise `NotFound` unless a lease has its name; "" is no name.
+
+    Somebody may have deleted the key by hand, and another have the name by now: whoever renews
+    would take himself for the only holder.
+    """
+    if not name:
+        return
+    seen = await read_name(store, name)
+    if seen is None or seen.value != lease_id.encode():
+        raise NotFound(
+            f"lease {lease_id} has lost the name {name}, whose key was deleted: it will run out",
+            reason=NAME_LOST,
+        )
 
 
 async def free_name(store: Store, seen: KeyValue) -> None:
@@ -67,11 +87,9 @@ def claim(name: str, lease_id: str, store_lease: LeaseId) -> Beside:
 
 
 def move(name: str, lease_id: str, store_lease: LeaseId) -> Beside:
-    """Attach a lease, and the name if it has it, to another store lease."""
+    """Attach a lease, and its name, to another store lease, if it still has the name."""
     if not name:
         return Beside(lease=store_lease)
     key, value = name_key(name), lease_id.encode()
     is_own = Compare(KeyRange(key), CompareTarget.VALUE, CompareOperator.EQUAL, value)
-    put = Put(key, value, store_lease)
-    # Somebody may have deleted the key by hand; that must not keep the lease from being renewed.
-    return Beside(lease=store_lease, writes=(Txn(compares=(is_own,), success=(put,)),))
+    return Beside(lease=store_lease, compares=(is_own,), writes=(Put(key, value, store_lease),))

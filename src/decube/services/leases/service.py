@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import msgspec
 
 from decube.kit.clock import SystemClock
-from decube.kit.errors import AlreadyExists, Conflict, Corrupt, NotFound
+from decube.kit.errors import AlreadyExists, Conflict, Corrupt, Invalid, NotFound
 from decube.kit.ids import RandomIds
 from decube.model.lease import (
     TTL_S_DEFAULT,
@@ -32,7 +32,7 @@ from decube.registry.kind import Kind
 from decube.registry.listing import ListQuery
 from decube.registry.registry import ATTEMPTS_MAX, Registry
 from decube.registry.unreadable import UnreadableRows
-from decube.services.leases.names import free_name, read_name
+from decube.services.leases.names import free_name, read_name, require_name
 from decube.services.leases.tenure import NAMESPACE, Moved, Tenures
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class LeasePage(msgspec.Struct, frozen=True):
     resource_version: str
     continue_token: str
     unreadable: int
+    unreadable_names: tuple[str, ...] = ()
 
 
 class LeaseService:
@@ -147,19 +148,26 @@ class LeaseService:
             some = page.items[start : start + _LOOKS_AT_ONCE]
             views += await asyncio.gather(*map(self._listed, some))
         living = [view for view in views if view is not None]
-        return LeasePage(living, str(page.resource_version), page.continue_token, page.unreadable)
+        return LeasePage(
+            living,
+            str(page.resource_version),
+            page.continue_token,
+            page.unreadable,
+            page.unreadable_names,
+        )
 
     async def renew(self, lease_id: str, ttl_s: int = 0) -> LeaseView:
         """Let a lease run its whole TTL from now on, or another one if `ttl_s` is not 0.
 
-        Raises `NotFound` when it has ended, `Invalid`, and `Conflict` when the TTL cannot change
-        because keys of others are attached to its store lease.
+        Raises `NotFound` when it has ended or lost its name, `Invalid`, and `Conflict` when the
+        TTL cannot change because keys of others are attached to its store lease.
         """
         if ttl_s:
             check_ttl(ttl_s)
 
         async def attempt() -> LeaseView:
             lease = await self._read(lease_id)
+            await require_name(self._store, lease.spec.name, lease_id)
             wanted_s = ttl_s or lease.spec.ttl_seconds
             return await self._tenures.extend(lease, wanted_s, lease.metadata.annotations)
 
@@ -170,6 +178,10 @@ class LeaseService:
 
         Raises `Conflict` when others go on to change it.
         """
+        if not _ID.fullmatch(lease_id):
+            # Perhaps a row that somebody wrote past the API.
+            with contextlib.suppress(Invalid):
+                return await self._registry.delete(NAMESPACE, lease_id)
         found = False
 
         async def attempt() -> None:

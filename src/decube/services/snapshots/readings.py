@@ -6,13 +6,15 @@ All are bounded in number together, since each keeps the location, and a process
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import Counter
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from decube.kit.errors import Corrupt, Damaged, DecubeError, Exhausted, Invalid
+from decube.kit.errors import Corrupt, Damaged, DecubeError, Exhausted, Invalid, NotFound
 from decube.services.snapshots.activity import Activity
 from decube.services.snapshots.container import pack
 from decube.services.snapshots.encryption import Identities
@@ -49,6 +51,11 @@ class Readings:
         self._activities = activities
         self._identity_file = identity_file
         self._readers = 0
+        self._packing: Counter[str] = Counter()
+
+    def is_packing(self, snapshot_id: str) -> bool:
+        """Tell whether an archive of a snapshot is being made: its chunks are to stay."""
+        return self._packing[snapshot_id] > 0
 
     async def verify(self, manifest: Manifest) -> SnapshotVerification:
         """Check every hash. Raises `Exhausted`."""
@@ -97,17 +104,40 @@ class Readings:
         )
 
     async def packed(self, manifest: Manifest) -> AsyncGenerator[bytes, None]:
-        """Make an archive. Raises `Exhausted` before it begins, and `Damaged`."""
-        async with self._reading(manifest) as reader, aclosing(pack(manifest, reader)) as archive:
+        """Make an archive. Raises `Exhausted` before it begins, `Damaged`, and `NotFound`."""
+        async with (
+            self._reading(manifest) as reader,
+            self._kept(manifest.id),
+            aclosing(pack(manifest, reader)) as archive,
+        ):
             try:
                 async for piece in archive:
                     yield piece
-            except DecubeError as error:
+            except DecubeError as failed:
+                error = await self._or_gone(manifest.id, failed)
                 _log.warning("a snapshot was not packed", id=manifest.id, error=error.message)
                 # An answer that has begun can only break off: whoever gets it finds the reason
                 # here, in the snapshot's status.
                 with self._begin(manifest, "verifying"):
-                    raise
+                    raise error from failed
+
+    @asynccontextmanager
+    async def _kept(self, snapshot_id: str) -> AsyncIterator[None]:
+        """Have this node delete no snapshot that it is packing."""
+        self._packing[snapshot_id] += 1
+        try:
+            yield
+        finally:
+            self._packing[snapshot_id] -= 1
+            self._packing += Counter()  # forgets those at 0
+
+    async def _or_gone(self, snapshot_id: str, error: DecubeError) -> DecubeError:
+        """Tell of a snapshot that another node deleted meanwhile, whose chunks are missing so."""
+        if isinstance(error, Damaged):
+            with contextlib.suppress(DecubeError):
+                if not await self._catalogue.has(snapshot_id):
+                    return NotFound(f"there is no snapshot {snapshot_id} any more")
+        return error
 
     def _begin(self, manifest: Manifest, phase: Phase) -> Activity:
         return self._activities.add(

@@ -166,6 +166,8 @@ class SnapshotService:
         activity = self._activities.newest(snapshot_id)
         if activity is not None and activity.outcome == "running":
             raise Conflict(f"snapshot {snapshot_id} is in use ({activity.phase}): wait for its end")
+        if self._readings.is_packing(snapshot_id):
+            raise Conflict(f"snapshot {snapshot_id} is in use (downloading): wait for its end")
         forgotten = self._activities.forget(snapshot_id)
         return await self.catalogue.delete(snapshot_id) or forgotten
 

@@ -48,13 +48,15 @@ async def verify(
         checked_bytes += entry.stored_bytes
         plain_bytes += entry.plain_bytes
         on_progress(plain_bytes, number)
-    if reader.can_decode and not errors and whole.hexdigest() != manifest.checksum:
+    # Of a chunk that is damaged there is no image to be checked.
+    image_checked = reader.can_decode and not errors
+    if image_checked and whole.hexdigest() != manifest.checksum:
         errors.append(f"the SHA-256 of the image of snapshot {manifest.id} is not the manifest's")
     return SnapshotVerification(
         id=manifest.id,
         valid=not errors,
         chunks_checked=len(manifest.chunks),
         bytes_checked=checked_bytes,
-        image_checked=reader.can_decode,
+        image_checked=image_checked,
         errors=errors,
     )

@@ -35,6 +35,9 @@ ID = SNAPSHOT_ID
         (f"s3://bucket/snapshots/{ID}", "s3://bucket", ID),
         ("s3://snapshots", "s3://snapshots", ""),
         (f"s3://snapshots/{ID}", "s3://snapshots", ID),
+        ("./s3:/backups", "./s3:/backups", ""),
+        ("/srv/2026-11:daily", "/srv/2026-11:daily", ""),
+        ("backups:daily", "backups:daily", ""),
     ],
 )
 def test_a_place_is_a_location_and_perhaps_a_snapshot(
@@ -48,6 +51,15 @@ def test_a_place_is_a_location_and_perhaps_a_snapshot(
     [
         ("ftp://host/path", "neither a folder nor s3://"),
         ("s3:///prefix", "neither a folder nor s3://"),
+        ("s3://", "neither a folder nor s3://"),
+        ("gs://", "neither a folder nor s3://"),
+        ("az:", "neither a folder nor s3://"),
+        ("s3:/bucket/prefix", "neither a folder nor s3://"),
+        ("s3:bucket", "neither a folder nor s3://"),
+        ("S3://bucket", "neither a folder nor s3://"),
+        (f"s3://{ID}", "neither a folder nor s3://"),
+        ("s3:///snapshots", "neither a folder nor s3://"),
+        ("file:/srv/backups", "neither a folder nor s3://"),
         ("s3://key:secret@bucket", "scheme, bucket and prefix only"),
         ("s3://bucket/prefix?region=x", "scheme, bucket and prefix only"),
         (f"/srv/{ID}", "ends with the id of a snapshot"),

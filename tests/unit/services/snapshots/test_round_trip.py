@@ -148,6 +148,7 @@ async def test_verifying_compares_the_hash_of_the_image_in_every_form(
     result = await verify(lying, reader(catalogue, lying), lambda *_: None)
     assert not result.valid
     assert "SHA-256 of the image" in result.errors[0]
+    assert result.image_checked
 
 
 async def test_a_few_bytes_cannot_claim_to_be_terabytes(catalogue: Catalogue) -> None:
@@ -183,6 +184,7 @@ async def test_verifying_names_everything_that_is_damaged(
         flip(tmp_path / "snapshots" / SNAPSHOT_ID / name, 100)
     damaged = await verify(manifest, reader(catalogue, manifest), lambda *_: None)
     assert not damaged.valid
+    assert not damaged.image_checked
     assert [error.split()[0] for error in damaged.errors] == ["chunk-0", "chunk-2"]
 
 

@@ -352,6 +352,29 @@ async def test_what_can_be_no_id_is_told_once(scene: Scene, snapshot_id: str) ->
         )
 
 
+async def test_one_that_is_downloaded_is_not_deleted_meanwhile(scene: Scene) -> None:
+    name = await scene.created()
+    download = await scene.service.download(name)
+    await anext(download.content)
+    with pytest.raises(Conflict, match=r"is in use \(downloading\): wait for its end"):
+        await scene.service.delete(name)
+    # Also when the client leaves in the middle.
+    await download.content.aclose()
+    assert await scene.service.delete(name)
+
+
+async def test_one_that_another_node_deletes_while_it_is_downloaded_is_gone_and_not_damaged(
+    scene: Scene,
+) -> None:
+    name = await scene.created()
+    download = await scene.service.download(name)
+    await anext(download.content)
+    assert await Scene(scene.store, scene.folder).service.delete(name)
+    with pytest.raises(NotFound, match=f"there is no snapshot {name} any more"):
+        _ = [piece async for piece in download.content]
+    assert (await scene.service.progress(name)).error_code == NotFound.code
+
+
 async def archived(scene: Scene) -> tuple[str, bytes]:
     """Return a snapshot that is no more in the location."""
     name = await scene.created()

@@ -11,6 +11,7 @@ so that a path which was copied from a shell or a bucket browser means what one 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -36,6 +37,10 @@ __all__ = [
 FOLDER: Final = "snapshots"
 SCHEMES: Final = ("s3", "gs", "az")
 
+# Whoever writes it means no folder: `s3://$BUCKET` without a value is not one called `s3:`.
+_LIKE_A_URL: Final = re.compile(rf"(?i:{'|'.join(SCHEMES)}):|[A-Za-z][A-Za-z0-9+.-]*:/")
+_BUCKET: Final = re.compile(rf"(?:{'|'.join(SCHEMES)})://[^/]")
+
 
 class Place(NamedTuple):
     """A location as somebody wrote it, and the snapshot in it that was meant, "" for none."""
@@ -45,7 +50,11 @@ class Place(NamedTuple):
 
 
 def parse_place(text: str) -> Place:
-    """Read `LOCATION` or `LOCATION/ID`. Raises `Invalid`."""
+    """Read `LOCATION` or `LOCATION/ID`.
+
+    Raises `Invalid` for what looks like a URL and names no bucket; a folder of such a name is
+    written with `./` before it.
+    """
     bare = text.rstrip("/") if text.strip("/") else text
     head, _, last = bare.rpartition("/")
     snapshot_id = last if is_snapshot_id(last) else ""
@@ -54,6 +63,11 @@ def parse_place(text: str) -> Place:
     head, _, last = bare.rpartition("/")
     if last == FOLDER and not head.endswith(":/"):
         bare = head or ("/" if bare.startswith("/") else ".")
+    if _LIKE_A_URL.match(bare) and not _BUCKET.match(bare):
+        raise Invalid(
+            f'location "{text}" is neither a folder nor s3://, gs:// or az:// with a bucket',
+            field="location",
+        )
     return Place(bare, snapshot_id)
 
 
@@ -67,14 +81,9 @@ def open_location(text: str, environment: Mapping[str, str]) -> Location:
         raise Invalid(
             f'location "{text}" ends with the id of a snapshot: leave it out', field="location"
         )
-    parts = urlsplit(place)
-    if "://" not in place:
+    if not _BUCKET.match(place):
         return FolderLocation(Path(place).expanduser().absolute())
-    if parts.scheme not in SCHEMES or not parts.netloc:
-        raise Invalid(
-            f'location "{text}" is neither a folder nor s3://, gs:// or az:// with a bucket',
-            field="location",
-        )
+    parts = urlsplit(place)
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise Invalid(
             f"a location has scheme, bucket and prefix only ({parts.scheme}://bucket/prefix): "
