@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from decube.cli.options import Node, Timeout
-from decube.cli.ttl import ttl_seconds
+from decube.cli.ttl import lease_ttl_seconds
 from decube.kit.durations import Duration
 from decube.kit.errors import Invalid
 
@@ -59,7 +59,7 @@ def run(
             command=command,
             name=name,
             holder=holder,
-            ttl_s=ttl_seconds(ttl),
+            ttl_s=lease_ttl_seconds(ttl),
             grace_s=grace.seconds,
             wait_s=wait_s if wait else 0.0,
         ),

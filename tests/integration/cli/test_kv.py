@@ -119,6 +119,8 @@ def test_a_watch_prints_changes_until_ctrl_c(cli: Cli) -> None:
         (["kv", "put", "a", "b", "--endpoints", "127.0.0.1:1"], 7, "connection refused"),
         (["kv", "get", "a", "--address", "127.0.0.1:1"], 7, "--endpoints"),
         (["kv", "lease", "grant", "soon"], 2, "is not a duration"),
+        (["kv", "lease", "grant", "-5"], 2, '"-5" is negative'),
+        (["kv", "lease", "grant", "--", "-5s"], 2, '"-5s" is negative'),
         (["kv", "lease", "ttl", "43"], 3, "lease 0000000000000043 is not there"),
         (["kv", "lease", "revoke", "43"], 3, "lease 0000000000000043 is not there"),
         (["kv", "get", "a", "--endpoints", "127.0.0.1:1", "--timeout", "300ms"], 7, "an etcd API"),
