@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
+from decube.cli.arguments import check_text
 from decube.cli.failures import BAD_USAGE, tell
 
 _COMMANDS = (
@@ -40,12 +41,12 @@ _MODULES = {"config": "configuration"}
 
 def _shown_default(value: object) -> str | None:
     """Return a default as help shows it; that there is nothing says nothing."""
-    return None if value in (None, "", ()) else str(value)
+    return None if value in (None, "", b"", ()) else str(value)
 
 
 app = App(
     name="decube",
-    default_parameter=Parameter(show_default=_shown_default),
+    default_parameter=Parameter(show_default=_shown_default, validator=check_text),
     help="""A control plane in one process: an etcd-compatible store with REST and gRPC on it.
 
 For example:

@@ -6,6 +6,7 @@ its own. docs/exit-codes.md lists all of them.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Final
 
@@ -46,7 +47,9 @@ def exit_code_of(error: DecubeError) -> int:
 
 def tell(message: str, hint: str | None = None) -> None:
     """Say on stderr what failed, and what to do next."""
-    print(f"decube: {message}", file=sys.stderr)
+    # Typed bytes that are no UTF-8 are lone surrogates in text: \xff, and not \udcff, was typed.
+    told = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", message)
+    print(f"decube: {told}", file=sys.stderr)
     if hint:
         print(f"  {hint}", file=sys.stderr)
 

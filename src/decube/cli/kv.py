@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from decube.cli.arguments import BYTES, shown
 from decube.cli.kv_lease import app as lease_app
 from decube.cli.kv_output import (
     KvOutput,
@@ -42,6 +43,7 @@ from decube.store.types import (
 app = App(name="kv", help="Read and write the store by the etcd API.", version_flags=[])
 app.command(lease_app)
 
+Key = Annotated[bytes, BYTES]
 Prefix = Annotated[bool, Parameter(negative=(), help="All keys that start with KEY.")]
 FromKey = Annotated[bool, Parameter(negative=(), help="All keys from KEY on.")]
 PrevKv = Annotated[bool, Parameter(negative=(), help="Show also what was there before.")]
@@ -51,8 +53,8 @@ _PAGE_KEYS = 1000
 
 @app.command
 def put(
-    key: str,
-    value: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    key: Key,
+    value: Annotated[bytes | None, BYTES, Parameter(allow_leading_hyphen=True)] = None,
     /,
     *,
     lease: Annotated[str, Parameter(help="Attach this lease (hexadecimal).")] = "",
@@ -67,9 +69,9 @@ def put(
         decube kv put greeting hello
         decube kv put config < config.json
     """
-    content = sys.stdin.buffer.read() if value is None else value.encode()
+    content = sys.stdin.buffer.read() if value is None else value
     attached = lease_id(lease) if lease else NO_LEASE
-    operation = Put(key.encode(), content, attached, prev_kv=prev_kv)
+    operation = Put(key, content, attached, prev_kv=prev_kv)
     result = _execute(target, operation)
     if not isinstance(result, PutResult):
         raise TypeError(result)
@@ -84,8 +86,10 @@ def put(
 
 @app.command
 def get(
-    key: str,
-    end: Annotated[str, Parameter(help="Read the keys up to this one, not included.")] = "",
+    key: Key,
+    end: Annotated[
+        bytes, BYTES, Parameter(help="Read the keys up to this one, not included.")
+    ] = b"",
     /,
     *,
     prefix: Prefix = False,
@@ -120,14 +124,18 @@ def get(
         print_line(str(result.count))
         return
     if not result.kvs and not keys.end:
-        raise NotFound(f"there is no key {key}", hint="--prefix reads all keys that start with it")
+        raise NotFound(
+            f"there is no key {shown(key)}", hint="--prefix reads all keys that start with it"
+        )
     print_pairs(result.kvs, output, keys_only=keys_only)
 
 
 @app.command(name="del")
 def delete(
-    key: str,
-    end: Annotated[str, Parameter(help="Delete the keys up to this one, not included.")] = "",
+    key: Key,
+    end: Annotated[
+        bytes, BYTES, Parameter(help="Delete the keys up to this one, not included.")
+    ] = b"",
     /,
     *,
     prefix: Prefix = False,
@@ -158,8 +166,10 @@ def delete(
 
 @app.command
 def watch(
-    key: str,
-    end: Annotated[str, Parameter(help="Watch the keys up to this one, not included.")] = "",
+    key: Key,
+    end: Annotated[
+        bytes, BYTES, Parameter(help="Watch the keys up to this one, not included.")
+    ] = b"",
     /,
     *,
     prefix: Prefix = False,
@@ -218,13 +228,13 @@ async def _read_all(store: Store, request: RangeRequest, limit: int) -> RangeRes
     return RangeResult(page.revision, tuple(pairs), total, page.more)
 
 
-def _key_range(key: str, end: str, *, prefix: bool, from_key: bool) -> KeyRange:
+def _key_range(key: bytes, end: bytes, *, prefix: bool, from_key: bool) -> KeyRange:
     if sum((bool(end), prefix, from_key)) > 1:
         raise Invalid("END, --prefix and --from-key exclude each other", field="key")
     if prefix:
-        return KeyRange.prefix(key.encode())
+        return KeyRange.prefix(key)
     if from_key:
-        return KeyRange(key.encode() or b"\0", b"\0")
+        return KeyRange(key or b"\0", b"\0")
     if not key:
         raise Invalid("the key is empty; `--prefix ''` stands for all keys", field="key")
-    return KeyRange(key.encode(), end.encode())
+    return KeyRange(key, end)

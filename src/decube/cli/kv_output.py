@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from decube.cli.arguments import shown
 from decube.cli.output import print_line, print_object, print_table, write_bytes
 from decube.store.types import Event, KeyValue, lease_text
 
@@ -59,7 +60,7 @@ def print_events(events: Sequence[Event], output: str) -> None:
         if output in ("json", "yaml"):
             print_line(json.dumps(_event(verb, event), ensure_ascii=False))
         elif output == "table":
-            print_line(_aligned(verb, str(event.kv.mod_revision), _shown(event.kv.key)))
+            print_line(_aligned(verb, str(event.kv.mod_revision), shown(event.kv.key)))
         elif output == "name":
             write_bytes(event.kv.key + b"\n")
         else:
@@ -87,7 +88,7 @@ def _event(verb: str, event: Event) -> dict[str, Any]:
 def _row(kv: KeyValue) -> tuple[str, ...]:
     lease = lease_text(kv.lease) if kv.lease else ""
     numbers = (str(kv.version), str(kv.create_revision), str(kv.mod_revision))
-    return (_shown(kv.key), _shown(kv.value), *numbers, lease)
+    return (shown(kv.key), shown(kv.value), *numbers, lease)
 
 
 def _text(name: str, content: bytes) -> dict[str, str]:
@@ -95,11 +96,3 @@ def _text(name: str, content: bytes) -> dict[str, str]:
         return {name: content.decode()}
     except UnicodeDecodeError:
         return {f"{name}_base64": base64.b64encode(content).decode()}
-
-
-def _shown(content: bytes) -> str:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return repr(content)[2:-1]
-    return text if text.isprintable() else repr(text)[1:-1]

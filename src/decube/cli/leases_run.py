@@ -13,7 +13,7 @@ GRACE_DEFAULT = Duration.of_seconds(10)
 
 
 def run(
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True, validator=())],
     name: Annotated[str, Parameter(help="The name that one holder has at a time.")],
     ttl: Annotated[str, Parameter(help="How long the lease outlives its last renewal.")] = "30s",
     holder: Annotated[
