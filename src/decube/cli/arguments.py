@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from decube.kit.errors import Invalid
 
+_INT64_MAX: Final = 2**63 - 1
 _UNDECODED: Final = re.compile("[\udc80-\udcff]")
 
 
@@ -47,6 +48,17 @@ def _read_bytes(_hint: object, tokens: object) -> bytes:
 
 BYTES = Parameter(converter=_read_bytes, n_tokens=1, accepts_keys=False)
 """What takes an argument as the bytes that were typed."""
+
+
+def _check_count(_hint: object, value: object) -> None:
+    if isinstance(value, int) and value < 0:
+        raise ValueError("it must not be negative")
+    if isinstance(value, int) and value > _INT64_MAX:
+        raise ValueError("no store counts to that")
+
+
+COUNT = Parameter(validator=_check_count)
+"""What is a number of things, or a revision: an int64 of etcd's that is not negative."""
 
 
 def _is_text(value: object) -> bool:

@@ -20,6 +20,7 @@ from decube.cli.kv_output import (
     print_events,
     print_pairs,
 )
+from decube.cli.kv_space import alarm_app, compact
 from decube.cli.kv_target import EtcdTarget, lease_id, with_store
 from decube.cli.output import print_line, print_object
 from decube.kit.errors import Invalid, NotFound
@@ -42,6 +43,8 @@ from decube.store.types import (
 
 app = App(name="kv", help="Read and write the store by the etcd API.", version_flags=[])
 app.command(lease_app)
+app.command(compact)
+app.command(alarm_app)
 
 Key = Annotated[bytes, BYTES]
 Prefix = Annotated[bool, Parameter(negative=(), help="All keys that start with KEY.")]

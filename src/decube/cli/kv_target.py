@@ -1,20 +1,25 @@
 """Which etcd endpoints `decube kv` calls, and the store behind them."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
 from decube.cli.client_tls import ClientTls, refused_handshake
+from decube.cli.failures import HINTS_BY_REASON
 from decube.cli.options import TIMEOUT_DEFAULT, Address, Timeout
 from decube.cli.rest_client import DEFAULT_ADDRESS, RestClient
 from decube.kit.errors import Invalid, Unavailable, system_reason
-from decube.store.protocol import Store
 from decube.store.types import NOT_SENT, LeaseId
+
+if TYPE_CHECKING:
+    from decube.store.remote import RemoteStore
 
 Result = TypeVar("Result")
 
@@ -62,7 +67,7 @@ class EtcdTarget(ClientTls):
 
 async def with_store(
     target: EtcdTarget,
-    act: Callable[[Store], Awaitable[Result]],
+    act: Callable[[RemoteStore], Awaitable[Result]],
     *,
     chosen_by: str = "--endpoints or DECUBE_ENDPOINTS",
     patient: bool = False,
@@ -95,7 +100,8 @@ async def with_store(
         hint = f"does an etcd API listen there? {chosen_by} chooses others; {_OVER_TLS}"
         if error.details.get("reason") == NOT_SENT:
             await asyncio.to_thread(_say_why, endpoints[0], target, hint)
-        error.details = {"hint": hint, **error.details}
+        if error.details.get("reason") not in HINTS_BY_REASON:
+            error.details = {"hint": hint, **error.details}
         raise
     finally:
         await store.close()
