@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from decube.cli.arguments import BYTES, shown
+from decube.cli.arguments import BYTES, COUNT, shown
 from decube.cli.kv_lease import app as lease_app
 from decube.cli.kv_output import (
     KvOutput,
@@ -23,7 +23,7 @@ from decube.cli.kv_output import (
 from decube.cli.kv_space import alarm_app, compact
 from decube.cli.kv_target import EtcdTarget, lease_id, with_store
 from decube.cli.output import print_line, print_object
-from decube.kit.errors import Invalid, NotFound
+from decube.kit.errors import Compacted, Invalid, NotFound
 from decube.store.protocol import Store
 from decube.store.types import (
     NO_LEASE,
@@ -50,8 +50,12 @@ Key = Annotated[bytes, BYTES]
 Prefix = Annotated[bool, Parameter(negative=(), help="All keys that start with KEY.")]
 FromKey = Annotated[bool, Parameter(negative=(), help="All keys from KEY on.")]
 PrevKv = Annotated[bool, Parameter(negative=(), help="Show also what was there before.")]
-Rev = Annotated[int, Parameter(help="A revision of the store.")]
+Rev = Annotated[int, COUNT, Parameter(help="A revision of the store.")]
 _PAGE_KEYS = 1000
+_WATCH_ANEW = (
+    "what happened meanwhile is not told any more: read it anew by `decube kv get -o json`, and "
+    "watch with --rev from the revision behind the one that it tells"
+)
 
 
 @app.command
@@ -98,8 +102,10 @@ def get(
     prefix: Prefix = False,
     from_key: FromKey = False,
     rev: Rev = 0,
-    limit: Annotated[int, Parameter(help="Print at most that many; 0 prints all.")] = 0,
-    keys_only: Annotated[bool, Parameter(negative=(), help="Leave the values out.")] = False,
+    limit: Annotated[int, COUNT, Parameter(help="Print at most that many; 0 prints all.")] = 0,
+    keys_only: Annotated[
+        bool, Parameter(negative=(), help="Leave the values out; a key a line.")
+    ] = False,
     count_only: Annotated[
         bool, Parameter(negative=(), help="Print only how many there are.")
     ] = False,
@@ -130,7 +136,7 @@ def get(
         raise NotFound(
             f"there is no key {shown(key)}", hint="--prefix reads all keys that start with it"
         )
-    print_pairs(result.kvs, output, keys_only=keys_only)
+    print_pairs(result.kvs, output, keys_only=keys_only, revision=result.revision)
 
 
 @app.command(name="del")
@@ -177,7 +183,7 @@ def watch(
     *,
     prefix: Prefix = False,
     from_key: FromKey = False,
-    rev: Annotated[int, Parameter(help="Start with the changes of this revision.")] = 0,
+    rev: Annotated[int, COUNT, Parameter(help="Start with the changes of this revision.")] = 0,
     prev_kv: PrevKv = False,
     target: EtcdTarget = EtcdTarget(),
     output: PrintKvOutput = "simple",
@@ -201,7 +207,11 @@ def watch(
             async for batch in batches:
                 print_events(batch.events, output)
 
-    asyncio.run(with_store(target, follow))
+    try:
+        asyncio.run(with_store(target, follow))
+    except Compacted as error:
+        error.details = {"hint": _WATCH_ANEW, **error.details}
+        raise
 
 
 def _execute(target: EtcdTarget, operation: Operation) -> Any:  # noqa: ANN401 - the caller checks
@@ -228,7 +238,7 @@ async def _read_all(store: Store, request: RangeRequest, limit: int) -> RangeRes
             )
         )
         pairs += page.kvs
-    return RangeResult(page.revision, tuple(pairs), total, page.more)
+    return RangeResult(Revision(pinned), tuple(pairs), total, page.more)
 
 
 def _key_range(key: bytes, end: bytes, *, prefix: bool, from_key: bool) -> KeyRange:

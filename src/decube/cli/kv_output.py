@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from decube.cli.arguments import shown
 from decube.cli.output import print_line, print_object, print_table, write_bytes
-from decube.store.types import Event, KeyValue, lease_text
+from decube.store.types import Event, KeyValue, Revision, lease_text
 
 KvOutput = Annotated[
     Literal["simple", "json", "yaml"],
@@ -32,19 +32,31 @@ def as_object(kv: KeyValue) -> dict[str, Any]:
     return told
 
 
-def print_pairs(kvs: Sequence[KeyValue], output: str, *, keys_only: bool = False) -> None:
-    """Print keys and values; `simple` writes their bytes as they are."""
+def print_pairs(
+    kvs: Sequence[KeyValue],
+    output: str,
+    *,
+    keys_only: bool = False,
+    revision: Revision | None = None,
+) -> None:
+    """Print keys and values; `simple` writes their bytes as they are.
+
+    Keys alone are a line each, for scripts that read lines: what cannot be printed is escaped, as
+    in a table. The exact bytes of any key stand in JSON.
+    """
     if output in ("json", "yaml"):
-        told = {"kvs": [as_object(kv) for kv in kvs], "count": len(kvs)}
+        told: dict[str, Any] = {} if revision is None else {"revision": revision}
+        told |= {"kvs": [as_object(kv) for kv in kvs], "count": len(kvs)}
         print_object(told, "yaml" if output == "yaml" else "json")
     elif output == "table":
         columns = ("KEY", "VALUE", "VERSION", "CREATED", "MODIFIED", "LEASE")
         print_table(columns, [_row(kv) for kv in kvs])
     else:
         for kv in kvs:
-            write_bytes(kv.key + b"\n")
-            if not keys_only and output == "simple":
-                write_bytes(kv.value + b"\n")
+            if keys_only or output == "name":
+                print_line(shown(kv.key))
+            else:
+                write_bytes(kv.key + b"\n" + kv.value + b"\n")
 
 
 def print_event_head(output: str) -> None:
@@ -62,7 +74,7 @@ def print_events(events: Sequence[Event], output: str) -> None:
         elif output == "table":
             print_line(_aligned(verb, str(event.kv.mod_revision), shown(event.kv.key)))
         elif output == "name":
-            write_bytes(event.kv.key + b"\n")
+            print_line(shown(event.kv.key))
         else:
             previous = [event.previous.key, event.previous.value] if event.previous else []
             lines = [verb.encode(), *previous, event.kv.key]
