@@ -161,6 +161,8 @@ def test_an_archive_goes_out_and_comes_back(cli: Cli, tmp_path: Path) -> None:
     done = cli("snapshots", "upload", str(file))
     assert (done.returncode, done.stdout) == (0, f"snapshot/{name} uploaded\n"), done.stderr
     assert cli("snapshots", "verify", name).returncode == 0
+    absent = cli("snapshots", "upload", str(tmp_path / "absent"))
+    assert (absent.returncode, "no such file" in absent.stderr) == (2, True)
     file.write_bytes(b"no archive" * 100)
     done = cli("snapshots", "upload", str(file))
     assert done.returncode == 2
