@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_LEASE_DIGITS: Final = re.compile(r"[0-9a-fA-F]{1,16}", re.ASCII)
 _PROBE_S_MAX: Final = 2.0
 _OVER_TLS: Final = "one with TLS is https://HOST:PORT, and --cacert names its CA"
 
@@ -140,11 +142,11 @@ def _say_why(endpoint: str, target: EtcdTarget, hint: str) -> None:
 
 def lease_id(text: str) -> LeaseId:
     """Read a lease's identity: hexadecimal, as etcdctl shows it; `lease-` before it is fine."""
-    try:
-        value = int(text.removeprefix("lease-"), 16)
-    except ValueError as error:
+    digits = text.removeprefix("lease-")
+    if not _LEASE_DIGITS.fullmatch(digits):
         raise Invalid(
-            f'"{text}" is not a lease: write its hexadecimal digits', field="lease"
-        ) from error
+            f'"{text}" is not a lease: write its hexadecimal digits, 16 at most', field="lease"
+        )
+    value = int(digits, 16)
     # etcd's identities are int64; those with the top bit set are shown as two's complement.
     return LeaseId(value - (1 << 64) if value >= 1 << 63 else value)

@@ -6,12 +6,15 @@ from typing import Final
 from decube.kit.durations import parse_duration
 from decube.kit.errors import Invalid
 
-# Not so many digits that an int64, which the store takes, could overflow: it is no time either.
-_PLAIN_SECONDS: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_PLAIN_SECONDS: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
+# So many that an int64, which the store takes, cannot overflow; what is longer is no time either.
+_DIGITS_MAX: Final = 18
 
 
 def ttl_seconds(text: str) -> int:
     """Read whole seconds: `90`, or a duration like `90s` or `5m`. Raises `Invalid`."""
+    if len(text) > _DIGITS_MAX:
+        raise Invalid(f'"{text}" is longer than any time to live', field="ttl")
     try:
         seconds = int(text) if _PLAIN_SECONDS.fullmatch(text) else _rounded(text)
     except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,18 @@ def test_a_path_is_the_bytes_that_were_typed(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / NOT_UTF8
     file.write_text("name: of-bytes\n")
     assert cli("pods", "create", "-f", str(file)).returncode == 0
+    snapshot = cli("snapshots", "create", "-o", "name").stdout.strip()
+    archive = tmp_path / f"archive-{NOT_UTF8}"
+    done = subprocess.run(
+        [cli.program(), "snapshots", "download", snapshot, archive],
+        # As Python has it in most locales, but not in the one of many containers.
+        env={**os.environ, **cli.environment, "PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == os.fsencode(f"{snapshot} downloaded to {archive}\n")
 
 
 @pytest.mark.parametrize(
