@@ -7,8 +7,9 @@ the server. A test holds that.
 import os
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
+from decube.cli.arguments import check_text
 from decube.cli.failures import BAD_USAGE, tell
 
 _COMMANDS = (
@@ -40,12 +41,12 @@ _MODULES = {"config": "configuration"}
 
 def _shown_default(value: object) -> str | None:
     """Return a default as help shows it; that there is nothing says nothing."""
-    return None if value in (None, "", ()) else str(value)
+    return None if value in (None, "", b"", ()) else str(value)
 
 
 app = App(
     name="decube",
-    default_parameter=Parameter(show_default=_shown_default),
+    default_parameter=Parameter(show_default=_shown_default, validator=check_text),
     help="""A control plane in one process: an etcd-compatible store with REST and gRPC on it.
 
 For example:
@@ -91,5 +92,8 @@ def run_command(arguments: Sequence[str]) -> int:
 def _told(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f'unexpected argument "{error.unused_tokens[0]}"'
+    # With a keyword it stands there, and only its value is missing.
+    if isinstance(error, MissingArgumentError) and error.argument and error.keyword is None:
+        return f"{error.argument.name} is required"
     text = str(error)
     return text[:1].lower() + text[1:]

@@ -6,6 +6,7 @@ its own. docs/exit-codes.md lists all of them.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Final
 
@@ -37,6 +38,15 @@ _HINTS: Final[dict[type[DecubeError], str]] = {
     NotLeader: "ask the leader: --address or DECUBE_ADDRESS chooses it",
 }
 
+HINTS_BY_REASON: Final = {
+    "quota": "make room and end the alarm: `decube kv del` what is of no use, then `decube kv "
+    "compact --physical` and `decube kv alarm disarm`",
+    "latched": "its log tells why, and within a minute it ends; started again it has all that was "
+    "acknowledged",
+    "unhealthy": "it is there, and takes no writes: its log tells why; start it again",
+}
+"""By the reason that a store tells, which says more than the kind of the error does."""
+
 
 def exit_code_of(error: DecubeError) -> int:
     """Return the exit code of an error."""
@@ -46,7 +56,9 @@ def exit_code_of(error: DecubeError) -> int:
 
 def tell(message: str, hint: str | None = None) -> None:
     """Say on stderr what failed, and what to do next."""
-    print(f"decube: {message}", file=sys.stderr)
+    # Typed bytes that are no UTF-8 are lone surrogates in text: \xff, and not \udcff, was typed.
+    told = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", message)
+    print(f"decube: {told}", file=sys.stderr)
     if hint:
         print(f"  {hint}", file=sys.stderr)
 
@@ -54,6 +66,8 @@ def tell(message: str, hint: str | None = None) -> None:
 def tell_error(error: DecubeError) -> int:
     """Say what failed and return the exit code."""
     hint = error.details.get("hint")
+    if hint is None:
+        hint = HINTS_BY_REASON.get(str(error.details.get("reason")))
     if hint is None:
         hint = next((text for kind, text in _HINTS.items() if isinstance(error, kind)), None)
     tell(error.message, str(hint) if hint else None)

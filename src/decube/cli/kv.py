@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from decube.cli.arguments import BYTES, COUNT, shown
 from decube.cli.kv_lease import app as lease_app
 from decube.cli.kv_output import (
     KvOutput,
@@ -19,9 +20,10 @@ from decube.cli.kv_output import (
     print_events,
     print_pairs,
 )
+from decube.cli.kv_space import alarm_app, compact
 from decube.cli.kv_target import EtcdTarget, lease_id, with_store
 from decube.cli.output import print_line, print_object
-from decube.kit.errors import Invalid, NotFound
+from decube.kit.errors import Compacted, Invalid, NotFound
 from decube.store.protocol import Store
 from decube.store.types import (
     NO_LEASE,
@@ -41,18 +43,25 @@ from decube.store.types import (
 
 app = App(name="kv", help="Read and write the store by the etcd API.", version_flags=[])
 app.command(lease_app)
+app.command(compact)
+app.command(alarm_app)
 
+Key = Annotated[bytes, BYTES]
 Prefix = Annotated[bool, Parameter(negative=(), help="All keys that start with KEY.")]
 FromKey = Annotated[bool, Parameter(negative=(), help="All keys from KEY on.")]
 PrevKv = Annotated[bool, Parameter(negative=(), help="Show also what was there before.")]
-Rev = Annotated[int, Parameter(help="A revision of the store.")]
+Rev = Annotated[int, COUNT, Parameter(help="A revision of the store.")]
 _PAGE_KEYS = 1000
+_WATCH_ANEW = (
+    "what happened meanwhile is not told any more: read it anew by `decube kv get -o json`, and "
+    "watch with --rev from the revision behind the one that it tells"
+)
 
 
 @app.command
 def put(
-    key: str,
-    value: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    key: Key,
+    value: Annotated[bytes | None, BYTES, Parameter(allow_leading_hyphen=True)] = None,
     /,
     *,
     lease: Annotated[str, Parameter(help="Attach this lease (hexadecimal).")] = "",
@@ -67,9 +76,9 @@ def put(
         decube kv put greeting hello
         decube kv put config < config.json
     """
-    content = sys.stdin.buffer.read() if value is None else value.encode()
+    content = sys.stdin.buffer.read() if value is None else value
     attached = lease_id(lease) if lease else NO_LEASE
-    operation = Put(key.encode(), content, attached, prev_kv=prev_kv)
+    operation = Put(key, content, attached, prev_kv=prev_kv)
     result = _execute(target, operation)
     if not isinstance(result, PutResult):
         raise TypeError(result)
@@ -84,15 +93,19 @@ def put(
 
 @app.command
 def get(
-    key: str,
-    end: Annotated[str, Parameter(help="Read the keys up to this one, not included.")] = "",
+    key: Key,
+    end: Annotated[
+        bytes, BYTES, Parameter(help="Read the keys up to this one, not included.")
+    ] = b"",
     /,
     *,
     prefix: Prefix = False,
     from_key: FromKey = False,
     rev: Rev = 0,
-    limit: Annotated[int, Parameter(help="Print at most that many; 0 prints all.")] = 0,
-    keys_only: Annotated[bool, Parameter(negative=(), help="Leave the values out.")] = False,
+    limit: Annotated[int, COUNT, Parameter(help="Print at most that many; 0 prints all.")] = 0,
+    keys_only: Annotated[
+        bool, Parameter(negative=(), help="Leave the values out; a key a line.")
+    ] = False,
     count_only: Annotated[
         bool, Parameter(negative=(), help="Print only how many there are.")
     ] = False,
@@ -120,14 +133,18 @@ def get(
         print_line(str(result.count))
         return
     if not result.kvs and not keys.end:
-        raise NotFound(f"there is no key {key}", hint="--prefix reads all keys that start with it")
-    print_pairs(result.kvs, output, keys_only=keys_only)
+        raise NotFound(
+            f"there is no key {shown(key)}", hint="--prefix reads all keys that start with it"
+        )
+    print_pairs(result.kvs, output, keys_only=keys_only, revision=result.revision)
 
 
 @app.command(name="del")
 def delete(
-    key: str,
-    end: Annotated[str, Parameter(help="Delete the keys up to this one, not included.")] = "",
+    key: Key,
+    end: Annotated[
+        bytes, BYTES, Parameter(help="Delete the keys up to this one, not included.")
+    ] = b"",
     /,
     *,
     prefix: Prefix = False,
@@ -158,13 +175,15 @@ def delete(
 
 @app.command
 def watch(
-    key: str,
-    end: Annotated[str, Parameter(help="Watch the keys up to this one, not included.")] = "",
+    key: Key,
+    end: Annotated[
+        bytes, BYTES, Parameter(help="Watch the keys up to this one, not included.")
+    ] = b"",
     /,
     *,
     prefix: Prefix = False,
     from_key: FromKey = False,
-    rev: Annotated[int, Parameter(help="Start with the changes of this revision.")] = 0,
+    rev: Annotated[int, COUNT, Parameter(help="Start with the changes of this revision.")] = 0,
     prev_kv: PrevKv = False,
     target: EtcdTarget = EtcdTarget(),
     output: PrintKvOutput = "simple",
@@ -188,7 +207,11 @@ def watch(
             async for batch in batches:
                 print_events(batch.events, output)
 
-    asyncio.run(with_store(target, follow))
+    try:
+        asyncio.run(with_store(target, follow))
+    except Compacted as error:
+        error.details = {"hint": _WATCH_ANEW, **error.details}
+        raise
 
 
 def _execute(target: EtcdTarget, operation: Operation) -> Any:  # noqa: ANN401 - the caller checks
@@ -215,16 +238,16 @@ async def _read_all(store: Store, request: RangeRequest, limit: int) -> RangeRes
             )
         )
         pairs += page.kvs
-    return RangeResult(page.revision, tuple(pairs), total, page.more)
+    return RangeResult(Revision(pinned), tuple(pairs), total, page.more)
 
 
-def _key_range(key: str, end: str, *, prefix: bool, from_key: bool) -> KeyRange:
+def _key_range(key: bytes, end: bytes, *, prefix: bool, from_key: bool) -> KeyRange:
     if sum((bool(end), prefix, from_key)) > 1:
         raise Invalid("END, --prefix and --from-key exclude each other", field="key")
     if prefix:
-        return KeyRange.prefix(key.encode())
+        return KeyRange.prefix(key)
     if from_key:
-        return KeyRange(key.encode() or b"\0", b"\0")
+        return KeyRange(key or b"\0", b"\0")
     if not key:
         raise Invalid("the key is empty; `--prefix ''` stands for all keys", field="key")
-    return KeyRange(key.encode(), end.encode())
+    return KeyRange(key, end)

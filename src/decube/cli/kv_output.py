@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from decube.cli.arguments import shown
 from decube.cli.output import print_line, print_object, print_table, write_bytes
-from decube.store.types import Event, KeyValue, lease_text
+from decube.store.types import Event, KeyValue, Revision, lease_text
 
 KvOutput = Annotated[
     Literal["simple", "json", "yaml"],
@@ -31,19 +32,31 @@ def as_object(kv: KeyValue) -> dict[str, Any]:
     return told
 
 
-def print_pairs(kvs: Sequence[KeyValue], output: str, *, keys_only: bool = False) -> None:
-    """Print keys and values; `simple` writes their bytes as they are."""
+def print_pairs(
+    kvs: Sequence[KeyValue],
+    output: str,
+    *,
+    keys_only: bool = False,
+    revision: Revision | None = None,
+) -> None:
+    """Print keys and values; `simple` writes their bytes as they are.
+
+    Keys alone are a line each, for scripts that read lines: what cannot be printed is escaped, as
+    in a table. The exact bytes of any key stand in JSON.
+    """
     if output in ("json", "yaml"):
-        told = {"kvs": [as_object(kv) for kv in kvs], "count": len(kvs)}
+        told: dict[str, Any] = {} if revision is None else {"revision": revision}
+        told |= {"kvs": [as_object(kv) for kv in kvs], "count": len(kvs)}
         print_object(told, "yaml" if output == "yaml" else "json")
     elif output == "table":
         columns = ("KEY", "VALUE", "VERSION", "CREATED", "MODIFIED", "LEASE")
         print_table(columns, [_row(kv) for kv in kvs])
     else:
         for kv in kvs:
-            write_bytes(kv.key + b"\n")
-            if not keys_only and output == "simple":
-                write_bytes(kv.value + b"\n")
+            if keys_only or output == "name":
+                print_line(shown(kv.key))
+            else:
+                write_bytes(kv.key + b"\n" + kv.value + b"\n")
 
 
 def print_event_head(output: str) -> None:
@@ -59,9 +72,9 @@ def print_events(events: Sequence[Event], output: str) -> None:
         if output in ("json", "yaml"):
             print_line(json.dumps(_event(verb, event), ensure_ascii=False))
         elif output == "table":
-            print_line(_aligned(verb, str(event.kv.mod_revision), _shown(event.kv.key)))
+            print_line(_aligned(verb, str(event.kv.mod_revision), shown(event.kv.key)))
         elif output == "name":
-            write_bytes(event.kv.key + b"\n")
+            print_line(shown(event.kv.key))
         else:
             previous = [event.previous.key, event.previous.value] if event.previous else []
             lines = [verb.encode(), *previous, event.kv.key]
@@ -87,7 +100,7 @@ def _event(verb: str, event: Event) -> dict[str, Any]:
 def _row(kv: KeyValue) -> tuple[str, ...]:
     lease = lease_text(kv.lease) if kv.lease else ""
     numbers = (str(kv.version), str(kv.create_revision), str(kv.mod_revision))
-    return (_shown(kv.key), _shown(kv.value), *numbers, lease)
+    return (shown(kv.key), shown(kv.value), *numbers, lease)
 
 
 def _text(name: str, content: bytes) -> dict[str, str]:
@@ -95,11 +108,3 @@ def _text(name: str, content: bytes) -> dict[str, str]:
         return {name: content.decode()}
     except UnicodeDecodeError:
         return {f"{name}_base64": base64.b64encode(content).decode()}
-
-
-def _shown(content: bytes) -> str:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return repr(content)[2:-1]
-    return text if text.isprintable() else repr(text)[1:-1]

@@ -1,23 +1,30 @@
 """Which etcd endpoints `decube kv` calls, and the store behind them."""
 
+from __future__ import annotations
+
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
 from decube.cli.client_tls import ClientTls, refused_handshake
+from decube.cli.failures import HINTS_BY_REASON
 from decube.cli.options import TIMEOUT_DEFAULT, Address, Timeout
 from decube.cli.rest_client import DEFAULT_ADDRESS, RestClient
 from decube.kit.errors import Invalid, Unavailable, system_reason
-from decube.store.protocol import Store
 from decube.store.types import NOT_SENT, LeaseId
+
+if TYPE_CHECKING:
+    from decube.store.remote import RemoteStore
 
 Result = TypeVar("Result")
 
+_LEASE_DIGITS: Final = re.compile(r"[0-9a-fA-F]{1,16}", re.ASCII)
 _PROBE_S_MAX: Final = 2.0
 _OVER_TLS: Final = "one with TLS is https://HOST:PORT, and --cacert names its CA"
 
@@ -62,7 +69,7 @@ class EtcdTarget(ClientTls):
 
 async def with_store(
     target: EtcdTarget,
-    act: Callable[[Store], Awaitable[Result]],
+    act: Callable[[RemoteStore], Awaitable[Result]],
     *,
     chosen_by: str = "--endpoints or DECUBE_ENDPOINTS",
     patient: bool = False,
@@ -95,7 +102,8 @@ async def with_store(
         hint = f"does an etcd API listen there? {chosen_by} chooses others; {_OVER_TLS}"
         if error.details.get("reason") == NOT_SENT:
             await asyncio.to_thread(_say_why, endpoints[0], target, hint)
-        error.details = {"hint": hint, **error.details}
+        if error.details.get("reason") not in HINTS_BY_REASON:
+            error.details = {"hint": hint, **error.details}
         raise
     finally:
         await store.close()
@@ -134,11 +142,11 @@ def _say_why(endpoint: str, target: EtcdTarget, hint: str) -> None:
 
 def lease_id(text: str) -> LeaseId:
     """Read a lease's identity: hexadecimal, as etcdctl shows it; `lease-` before it is fine."""
-    try:
-        value = int(text.removeprefix("lease-"), 16)
-    except ValueError as error:
+    digits = text.removeprefix("lease-")
+    if not _LEASE_DIGITS.fullmatch(digits):
         raise Invalid(
-            f'"{text}" is not a lease: write its hexadecimal digits', field="lease"
-        ) from error
+            f'"{text}" is not a lease: write its hexadecimal digits, 16 at most', field="lease"
+        )
+    value = int(digits, 16)
     # etcd's identities are int64; those with the top bit set are shown as two's complement.
     return LeaseId(value - (1 << 64) if value >= 1 << 63 else value)

@@ -9,7 +9,7 @@ from decube.cli.leases_run import run
 from decube.cli.options import Metadata, Node, Output, metadata_of
 from decube.cli.paging import listed
 from decube.cli.rest_client import LEASES
-from decube.cli.ttl import ttl_seconds
+from decube.cli.ttl import lease_ttl_seconds
 
 app = App(name="leases", help="Hold something for a time, alone.", version_flags=[])
 app.command(run)
@@ -39,7 +39,7 @@ def create(
     body = {
         "holder": holder,
         "name": name,
-        "ttl_seconds": ttl_seconds(ttl),
+        "ttl_seconds": lease_ttl_seconds(ttl),
         "metadata": metadata_of(metadata),
     }
     created = node.client().call("POST", LEASES, body=body)["lease"]
@@ -82,7 +82,7 @@ def renew(
     lease: str,
     /,
     *,
-    ttl: Annotated[str, Parameter(help="From now on; by default as before.")] = "0",
+    ttl: Annotated[str, Parameter(help="From now on; by default as before.")] = "",
     node: Node = Node(),
     output: Output = "table",
 ) -> None:
@@ -93,7 +93,7 @@ def renew(
         decube leases renew lease-694d9b2f6a1c3e07
         decube leases renew lease-694d9b2f6a1c3e07 --ttl 10m
     """
-    body = {"ttl_seconds": ttl_seconds(ttl)}
+    body = {"ttl_seconds": lease_ttl_seconds(ttl)} if ttl else {}
     answer = node.client().call("POST", f"{LEASE.path(lease)}/renew", body=body)
     LEASE.print_done(answer["lease"], "renewed", output)
 

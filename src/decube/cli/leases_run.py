@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from decube.cli.options import Node, Timeout
-from decube.cli.ttl import ttl_seconds
+from decube.cli.ttl import lease_ttl_seconds
 from decube.kit.durations import Duration
 from decube.kit.errors import Invalid
 
@@ -13,7 +13,7 @@ GRACE_DEFAULT = Duration.of_seconds(10)
 
 
 def run(
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True, validator=())],
     name: Annotated[str, Parameter(help="The name that one holder has at a time.")],
     ttl: Annotated[str, Parameter(help="How long the lease outlives its last renewal.")] = "30s",
     holder: Annotated[
@@ -59,7 +59,7 @@ def run(
             command=command,
             name=name,
             holder=holder,
-            ttl_s=ttl_seconds(ttl),
+            ttl_s=lease_ttl_seconds(ttl),
             grace_s=grace.seconds,
             wait_s=wait_s if wait else 0.0,
         ),

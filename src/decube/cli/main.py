@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are told on stderr."""
     # Each handshake that fails is a line of gRPC's own on stderr otherwise, in no schema of ours.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed as it was typed
     try:
         code = _dispatch(_usual(arguments))
         sys.stdout.flush()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from decube.cli.client_tls import refused_handshake
+from decube.cli.failures import HINTS_BY_REASON
 from decube.kit.errors import (
     ANSWERS,
     Compacted,
@@ -237,7 +238,7 @@ def _told(told: Mapping[str, Any], status: int) -> DecubeError:
     if kind is TooLarge:
         return TooLarge(message, limit_bytes=int(details.get("limit_bytes", 0)))
     error = kind(message)
-    if kind is Unavailable:
+    if kind is Unavailable and details.get("reason") not in HINTS_BY_REASON:
         details = {"hint": "the node is there, but cannot do it now: try again", **details}
     error.details = details
     return error

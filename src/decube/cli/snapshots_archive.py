@@ -153,7 +153,6 @@ def _file_failure(what: str, file: Path, error: OSError) -> DecubeError:
 
     reason = system_reason(error)
     kinds: dict[int | None, Callable[[str], DecubeError]] = {
-        errno.ENOENT: NotFound,
         errno.EACCES: Denied,
         errno.ENOSPC: Exhausted,
         errno.EDQUOT: Exhausted,

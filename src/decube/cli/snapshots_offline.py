@@ -78,7 +78,7 @@ async def fill_directory(offline: Offline, report: Report, _node: Node) -> dict[
                 except Invalid as error:
                     # Its image was made a moment after the snapshot was begun.
                     if manifest is candidates[-1] or not _is_too_new(error, manifest, replay):
-                        raise _with_time(error) from error
+                        raise _with_time(error, replay) from error
                     continue
                 return _told(manifest, directory, made)
     except BaseException:
@@ -113,7 +113,7 @@ def _replay(offline: Offline) -> ReplayLog | None:
     to_time_s = parse_moment(offline.to_time).timestamp() if offline.to_time else None
     return ReplayLog(
         log_dir=log_below(offline.log_dir),
-        to_revision=Revision(offline.to_revision) if offline.to_revision else None,
+        to_revision=None if offline.to_revision is None else Revision(offline.to_revision),
         to_time_s=to_time_s,
     )
 
@@ -140,14 +140,22 @@ def _is_too_new(error: Invalid, manifest: Manifest, replay: ReplayLog | None) ->
     return of_image and isinstance(made_s, int) and made_s >= int(replay.to_time_s)
 
 
-def _with_time(error: Invalid) -> Invalid:
-    """Tell how far the log reaches also in time, which is what was asked for."""
-    reached_s = error.details.get("time_s")
-    if not isinstance(reached_s, int):
+def _with_time(error: Invalid, replay: ReplayLog | None) -> Invalid:
+    """Tell how far the log reaches also in time, which is what was asked for, and how to go there.
+
+    A log knows the moments of writes only: where none came later, as on a quiet store, it ends
+    before a moment that all of it is wanted of.
+    """
+    reached_s, revision = error.details.get("time_s"), error.details.get("revision")
+    if replay is None or not isinstance(reached_s, int) or not isinstance(revision, int):
         return error
     moment = rfc3339(datetime.fromtimestamp(reached_s, UTC))
     told = Invalid(f"{error.message} (that is of {moment})", field=error.field)
     told.details = error.details
+    is_before = reached_s < (replay.to_time_s or 0.0) or revision < (replay.to_revision or 0)
+    if is_before:
+        hint = f"--to-revision {revision} restores all that the log has"
+        told.details = {"hint": hint, **error.details}
     return told
 
 

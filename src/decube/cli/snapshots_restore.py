@@ -16,6 +16,7 @@ from decube.cli.snapshots_progress import with_progress
 from decube.kit.errors import Damaged, Invalid, Unavailable
 
 _GROUP: Final = "Without a node"
+_REVISION_MAX: Final = 2**63 - 1
 
 
 @Parameter(name="*")
@@ -45,8 +46,9 @@ class Offline:
         Parameter(help="The age identity that opens an encrypted snapshot.", group=_GROUP),
     ] = None
     to_revision: Annotated[
-        int, Parameter(help="With --log-dir: up to and including this revision.", group=_GROUP)
-    ] = 0
+        int | None,
+        Parameter(help="With --log-dir: up to and including this revision.", group=_GROUP),
+    ] = None
     to_time: Annotated[
         str,
         Parameter(
@@ -157,9 +159,16 @@ def _check_offline(snapshot: str, offline: Offline, *, skip_hash_check: bool) ->
         raise Invalid("give either --data-dir or --to-endpoint", field="data_dir")
     if skip_hash_check:
         raise Invalid("hashes are always compared where no node is asked", field="skip_hash_check")
-    if offline.to_revision and offline.to_time:
+    by_revision = offline.to_revision is not None
+    if by_revision and offline.to_time:
         raise Invalid("give either --to-revision or --to-time", field="to_time")
-    point = bool(offline.to_revision or offline.to_time)
+    if offline.to_revision is not None and not 0 < offline.to_revision <= _REVISION_MAX:
+        raise Invalid(
+            f"--to-revision {offline.to_revision} is no revision: they are positive, and the store "
+            "counts them from 1",
+            field="to_revision",
+        )
+    point = by_revision or bool(offline.to_time)
     if point and offline.to_endpoint:
         raise Invalid("a point in time is restored into a data directory", field="to_endpoint")
     if point != bool(offline.log_dir):

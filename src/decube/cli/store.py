@@ -1,11 +1,14 @@
 """`decube store`: a look at the store itself, where no node runs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from decube.kit.errors import Invalid, NotFound, Unavailable
+from decube.kit.errors import Invalid, Unavailable, system_reason
+
+# What every file of a store begins with, in all versions (docs/store-format.md).
+_MAGIC: Final = b"DECUBE"
 
 app = App(name="store", help="Look at a store that does not run.", version_flags=[])
 
@@ -46,8 +49,7 @@ def dump_log(
     print_entry = print_json if output == "json" else print_simple
     match data_dir, file:
         case None, Path():
-            if not file.is_file():
-                raise NotFound(f"there is no file {file}")
+            _check_ours(file)
             place = file
         case Path(), None:
             place = log_below(data_dir)
@@ -59,3 +61,21 @@ def dump_log(
         # No node is asked: how to reach one would lead astray.
         error.details = {"hint": "", **error.details}
         raise
+
+
+def _check_ours(file: Path) -> None:
+    """Raise `Invalid` for a file that none of our files can be: it is not damaged."""
+    if not file.is_file():
+        raise Invalid(f"there is no file {file}", field="file")
+    try:
+        with file.open("rb") as opened:
+            begin = opened.read(len(_MAGIC))
+    except OSError as error:
+        reason = system_reason(error)
+        raise Invalid(f"cannot read {file}: {reason}", field="file") from error
+    if begin != _MAGIC:
+        raise Invalid(
+            f"{file} is no file of writes that were never replicated",
+            field="file",
+            hint="they are called tail-*.frames; `decube replication status` names them",
+        )

@@ -225,6 +225,13 @@ class LeaseStatus(msgspec.Struct, frozen=True):
     keys: tuple[bytes, ...] = ()
 
 
+class Alarm(msgspec.Struct, frozen=True):
+    """What a member raised until somebody ends it: `NOSPACE` (no writes) or `CORRUPT`."""
+
+    member_id: int
+    name: str
+
+
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What a store is and how big. `backend` is `embedded-log`, `embedded-memory` or `etcd`."""
 

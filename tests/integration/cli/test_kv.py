@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from select import select
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,6 +107,35 @@ def test_a_watch_prints_changes_until_ctrl_c(cli: Cli) -> None:
         assert (watch.returncode, told) == (130, "")
 
 
+def test_a_key_alone_is_one_line_whatever_its_bytes(cli: Cli) -> None:
+    for key in ("lines/a\nb", "lines/c"):
+        cli("kv", "put", key, "x")
+    for form in ("--keys-only", "-oname"):
+        shown = cli("kv", "get", "--prefix", "lines/", form).stdout
+        assert shown.splitlines() == [r"lines/a\nb", "lines/c"]
+    told = json.loads(cli("kv", "get", "--prefix", "lines/", "-o", "json").stdout)
+    assert [kv["key"] for kv in told["kvs"]] == ["lines/a\nb", "lines/c"]
+
+
+def test_a_watch_that_ends_with_its_history_says_how_to_watch_on(cli: Cli) -> None:
+    cli("kv", "put", "watched-on", "1")
+    snapshot = cli("snapshots", "create", "-o", "name").stdout.strip()
+    with cli.start("kv", "watch", "watched-on", "-o", "json") as watch:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        while not select([watch.stdout], [], [], 0.2)[0]:  # it may not watch yet
+            assert cli("kv", "put", "watched-on", "2").returncode == 0
+        assert cli("snapshots", "restore", snapshot, "--yes").returncode == 0
+        _, told = watch.communicate(timeout=20)
+    assert (watch.returncode, "decube kv get -o json" in told) == (6, True), told
+    found = json.loads(cli("kv", "get", "watched-on", "-o", "json").stdout)
+    behind = str(found["revision"] + 1)
+    with cli.start("kv", "watch", "watched-on", "--rev", behind, "-o", "name") as watch:
+        cli("kv", "put", "watched-on", "3")
+        assert watch.stdout is not None
+        assert watch.stdout.readline() == "watched-on\n"
+
+
 @pytest.mark.parametrize(
     ("typed", "code", "told"),
     [
@@ -113,12 +143,21 @@ def test_a_watch_prints_changes_until_ctrl_c(cli: Cli) -> None:
         (["kv", "get", ""], 2, "the key is empty"),
         (["kv", "put", "a", "x", "--lease", "zz"], 2, "is not a lease"),
         (["kv", "put", "a", "x", "--lease", "7"], 3, "lease"),
+        (["kv", "lease", "ttl", "f" * 17], 2, "is not a lease"),
+        (["kv", "lease", "ttl", "--", "-5"], 2, "is not a lease"),
+        (["kv", "lease", "grant", "9" * 19], 2, "is longer than any time to live"),
         (["kv", "get", "a", "--rev", "99999999"], 2, "future revision"),
+        (["kv", "get", "a", "--rev", "-5"], 2, "for --rev. it must not be negative"),
+        (["kv", "get", "a", "--rev", f"{1 << 63}"], 2, "for --rev. no store counts to that"),
+        (["kv", "get", "a", "--limit", "-1"], 2, "for --limit. it must not be negative"),
+        (["kv", "watch", "a", "--rev", "-5"], 2, "for --rev. it must not be negative"),
         (["kv", "get", "a", "--endpoints", "127.0.0.1:1", "--timeout", "300ms"], 7, "127.0.0.1:1"),
         (["kv", "get", "a", "--endpoints", "127.0.0.1:1"], 7, "127.0.0.1:1: connection refused"),
         (["kv", "put", "a", "b", "--endpoints", "127.0.0.1:1"], 7, "connection refused"),
         (["kv", "get", "a", "--address", "127.0.0.1:1"], 7, "--endpoints"),
         (["kv", "lease", "grant", "soon"], 2, "is not a duration"),
+        (["kv", "lease", "grant", "-5"], 2, '"-5" is negative'),
+        (["kv", "lease", "grant", "--", "-5s"], 2, '"-5s" is negative'),
         (["kv", "lease", "ttl", "43"], 3, "lease 0000000000000043 is not there"),
         (["kv", "lease", "revoke", "43"], 3, "lease 0000000000000043 is not there"),
         (["kv", "get", "a", "--endpoints", "127.0.0.1:1", "--timeout", "300ms"], 7, "an etcd API"),

@@ -142,7 +142,7 @@ def test_the_names_that_are_printed_are_names_to_type(cli: Cli) -> None:
         (["pods", "create", "a", "--label", "x"], 2, "neither KEY=VALUE nor KEY-"),
         (["pods", "create", "-f", "/absent.yaml"], 2, "cannot read /absent.yaml"),
         (["pods", "list", "-l", "a in b"], 2, "selector"),
-        (["pods", "get"], 2, "requires an argument"),
+        (["pods", "get"], 2, "NAME is required"),
         (["pods", "fetch"], 2, 'unknown command "fetch"'),
         (["pods", "list", "-o", "xml"], 2, "Choose from"),
         (["pods", "list", "--timeout", "5"], 2, "lacks a unit: write 5s"),

@@ -161,6 +161,8 @@ def test_an_archive_goes_out_and_comes_back(cli: Cli, tmp_path: Path) -> None:
     done = cli("snapshots", "upload", str(file))
     assert (done.returncode, done.stdout) == (0, f"snapshot/{name} uploaded\n"), done.stderr
     assert cli("snapshots", "verify", name).returncode == 0
+    absent = cli("snapshots", "upload", str(tmp_path / "absent"))
+    assert (absent.returncode, "no such file" in absent.stderr) == (2, True)
     file.write_bytes(b"no archive" * 100)
     done = cli("snapshots", "upload", str(file))
     assert done.returncode == 2
@@ -195,12 +197,20 @@ def test_an_empty_etcd_is_filled_and_no_other(
         (("--from", "old"), 2, "either --data-dir or --to-endpoint"),
         ((ABSENT, "--from", "old", "--data-dir", "new"), 2, f"--from old/{ABSENT}"),
         (("--from", "old", "--data-dir", "new", "--to-revision", "7"), 2, "--log-dir goes with"),
-        (("--from", "old", "--data-dir", "new"), 3, "there is no snapshot in"),
-        ((f"--from=old/{ABSENT}", "--data-dir", "new"), 3, f"there is no snapshot {ABSENT}"),
+        (("--from", "old", "--data-dir", "new", "--to-revision", "-5"), 2, "they are positive"),
+        (
+            ("--from", "old", "--data-dir", "new", "--log-dir", "l", "--to-revision", "0"),
+            2,
+            "--to-revision 0 is no revision: they are positive",
+        ),
+        (("--from", "/usr", "--data-dir", "new"), 3, "there is no snapshot in /usr\n"),
+        ((f"--from=/usr/{ABSENT}", "--data-dir", "new"), 3, f"there is no snapshot {ABSENT}"),
+        (("--from", "/nope", "--data-dir", "new"), 2, "there is no folder /nope\n"),
+        ((f"--from=/nope/{ABSENT}", "--data-dir", "new"), 2, "there is no folder /nope\n"),
         (("--from", "ftp://x", "--data-dir", "new"), 2, "neither a folder nor s3://"),
         (("--from", "s3://", "--data-dir", "new"), 2, "neither a folder nor s3://"),
         (
-            ("--from", "old", "--data-dir", "n", "--log-dir", "l", "--to-time", "today"),
+            ("--from", "/usr", "--data-dir", "n", "--log-dir", "l", "--to-time", "today"),
             2,
             "is not a moment",
         ),

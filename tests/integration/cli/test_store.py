@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USAGE = 2
-NOT_FOUND = 3
 UNAVAILABLE = 7
 CORRUPT = 12
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -58,9 +57,16 @@ async def test_what_is_no_place_of_entries_is_told(tmp_path: Path) -> None:
         assert refused.returncode == USAGE
         assert "--data-dir or --file" in refused.stderr
     absent = Cli()(*dump, "--file", str(tmp_path / "absent.frames"))
-    assert absent.returncode == NOT_FOUND
+    assert absent.returncode == USAGE
     assert "there is no file" in absent.stderr
     segment = tmp_path / "00000000000000000001.log"
     another = Cli()(*dump, "--file", str(segment))
     assert another.returncode == CORRUPT
     assert "another kind of file" in another.stderr
+    for name, content in (("words.txt", b"some words " * 20), ("empty", b"")):
+        foreign = tmp_path / name
+        foreign.write_bytes(content)
+        refused = Cli()(*dump, "--file", str(foreign))
+        assert refused.returncode == USAGE
+        assert "is no file of writes that were never replicated" in refused.stderr
+        assert "restore" not in refused.stderr

@@ -297,13 +297,17 @@ async def test_a_point_in_time_comes_back_from_a_snapshot_and_the_log(
     assert re.search(
         rf"reaches to revision {last}, .* \(that is of 2\d\d\d-.*Z\)", late_moment.stderr
     )
+    (as_told,) = re.findall(r"(--to-revision \d+) restores all", late_moment.stderr)
+    assert cli(*common, str(tmp_path / "all"), *as_told.split()).returncode == 0
     no_log = cli(
         *common[:5], str(tmp_path), *common[6:], str(tmp_path / "far"), "--to-revision", "2"
     )
     assert (no_log.returncode, "there is no log of a store in" in no_log.stderr) == (3, True)
     before = cli(*common, str(tmp_path / "before"), "--to-revision", "1")
     assert before.returncode == 3
-    assert "no snapshot early enough among 2" in before.stderr
+    assert f"no snapshot early enough among 2 in {old}: " in before.stderr
+    oldest = f"{early['id']}, is of revision {early['etcd_revision']}, {early['created_at']}"
+    assert f"the oldest, {oldest}" in before.stderr
     (manifest,) = (node.directory / "data").rglob(f"{late['id']}/manifest.json")
     await asyncio.to_thread(manifest.write_bytes, b"{")
     before = cli(*common, str(tmp_path / "before"), "--to-revision", "1")

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from decube.kit.errors import Closed, Damaged, NotFound, Unimplemented
+from decube.kit.errors import Closed, Damaged, Invalid, NotFound, Unimplemented
 from decube.services.snapshots.catalogue import Catalogue
 from decube.services.snapshots.encryption import Identities
 from decube.services.snapshots.location import open_location, parse_place
+from decube.services.snapshots.location.folder import FolderLocation
 from decube.services.snapshots.reading import SnapshotReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from decube.kit.errors import DecubeError
+    from decube.services.snapshots.location import Location
     from decube.services.snapshots.manifest import Manifest
 
 
@@ -38,25 +40,39 @@ async def find_snapshots(
     one before it would be missing, and nobody would know. Among those that are `wanted`, each is
     as good as any other, because the log is replayed on top: there it is.
 
-    Raises `NotFound`, `Damaged`, `Unimplemented` and what the location raises.
+    Raises `Invalid`, `NotFound`, `Damaged`, `Unimplemented` and what the location raises.
     """
     location, snapshot_id = parse_place(place)
     catalogue = Catalogue(open_location(location, os.environ))
+    await asyncio.to_thread(_check_is_there, catalogue.location)
     if snapshot_id:
         return catalogue, [await catalogue.get(snapshot_id)]
     if wanted is None:
-        return catalogue, [await _newest(catalogue)]
+        return catalogue, [await _newest(catalogue, place)]
     known = await catalogue.page(limit=sys.maxsize)
     found = [manifest for manifest in known.manifests if wanted(manifest)]
     if not found:
         count, unreadable = len(known.manifests), known.unreadable
         what = f"no snapshot early enough among {count}" if count else "no snapshot"
         but = f"; {unreadable} cannot be read" if unreadable else ""
-        raise NotFound(f"there is {what} in {catalogue.location.url}{but}")
+        oldest = _age_of(known.manifests[-1]) if count else ""
+        raise NotFound(f"there is {what} in {place}{oldest}{but}")
     return catalogue, found
 
 
-async def _newest(catalogue: Catalogue) -> Manifest:
+def _age_of(oldest: Manifest) -> str:
+    return f": the oldest, {oldest.id}, is of revision {oldest.etcd_revision}, {oldest.created_at}"
+
+
+def _check_is_there(location: Location) -> None:
+    """Raise `Invalid` for a folder that is not there: it has no snapshots, but that is not why."""
+    if isinstance(location, FolderLocation):
+        with suppress(OSError):  # that it cannot be looked at is told when it is read
+            if not Path(location.url).exists():
+                raise Invalid(f"there is no folder {location.url}", field="from")
+
+
+async def _newest(catalogue: Catalogue, place: str) -> Manifest:
     unreadable: DecubeError | None = None
     for snapshot_id in await catalogue.ids():
         try:
@@ -71,7 +87,7 @@ async def _newest(catalogue: Catalogue) -> Manifest:
         raise _not_passed_over(catalogue, unreadable, snapshot_id) from unreadable
     if unreadable is not None:
         raise _not_passed_over(catalogue, unreadable, None) from unreadable
-    raise NotFound(f"there is no snapshot in {catalogue.location.url}")
+    raise NotFound(f"there is no snapshot in {place}")
 
 
 def _not_passed_over(catalogue: Catalogue, error: DecubeError, other: str | None) -> DecubeError:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PREFIX = "etcdserver: "
 NO_LEADER = "no leader"
+UNHEALTHY = "unhealthy"
 COMPACTED = "mvcc: required revision has been compacted"
 
 # etcd's answer does not tell the compact revision; 0 stands for unknown.
@@ -41,13 +42,17 @@ _UNKNOWN_REVISION = 0
 _BY_TEXT: Mapping[str, Callable[[str], DecubeError]] = {
     COMPACTED: lambda text: Compacted(text, compact_revision=_UNKNOWN_REVISION),
     "mvcc: required revision is a future revision": lambda text: Invalid(text, field="revision"),
-    "mvcc: database space exceeded": Exhausted,
+    "mvcc: database space exceeded": lambda text: Exhausted(text, reason="quota"),
     "too many requests": Exhausted,
     "key is not provided": lambda text: Invalid(text, field="key"),
     "requested lease not found": NotFound,
     "lease already exists": AlreadyExists,
     "too large lease TTL": lambda text: Invalid(text, field="ttl_s"),
     "not leader": NotLeader,
+    # How a node of ours says that its store stopped writing.
+    "unhealthy cluster": lambda text: Unavailable(
+        f"the store is unavailable: {text}", reason=UNHEALTHY
+    ),
     NO_LEADER: lambda text: Unavailable(f"the store is unavailable: {text}", reason=NO_LEADER),
     "authentication failed, invalid user ID or password": Unauthenticated,
     "user name is empty": Unauthenticated,

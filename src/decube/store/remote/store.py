@@ -22,6 +22,7 @@ from decube.store.remote.errors import translate
 from decube.store.remote.watch import RemoteWatch
 from decube.store.types import (
     NO_LEASE,
+    Alarm,
     LeaseGrant,
     LeaseId,
     LeaseStatus,
@@ -163,10 +164,27 @@ class RemoteStore:
         )
         return tuple(sorted(LeaseId(lease.ID) for lease in answer.leases))
 
-    async def compact(self, revision: Revision) -> None:
-        """Forget history; see `Store.compact`."""
-        message = rpc.CompactionRequest(revision=revision)
+    async def compact(self, revision: Revision, *, physical: bool = False) -> None:
+        """Forget history; see `Store.compact`. With `physical` wait until nothing is left of it."""
+        message = rpc.CompactionRequest(revision=revision, physical=physical)
         await self._call(lambda member: member.kv.Compact, message)
+
+    async def alarms(self) -> tuple[Alarm, ...]:
+        """List the alarms that are raised."""
+        message = rpc.AlarmRequest(action=rpc.AlarmRequest.GET)
+        answer = await self._call(lambda member: member.maintenance.Alarm, message, idempotent=True)
+        return tuple(
+            Alarm(raised.memberID, rpc.AlarmType.Name(raised.alarm)) for raised in answer.alarms
+        )
+
+    async def disarm(self, alarm: Alarm) -> None:
+        """End an alarm; one that is not raised is none to end."""
+        message = rpc.AlarmRequest(
+            action=rpc.AlarmRequest.DEACTIVATE,
+            memberID=alarm.member_id,
+            alarm=rpc.AlarmType.Value(alarm.name),
+        )
+        await self._call(lambda member: member.maintenance.Alarm, message, idempotent=True)
 
     @asynccontextmanager
     async def image(self, *, history: bool = False) -> AsyncIterator[StoreImage]:
