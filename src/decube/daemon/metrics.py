@@ -36,6 +36,7 @@ _MEANINGS = {
     "db_size_in_use_bytes": "Of those, the bytes of the live keys",
     "keys": "Live keys",
     "latched": "1 when the store takes no more writes until the node is restarted",
+    "standby": "1 while the store takes writes from its primary alone",
     "leases": "Live leases",
     "log_bytes": "Bytes written to the log",
     "log_sequence": "The log's last durable sequence number",
