@@ -7,10 +7,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
+use super::gzip;
 use crate::status;
 
 /// What is known of messages before they are read.
@@ -35,6 +37,11 @@ impl Arriving {
             return Err(status::message_too_large(length, self.message_bytes_max));
         }
         Ok(())
+    }
+
+    /// The message that a client compressed, if it is not too long then.
+    pub(super) fn inflate(&self, compressed: &[u8]) -> Result<Bytes, Status> {
+        gzip::inflate(compressed, self.message_bytes_max)
     }
 
     /// Room for a message of which so many bytes have come.

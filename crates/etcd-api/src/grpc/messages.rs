@@ -52,12 +52,10 @@ where
         self.receive(PREFIX_BYTES).await?;
         let compressed = self.received.get_u8();
         let length = self.received.get_u32() as usize;
-        if compressed != 0 {
-            return Err(Status::unimplemented("grpc: compressed messages are not supported"));
-        }
         self.arriving.check_length(length)?;
         self.receive(length).await?;
-        Ok(Some(self.received.split_to(length)))
+        let message = self.received.split_to(length);
+        Ok(Some(if compressed == 0 { message } else { self.arriving.inflate(&message)? }))
     }
 
     /// All of them, for somebody who polls.

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod body;
+mod gzip;
 mod messages;
 mod method;
 mod pieces;

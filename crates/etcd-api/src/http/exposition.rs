@@ -112,8 +112,8 @@ fn keys(page: &mut Page, status: &Status, counters: &[Arc<Counters>]) {
     page.metric(
         "etcd_mvcc_db_total_size_in_use_in_bytes",
         Gauge,
-        "Of those, the bytes of the latest versions of live keys.",
-        status.db_size_in_use_bytes,
+        "The same: no file keeps what was compacted until it is defragmented.",
+        status.db_size_bytes,
     );
 }
 

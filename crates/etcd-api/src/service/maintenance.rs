@@ -25,7 +25,8 @@ pub(crate) fn member_status(store: &Store) -> pb::StatusResponse {
         header: store.header(status.revision),
         version: ETCD_VERSION.to_owned(),
         db_size: status.db_size_bytes.cast_signed(),
-        db_size_in_use: status.db_size_in_use_bytes.cast_signed(),
+        // As in etcd history is in use until it is compacted; what is not is given back at once.
+        db_size_in_use: status.db_size_bytes.cast_signed(),
         leader: leader(store),
         raft_index: status.log_sequence,
         raft_applied_index: status.log_sequence,

@@ -33,6 +33,18 @@ async fn status_tells_the_etcd_version_that_is_matched() {
 }
 
 #[tokio::test]
+async fn the_size_in_use_counts_history_as_etcds_does() {
+    let served = serve();
+    for _ in 0..25 {
+        served.put("k", &"v".repeat(4096)).await;
+    }
+    let status = served.maintenance().status(StatusRequest {}).await.expect("a status");
+    let status = status.into_inner();
+    assert!(status.db_size_in_use >= 25 * 4096, "{status:?}");
+    assert!(status.db_size_in_use <= status.db_size, "{status:?}");
+}
+
+#[tokio::test]
 async fn members_tell_where_clients_connect() {
     let served = serve();
     let mut cluster = ClusterClient::new(served.channel.clone());
