@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from tests.support.robustness import Target, Trials
 
-NOT_LINEARIZABLE = "illegal"
+NOT_LINEARIZABLE = ("illegal",)
+# Between two others of a watch, or its first, of which only the revision asked for tells.
+LOST = ("broke Reliable", "broke Resumable")
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -23,19 +25,20 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("defect", "mix", "caught_by"),
     [
-        ("lost-event", "etcd", "broke Reliable"),
-        ("early-progress", "etcd", "broke Bookmarkable"),
+        ("lost-event", "etcd", LOST),
+        ("early-progress", "etcd", ("broke Bookmarkable",)),
         ("reused-revision", "kubernetes", NOT_LINEARIZABLE),
         ("stale-read", "etcd", NOT_LINEARIZABLE),
         ("lost-write", "etcd", NOT_LINEARIZABLE),
     ],
 )
 async def test_a_broken_build_is_caught(
-    trials: Trials, defect: str, mix: str, caught_by: str
+    trials: Trials, defect: str, mix: str, caught_by: tuple[str, ...]
 ) -> None:
     def broken(directory: Path) -> Target:
         return troubled_target(directory, defect)
 
     _, verdict = await trials.run(broken, Plan(mix, seconds=1.5, settle_s=1))
     assert verdict.violated, f"nobody noticed {defect}"
-    assert caught_by in f"{verdict.linearization} {verdict.watch}"
+    told = f"{verdict.linearization} {verdict.watch}"
+    assert any(cause in told for cause in caught_by), told
