@@ -1,68 +1,84 @@
 //! All keys in order, each with its versions.
 //!
-//! Two levels of sorted arrays: leaves of up to [`LEAF_LENGTH_MAX`] keys under one array of leaves.
-//! An entry holds no copy of its key (the record has it), which a `BTreeMap` would need; for a
-//! million keys of 70 bytes that saves 100 MB.
-//!
-//! A search that compared with keys in records would wait for memory at each step. So each leaf
-//! carries a copy of its lowest key, its fence, and apart from its entries their heads: the eight
-//! bytes of each key that follow what all keys of the leaf have in common. Mostly one record is
-//! touched, to confirm.
+//! Three levels of sorted arrays: leaves of keys, branches of leaves, and the branches. An entry
+//! holds no copy of its key (the record has it), which a `BTreeMap` would need; for a million keys
+//! of 70 bytes that saves 100 MB. A leaf has a copy of its lowest key, its fence.
 
 use std::cmp::Ordering;
 
-use super::entries::Entries;
 use super::key_history::KeyHistory;
+use super::sorted::{Keyed, Sorted};
 use crate::record::Record;
-
-const LEAF_LENGTH_MAX: usize = 256;
 
 /// An ordered map from key to [`KeyHistory`].
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    leaves: Vec<Leaf>,
+    branches: Vec<Branch>,
 }
 
-/// Invariant: never empty; all keys are at or above the fence and below the next leaf's. The first
-/// leaf's fence does not matter: it takes every key below the second's.
+/// Never empty.
+type Branch = Sorted<Leaf>;
+
+/// Invariant: never empty; all keys are at or above the fence and below the next leaf's.
 #[derive(Debug)]
 struct Leaf {
     fence: Box<[u8]>,
-    entries: Entries,
+    entries: Sorted<KeyHistory>,
 }
 
 /// Where a key is, or would be. Valid until the index changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Position {
+    branch: usize,
     leaf: usize,
     slot: Result<usize, usize>,
 }
 
+impl Keyed for Leaf {
+    fn key(&self) -> &[u8] {
+        &self.fence
+    }
+}
+
+impl Leaf {
+    fn of(entries: Sorted<KeyHistory>) -> Self {
+        let fence = entries.get(0).map(|lowest| lowest.key().into());
+        Self { fence: fence.unwrap_or_default(), entries }
+    }
+
+    /// A key below it comes to the first leaf. More are to come: not each shall lower it again.
+    fn lower_fence(&mut self, key: &[u8]) {
+        let pairs = self.fence.iter().zip(key);
+        let shared = pairs.take_while(|(a, b)| a == b).count();
+        self.fence = key.iter().copied().take(shared).collect();
+    }
+}
+
 impl Index {
     pub(crate) fn find(&self, key: &[u8]) -> Position {
-        let leaf = self.leaves.partition_point(|leaf| *leaf.fence <= *key).saturating_sub(1);
-        let slot = self.leaves.get(leaf).map_or(Err(0), |leaf| leaf.entries.search(key));
-        Position { leaf, slot }
+        let (branch, leaf) = self.place(key);
+        let slot = self.leaf(branch, leaf).map_or(Err(0), |leaf| leaf.entries.search(key));
+        Position { branch, leaf, slot }
     }
 
     /// [`Index::find`] for keys that come in order, each at the end.
     pub(crate) fn find_at_end(&self, key: &[u8]) -> Position {
-        let Some(leaf) = self.leaves.last() else { return self.find(key) };
-        let length = leaf.entries.len();
-        let last = leaf.entries.get(length.saturating_sub(1));
-        let slot = match last.map(|last| last.key().cmp(key)) {
-            Some(Ordering::Less) => Err(length),
-            Some(Ordering::Equal) => Ok(length - 1),
+        let branch = self.branches.len().saturating_sub(1);
+        let leaf = self.branches.last().map_or(0, |branch| branch.len().saturating_sub(1));
+        let entries = self.leaf(branch, leaf).map_or(&[][..], |leaf| leaf.entries.as_slice());
+        let slot = match entries.last().map(|last| last.key().cmp(key)) {
+            Some(Ordering::Less) => Err(entries.len()),
+            Some(Ordering::Equal) => Ok(entries.len() - 1),
             Some(Ordering::Greater) | None => return self.find(key),
         };
-        Position { leaf: self.leaves.len() - 1, slot }
+        Position { branch, leaf, slot }
     }
 
     /// [`Index::find`] for keys that come in order, as those here do: looks at the entry behind the
     /// one before first.
     pub(crate) fn find_behind(&self, before: Position, key: &[u8]) -> Position {
         let slot = before.slot.map_or_else(|slot| slot, |slot| slot + 1);
-        let next = self.leaves.get(before.leaf).and_then(|leaf| leaf.entries.get(slot));
+        let next = self.leaf(before.branch, before.leaf).and_then(|leaf| leaf.entries.get(slot));
         match next {
             Some(next) if next.key() == key => Position { slot: Ok(slot), ..before },
             _ => self.find(key),
@@ -70,7 +86,7 @@ impl Index {
     }
 
     pub(crate) fn at(&self, position: Position) -> Option<&KeyHistory> {
-        self.leaves.get(position.leaf)?.entries.get(position.slot.ok()?)
+        self.leaf(position.branch, position.leaf)?.entries.get(position.slot.ok()?)
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&KeyHistory> {
@@ -78,52 +94,63 @@ impl Index {
     }
 
     pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut KeyHistory> {
-        let position = self.find(key);
-        self.leaves.get_mut(position.leaf)?.entries.get_mut(position.slot.ok()?)
+        let Position { branch, leaf, slot } = self.find(key);
+        self.branches.get_mut(branch)?.get_mut(leaf)?.entries.get_mut(slot.ok()?)
     }
 
     /// Adds a version where [`Index::find`] says its key belongs.
     pub(crate) fn push_at(&mut self, position: Position, record: Record) {
-        let Some(leaf) = self.leaves.get_mut(position.leaf) else {
-            let fence = record.key().into();
-            self.leaves.push(Leaf { fence, entries: Entries::of(vec![KeyHistory::new(record)]) });
-            return;
+        let Some(branch) = self.branches.get_mut(position.branch) else {
+            let leaf = Leaf::of(Sorted::of(vec![KeyHistory::new(record)]));
+            return self.branches.push(Sorted::of(vec![leaf]));
         };
-        match position.slot {
+        let is_below = |leaf: &Leaf| *record.key() < *leaf.fence;
+        if position.slot == Err(0) && branch.get(position.leaf).is_some_and(is_below) {
+            branch.change(position.leaf, |leaf| leaf.lower_fence(record.key()));
+        }
+        let Some(leaf) = branch.get_mut(position.leaf) else { return };
+        let upper = match position.slot {
             Ok(slot) => {
                 if let Some(entry) = leaf.entries.get_mut(slot) {
                     entry.push(record);
                 }
+                None
             }
-            Err(slot) if leaf.entries.len() < LEAF_LENGTH_MAX => {
-                leaf.entries.insert(slot, KeyHistory::new(record));
-            }
-            Err(slot) => self.split(position.leaf, slot, record),
+            Err(slot) => leaf.entries.insert(slot, KeyHistory::new(record)),
+        };
+        let Some(upper) = upper else { return };
+        if let Some(upper) = branch.insert(position.leaf + 1, Leaf::of(upper)) {
+            self.branches.insert(position.branch + 1, upper);
         }
     }
 
     /// Removes a key with all its versions.
     pub(crate) fn remove(&mut self, key: &[u8]) {
-        let position = self.find(key);
-        let (Some(leaf), Ok(slot)) = (self.leaves.get_mut(position.leaf), position.slot) else {
-            return;
-        };
+        let Position { branch: at, leaf: leaf_at, slot } = self.find(key);
+        let Some(branch) = self.branches.get_mut(at) else { return };
+        let (Some(leaf), Ok(slot)) = (branch.get_mut(leaf_at), slot) else { return };
         leaf.entries.remove(slot);
         if leaf.entries.len() == 0 {
-            self.leaves.remove(position.leaf);
+            branch.remove(leaf_at);
         } else {
-            self.merge_if_small(position.leaf);
+            merge_leaf_if_small(branch, leaf_at);
         }
+        self.merge_branch_if_small(at);
     }
 
     /// Keeps those keys of which `keep` says so, asked in order.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut KeyHistory) -> bool) {
-        for leaf in &mut self.leaves {
-            leaf.entries.retain(&mut keep);
+        for branch in &mut self.branches {
+            branch.retain(|leaf| {
+                leaf.entries.retain(&mut keep);
+                leaf.entries.len() > 0
+            });
+            for leaf in 0..branch.len() {
+                merge_leaf_if_small(branch, leaf);
+            }
         }
-        self.leaves.retain(|leaf| leaf.entries.len() > 0);
-        for at in 0..self.leaves.len() {
-            self.merge_if_small(at);
+        for branch in (0..self.branches.len()).rev() {
+            self.merge_branch_if_small(branch);
         }
     }
 
@@ -135,45 +162,54 @@ impl Index {
     ) -> impl Iterator<Item = &'a KeyHistory> {
         let start = self.find(from);
         let (Ok(slot) | Err(slot)) = start.slot;
-        let first =
-            self.leaves.get(start.leaf).and_then(|leaf| leaf.entries.as_slice().get(slot..));
-        let rest = self.leaves.iter().skip(start.leaf + 1).flat_map(|leaf| leaf.entries.as_slice());
-        first
-            .unwrap_or_default()
-            .iter()
-            .chain(rest)
-            .take_while(move |entry| end.is_none_or(|end| entry.key() < end))
+        let mut branches = self.branches.get(start.branch..).unwrap_or_default().iter();
+        let first = branches.next().map_or(&[][..], Sorted::as_slice);
+        let leaves = first.iter().skip(start.leaf).chain(branches.flat_map(Sorted::as_slice));
+        let mut leaves = leaves.map(|leaf| leaf.entries.as_slice());
+        let first = leaves.next().and_then(|entries| entries.get(slot..)).unwrap_or_default();
+        let entries = first.iter().chain(leaves.flatten());
+        entries.take_while(move |entry| end.is_none_or(|end| entry.key() < end))
     }
 
-    /// Splits a full leaf around a new key. Keys that arrive in ascending order leave full leaves
-    /// behind instead of half-empty ones.
-    fn split(&mut self, at: usize, slot: usize, record: Record) {
-        let Some(leaf) = self.leaves.get_mut(at) else { return };
-        let new = KeyHistory::new(record);
-        let upper = if slot == leaf.entries.len() {
-            vec![new]
-        } else {
-            let mut upper = leaf.entries.split_off(LEAF_LENGTH_MAX / 2);
-            match slot.checked_sub(LEAF_LENGTH_MAX / 2) {
-                Some(upper_slot) => upper.insert(upper_slot, new),
-                None => leaf.entries.insert(slot, new),
-            }
-            upper
-        };
-        if let Some(fence) = upper.first().map(|entry| entry.key().into()) {
-            self.leaves.insert(at + 1, Leaf { fence, entries: Entries::of(upper) });
-        }
+    /// Branch and leaf that a key belongs to.
+    fn place(&self, key: &[u8]) -> (usize, usize) {
+        let is_at_or_below =
+            |branch: &Branch| branch.get(0).is_some_and(|leaf| *leaf.fence <= *key);
+        let at = self.branches.partition_point(is_at_or_below).saturating_sub(1);
+        let found = self.branches.get(at).map_or(Ok(0), |branch| branch.search(key));
+        (at, found.unwrap_or_else(|behind| behind.saturating_sub(1)))
     }
 
-    /// Merges a leaf with the next one if little is left of it, and both have room in one.
-    fn merge_if_small(&mut self, at: usize) {
-        let length = |at: usize| self.leaves.get(at).map_or(usize::MAX, |leaf| leaf.entries.len());
-        let (here, next) = (length(at), length(at + 1));
-        if here < LEAF_LENGTH_MAX / 4 && here.saturating_add(next) <= LEAF_LENGTH_MAX / 2 {
-            let next = self.leaves.remove(at + 1);
-            if let Some(leaf) = self.leaves.get_mut(at) {
-                leaf.entries.append(next.entries);
+    fn leaf(&self, branch: usize, leaf: usize) -> Option<&Leaf> {
+        self.branches.get(branch)?.get(leaf)
+    }
+
+    /// Removes a branch that is empty, and lets one that is small take in the next.
+    fn merge_branch_if_small(&mut self, at: usize) {
+        match self.branches.get(at..) {
+            Some([branch, ..]) if branch.len() == 0 => drop(self.branches.remove(at)),
+            Some([branch, next, ..]) if branch.may_take_in(next) => {
+                let next = self.branches.remove(at + 1);
+                if let Some(branch) = self.branches.get_mut(at) {
+                    branch.take_in(next);
+                }
             }
+            _ => {}
         }
     }
 }
+
+/// Lets a leaf that is small take in the next of its branch.
+fn merge_leaf_if_small(branch: &mut Branch, at: usize) {
+    let Some([leaf, next, ..]) = branch.as_slice().get(at..) else { return };
+    if leaf.entries.may_take_in(&next.entries) {
+        let next = branch.remove(at + 1);
+        if let Some(leaf) = branch.get_mut(at) {
+            leaf.entries.take_in(next.entries);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "index_tests.rs"]
+mod tests;

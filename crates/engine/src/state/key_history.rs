@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::iter;
 
+use super::sorted::Keyed;
 use crate::record::Record;
 use crate::types::Revision;
 
@@ -25,6 +26,12 @@ pub(crate) struct KeyHistory {
         reason = "8 bytes instead of 32, of which most keys need none"
     )]
     older: Option<Box<VecDeque<Record>>>,
+}
+
+impl Keyed for KeyHistory {
+    fn key(&self) -> &[u8] {
+        self.key()
+    }
 }
 
 impl KeyHistory {

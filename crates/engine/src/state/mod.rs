@@ -8,12 +8,12 @@
 mod alarms;
 mod apply;
 mod compaction;
-mod entries;
 mod history;
 mod index;
 mod key_history;
 mod loader;
 mod read;
+mod sorted;
 
 pub(crate) use apply::Moment;
 pub(crate) use compaction::Retired;

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::index::Index;
-use super::KeyHistory;
+use super::{Index, KeyHistory};
 use crate::record::{Record, Version};
 use crate::types::{LeaseId, Revision};
 
@@ -40,6 +39,7 @@ proptest! {
         spans in vec((key(), key()), 20),
         ascending in any::<bool>(),
         at_end in any::<bool>(),
+        kept in prop_oneof![1..3_usize, 20..200_usize],
     ) {
         let mut writes = writes;
         if ascending {
@@ -58,15 +58,47 @@ proptest! {
                 map.remove(key);
             }
         }
+        assert_same(&index, &map, &writes, &spans)?;
+
+        let mut count = 0;
+        index.retain(|_| {
+            count += 1;
+            count % kept == 0
+        });
+        let mut count = 0;
+        map.retain(|_, _| {
+            count += 1;
+            count % kept == 0
+        });
+        assert_same(&index, &map, &writes, &spans)?;
+        map.clear();
         for (key, _) in &writes {
-            let versions = index.get(key).map(|history| history.versions().count());
-            prop_assert_eq!(versions, map.get(key).copied());
+            index.remove(key);
         }
-        for (from, end) in &spans {
-            let found: Vec<&[u8]> = index.range(from, Some(end)).map(KeyHistory::key).collect();
-            let there = map.range(from.clone()..).map(|(key, _)| key.as_slice());
-            let expected: Vec<&[u8]> = there.take_while(|key| *key < end.as_slice()).collect();
-            prop_assert_eq!(found, expected);
+        assert_same(&index, &map, &writes, &spans)?;
+        for (key, _) in &writes {
+            index.push_at(index.find(key), record(key, 2));
+            *map.entry(key.clone()).or_default() += 1;
         }
+        assert_same(&index, &map, &writes, &spans)?;
     }
+}
+
+fn assert_same(
+    index: &Index,
+    map: &BTreeMap<Vec<u8>, usize>,
+    writes: &[(Vec<u8>, bool)],
+    spans: &[(Vec<u8>, Vec<u8>)],
+) -> Result<(), TestCaseError> {
+    for (key, _) in writes {
+        let versions = index.get(key).map(|history| history.versions().count());
+        prop_assert_eq!(versions, map.get(key).copied());
+    }
+    for (from, end) in spans {
+        let found: Vec<&[u8]> = index.range(from, Some(end)).map(KeyHistory::key).collect();
+        let there = map.range(from.clone()..).map(|(key, _)| key.as_slice());
+        let expected: Vec<&[u8]> = there.take_while(|key| *key < end.as_slice()).collect();
+        prop_assert_eq!(found, expected);
+    }
+    Ok(())
 }
