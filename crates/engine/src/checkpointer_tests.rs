@@ -1,5 +1,7 @@
 //! Checkpoints that nobody wants any more, and one that could not be made in time.
 
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::*;
@@ -10,7 +12,7 @@ use crate::image::Extent;
 use crate::log::{Log, Replay};
 use crate::options::{LogLocation, Options, Storage};
 use crate::types::{Command, PutRequest, Revision};
-use crate::vfs::Disk;
+use crate::vfs::{Disk, Faulty, Vfs as _};
 
 struct Empty;
 
@@ -39,11 +41,15 @@ fn store_with_keys() -> (Engine, Arc<ManualClock>) {
     let mut options = Options::new(Storage::Memory);
     options.clock = Arc::<ManualClock>::clone(&clock);
     let engine = Engine::open(options).expect("a memory store opens");
-    for number in 0..3_000 {
+    put_keys(&engine, 0..3_000);
+    (engine, clock)
+}
+
+fn put_keys(engine: &Engine, numbers: Range<u32>) {
+    for number in numbers {
         let put = PutRequest { key: format!("key{number}").into(), ..PutRequest::default() };
         engine.execute(Command::Put(put)).expect("room for a key");
     }
-    (engine, clock)
 }
 
 fn job(engine: &Engine, log: &Log) -> Job {
@@ -112,4 +118,44 @@ fn whoever_closes_waits_for_the_last_checkpoint_and_not_for_ever() {
         checkpointer.close(Duration::from_secs(60));
     });
     assert_eq!(checkpoints(dir.path()), 1);
+}
+
+#[test]
+fn no_image_is_made_of_a_state_whose_change_a_panic_ended() {
+    let disk = Faulty::new(7);
+    let location = LogLocation {
+        log_dir: "/log".into(),
+        checkpoint_dir: "/checkpoints".into(),
+        vfs: Arc::new(disk.clone()),
+    };
+    let mut options = Options::new(Storage::Log(location));
+    options.checkpoint_entries_min = 1;
+    options.checkpoint_bytes_min = 1;
+    let engine = Engine::open(options.clone()).expect("a new store");
+    put_keys(&engine, 0..3_000);
+    engine.close();
+    // Less than the image that this left, so nothing is due, but enough for another at the end.
+    let engine = Engine::open(options.clone()).expect("it was closed");
+    put_keys(&engine, 3_000..3_600);
+    let before = newest_checkpoint(&disk);
+    let store = engine.store();
+    let mut walk = Walk::begin(store, &store.state.read(), Extent::History).expect("it is whole");
+    assert!(walk.next(store).is_ok());
+    let change = || store.state.write().change(|_| panic!("as in the middle of a compaction"));
+    catch_unwind(AssertUnwindSafe(change)).expect_err("it panics");
+    store.state.write().change(|_| ());
+    assert_eq!(walk.next(store), Err(WalkEnd::HalfDone));
+    assert!(matches!(engine.image(true), Err(Error::ImageLost { .. })));
+
+    store.queue.refuse(Error::Latched { reason: "a panic".into() });
+    drop(walk);
+    engine.close();
+    assert_eq!(newest_checkpoint(&disk), before);
+    let engine = Engine::open(options).expect("the log has everything");
+    assert_eq!(engine.revision(), Revision(3_601));
+}
+
+fn newest_checkpoint(disk: &Faulty) -> Option<String> {
+    let names = disk.list(Path::new("/checkpoints")).expect("it is there");
+    names.into_iter().filter(|name| name.ends_with(".checkpoint")).max()
 }

@@ -138,7 +138,7 @@ impl Compactor {
             let begun = store.clock.monotonic();
             let mut state = store.state.write();
             let replaced = state.generation != due.generation;
-            let done = replaced || state.retire(&mut progress, SLICE_CHANGES);
+            let done = replaced || state.change(|state| state.retire(&mut progress, SLICE_CHANGES));
             // Whoever waits comes first; this thread would be back before he wakes.
             RwLockWriteGuard::unlock_fair(state);
             done || self.rest(store.clock.monotonic().saturating_sub(begun))

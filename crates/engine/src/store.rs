@@ -197,7 +197,7 @@ impl Store {
             self.term.store(term, Ordering::SeqCst);
         }
         let compacted = state.published.compact_revision;
-        state.publish();
+        state.change(State::publish);
         self.revision.store(state.published.revision.0, Ordering::SeqCst);
         compacted
     }

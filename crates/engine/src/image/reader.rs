@@ -25,7 +25,7 @@ pub struct Image {
 impl Image {
     pub(crate) fn open(store: &Arc<Store>, history: bool) -> Result<Self, Error> {
         let extent = if history { Extent::History } else { Extent::Live };
-        let walk = Walk::begin(store, &store.state.read(), extent).ok_or(Error::TooManyRequests)?;
+        let walk = Walk::begin(store, &store.state.read(), extent)?;
         let head = *walk.head();
         let created_at = store.clock.wall();
         let origin = ImageOrigin { identity: store.identity(), created_at };
@@ -58,7 +58,7 @@ impl Image {
                 continue;
             }
             let Some(walk) = &mut self.walk else { break };
-            if let Some(items) = walk.next(&self.store).map_err(lost)? {
+            if let Some(items) = walk.next(&self.store)? {
                 self.items = items.into();
             } else {
                 self.walk = None;
@@ -69,12 +69,16 @@ impl Image {
     }
 }
 
-fn lost(end: WalkEnd) -> Error {
-    let reason = match end {
-        WalkEnd::GivenUp => "nobody read from it for too long",
-        WalkEnd::Replaced => "the store was replaced by a restore",
-    };
-    Error::ImageLost { reason }
+impl From<WalkEnd> for Error {
+    fn from(end: WalkEnd) -> Self {
+        let reason = match end {
+            WalkEnd::TooMany => return Self::TooManyRequests,
+            WalkEnd::HalfDone => "a panic ended a change of the store in its middle",
+            WalkEnd::GivenUp => "nobody read from it for too long",
+            WalkEnd::Replaced => "the store was replaced by a restore",
+        };
+        Self::ImageLost { reason }
+    }
 }
 
 impl fmt::Debug for Image {

@@ -34,9 +34,15 @@ pub(crate) struct Walk {
     pin: Pin,
 }
 
-/// Why a walk cannot go on.
+/// Why a walk cannot begin, or go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WalkEnd {
+    /// As many as may be are under way.
+    #[error("too many images are open")]
+    TooMany,
+    /// What is there may be nothing that ever was.
+    #[error("a panic ended a change of the state in its middle")]
+    HalfDone,
     /// It stood idle, and a compaction needed the room.
     #[error("it was given up for a compaction, which had waited too long")]
     GivenUp,
@@ -46,10 +52,14 @@ pub(crate) enum WalkEnd {
 }
 
 impl Walk {
-    /// Begins at what is published. `None` when there are too many already.
-    pub(crate) fn begin(store: &Store, state: &State, extent: Extent) -> Option<Self> {
+    /// Begins at what is published.
+    pub(crate) fn begin(store: &Store, state: &State, extent: Extent) -> Result<Self, WalkEnd> {
+        if state.is_half_done() {
+            return Err(WalkEnd::HalfDone);
+        }
         let Published { revision, compact_revision, sequence } = state.published;
-        let pin = Arc::clone(&store.pins).hold(compact_revision, store.clock.monotonic())?;
+        let pin = Arc::clone(&store.pins).hold(compact_revision, store.clock.monotonic());
+        let pin = pin.ok_or(WalkEnd::TooMany)?;
         let alarms = state.alarms.published().map(ImageItem::Alarm);
         let leases = state.leases.all_published(sequence).map(|(id, lease)| ImageItem::Lease {
             id,
@@ -60,7 +70,7 @@ impl Walk {
             Extent::History => compact_revision,
             Extent::Live => revision,
         };
-        Some(Self {
+        Ok(Self {
             head: ImageHead { sequence, term: store.term(), revision, compact_revision },
             extent,
             first: alarms.chain(leases).collect(),
@@ -83,6 +93,9 @@ impl Walk {
         let state = store.state.read();
         if state.generation != self.generation {
             return Err(WalkEnd::Replaced);
+        }
+        if state.is_half_done() {
+            return Err(WalkEnd::HalfDone);
         }
         self.pin.touch(store.clock.monotonic()).map_err(|PinLost| WalkEnd::GivenUp)?;
         let mut items = Vec::new();

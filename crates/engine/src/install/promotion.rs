@@ -28,7 +28,7 @@ impl Engine {
     fn try_renumber(&self, term: u64) -> Result<Installed, InstallError> {
         let store = self.store();
         let walk = Walk::begin(store, &store.state.read(), Extent::Live);
-        let mut walk = walk.ok_or(Error::TooManyRequests)?;
+        let mut walk = walk.map_err(Error::from)?;
         let head = *walk.head();
         let mut sink = Sink::new(self, Purpose::Promotion { term, sequence: head.sequence });
         sink.take(ImageItem::Head(head))?;

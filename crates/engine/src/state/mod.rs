@@ -70,6 +70,8 @@ pub(crate) struct State {
     /// How many states the store had before this one: whoever reads in slices, with the lock let go
     /// between them, looks whether it still reads the same.
     pub(crate) generation: u64,
+    /// A panic ended a change in its middle. Who can read one key is still served; no image is made.
+    half_done: bool,
 }
 
 /// What a put writes; the rest follows from the key's state.
@@ -97,7 +99,20 @@ impl State {
             sequence: published.sequence,
             published,
             generation: 0,
+            half_done: false,
         }
+    }
+
+    /// Changes more than one thing, of which a panic in between may have done some.
+    pub(crate) fn change<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.half_done, true);
+        let changed = change(self);
+        self.half_done = before;
+        changed
+    }
+
+    pub(crate) fn is_half_done(&self) -> bool {
+        self.half_done
     }
 
     /// The key's version in the writer's view.

@@ -104,6 +104,10 @@ impl Writer {
                 return;
             }
         }
+        if let Err(Error::Latched { .. }) = self.store.queue.check_open() {
+            // As after a crash: what is in memory is not to be trusted, what the log has is.
+            return;
+        }
         let last = self.last_checkpoint();
         match self.log.take().map(Log::close) {
             Some(Err(error)) => self.latch(&error, &mut jobs),
@@ -141,28 +145,28 @@ impl Writer {
         let mut logged = Vec::new();
         let mut go_on = true;
         let store = Arc::clone(&self.store);
-        let mut state = store.state.write();
-        for _ in 0..SLICE_COMMANDS {
-            // The job stays in the queue while it is evaluated: a panic must not lose who waits.
-            let Some(job) = jobs.front_mut() else { break };
-            // What it logs decides which frames fit behind it.
-            let parts = matches!(job.work, Work::CopyRevision(..));
-            match self.step(&mut state, &mut job.work, &mut logged) {
-                Step::Done(result) => {
-                    let reply = jobs.pop_front().and_then(|job| job.reply);
-                    self.answers.push(reply, result);
-                    if parts {
+        store.state.write().change(|state| {
+            for _ in 0..SLICE_COMMANDS {
+                // The job stays in the queue while it is evaluated: a panic must not lose who waits.
+                let Some(job) = jobs.front_mut() else { break };
+                // What it logs decides which frames fit behind it.
+                let parts = matches!(job.work, Work::CopyRevision(..));
+                match self.step(state, &mut job.work, &mut logged) {
+                    Step::Done(result) => {
+                        let reply = jobs.pop_front().and_then(|job| job.reply);
+                        self.answers.push(reply, result);
+                        if parts {
+                            break;
+                        }
+                    }
+                    Step::More => break,
+                    Step::Later => {
+                        go_on = false;
                         break;
                     }
                 }
-                Step::More => break,
-                Step::Later => {
-                    go_on = false;
-                    break;
-                }
             }
-        }
-        drop(state);
+        });
         let Some(log) = &mut self.log else { return Ok(go_on) };
         for logged in &logged {
             match logged {
@@ -264,7 +268,7 @@ impl Writer {
         let Some(log) = self.log.as_ref().filter(|log| log.checkpoint_due()) else { return };
         let walk = Walk::begin(&self.store, &self.store.state.read(), Extent::History);
         // With too many images open there is none to be had now; it stays due.
-        let Some(walk) = walk else { return };
+        let Ok(walk) = walk else { return };
         let writer = log.begin_checkpoint(*walk.head());
         self.store.checkpointer.start(checkpointer::Job { writer, walk });
     }
@@ -272,7 +276,7 @@ impl Writer {
     /// The one that saves whoever opens the store again from replaying much log.
     fn last_checkpoint(&self) -> Option<checkpointer::Job> {
         let log = self.log.as_ref().filter(|log| log.checkpoint_saves_time())?;
-        let walk = Walk::begin(&self.store, &self.store.state.read(), Extent::History)?;
+        let walk = Walk::begin(&self.store, &self.store.state.read(), Extent::History).ok()?;
         let writer = log.begin_checkpoint(*walk.head()).hurry();
         Some(checkpointer::Job { writer, walk })
     }
