@@ -5,7 +5,7 @@
 //! again. Another makes the file; it takes none, and steps back for what is served.
 
 use std::io;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,7 +16,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::background::step_back;
 use crate::entry::ImageItem;
-use crate::error::Error;
+use crate::error::{Error, told_by_panic};
 use crate::image::{Walk, WalkEnd};
 use crate::log::{CheckpointWriter, IoFailure, Named as _, Upkeep};
 use crate::store::Store;
@@ -103,7 +103,7 @@ impl Checkpointer {
                 if let Err(lost) = upkeep.check_locks() {
                     store.queue.refuse(Error::Latched { reason: lost.reason() });
                 }
-                self.note(upkeep.run());
+                self.try_to(|| upkeep.run());
                 inner = self.inner.lock();
                 if inner.waiting.is_none() && !inner.is_closed {
                     self.changed.wait_for(&mut inner, UPKEEP_INTERVAL);
@@ -113,7 +113,7 @@ impl Checkpointer {
             self.in_vain.store(false, Ordering::Relaxed);
             let is_last = inner.is_ending;
             drop(inner);
-            self.note(self.write(store, job));
+            self.try_to(|| self.write(store, job));
             inner = self.inner.lock();
             if is_last {
                 inner.is_ending = false;
@@ -124,12 +124,16 @@ impl Checkpointer {
         inner.waiting = None;
     }
 
-    fn note(&self, result: Result<(), IoFailure>) {
-        if let Err(failure) = result {
-            let mut inner = self.inner.lock();
-            inner.failures += 1;
-            inner.failure = Some(failure.reason());
-        }
+    /// A panic is a failure like others: this thread changes nothing of the state, and has more to do.
+    fn try_to(&self, work: impl FnOnce() -> Result<(), IoFailure>) {
+        let reason = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(())) => return,
+            Ok(Err(failure)) => failure.reason(),
+            Err(panic) => told_by_panic("storage thread", &*panic),
+        };
+        let mut inner = self.inner.lock();
+        inner.failures += 1;
+        inner.failure = Some(reason);
     }
 
     /// Gives up, leaving nothing behind, when the store is closed or replaced meanwhile.

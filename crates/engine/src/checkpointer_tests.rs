@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::engine::Engine;
 use crate::entry::{Frame, ImageHead};
 use crate::image::Extent;
@@ -38,11 +38,15 @@ fn log(dir: &Path) -> Log {
 /// In memory, with more keys than a slice has, and a clock that stands still.
 fn store_with_keys() -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new());
+    (store_with_keys_by(Arc::<ManualClock>::clone(&clock)), clock)
+}
+
+fn store_with_keys_by(clock: Arc<dyn Clock>) -> Engine {
     let mut options = Options::new(Storage::Memory);
-    options.clock = Arc::<ManualClock>::clone(&clock);
+    options.clock = clock;
     let engine = Engine::open(options).expect("a memory store opens");
     put_keys(&engine, 0..3_000);
-    (engine, clock)
+    engine
 }
 
 fn put_keys(engine: &Engine, numbers: Range<u32>) {
@@ -118,6 +122,40 @@ fn whoever_closes_waits_for_the_last_checkpoint_and_not_for_ever() {
         checkpointer.close(Duration::from_secs(60));
     });
     assert_eq!(checkpoints(dir.path()), 1);
+}
+
+/// Panics when it is asked by whoever makes an image.
+#[derive(Default)]
+struct Trap(AtomicBool);
+
+impl Clock for Trap {
+    fn monotonic(&self) -> Duration {
+        assert!(!self.0.swap(false, Ordering::Relaxed), "trapped");
+        Duration::ZERO
+    }
+
+    fn wall(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn a_panic_is_told_as_a_failure_and_ends_neither_the_thread_nor_the_wait_for_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(Trap::default());
+    let (engine, log) = (store_with_keys_by(Arc::<Trap>::clone(&clock)), log(dir.path()));
+    let (checkpointer, upkeep) = (Checkpointer::default(), log.upkeep());
+    let last = job(&engine, &log);
+    checkpointer.start_last(Job { writer: last.writer.hurry(), ..last });
+    clock.0.store(true, Ordering::Relaxed);
+    thread::scope(|scope| {
+        scope.spawn(|| checkpointer.run(engine.store(), &upkeep));
+        checkpointer.close(Duration::from_secs(600));
+    });
+    let (count, reason) = checkpointer.failures();
+    assert_eq!(count, 1);
+    assert_eq!(reason.as_deref(), Some("the storage thread panicked: trapped"));
+    assert_eq!(checkpoints(dir.path()), 0);
 }
 
 #[test]

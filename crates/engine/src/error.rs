@@ -86,10 +86,15 @@ pub enum Error {
 impl Error {
     /// A thread that changes the state panicked: nobody knows what it left behind.
     pub(crate) fn latched_by_panic(thread: &str, panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Self::Latched { reason: format!("the {thread} panicked: {}", text.unwrap_or("?")).into() }
+        Self::Latched { reason: told_by_panic(thread, panic) }
     }
+}
+
+/// A panic in one line.
+pub(crate) fn told_by_panic(thread: &str, panic: &(dyn Any + Send)) -> Arc<str> {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the {thread} panicked: {}", text.unwrap_or("?")).into()
 }
 
 /// Why a store could not be opened. Each says what to do next.

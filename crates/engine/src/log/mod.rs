@@ -300,7 +300,6 @@ impl Log {
     /// Commits what is buffered and marks the log as closed. The lock is let go when the last
     /// [`CheckpointWriter`] and [`Upkeep`] of this log are gone too.
     pub fn close(mut self) -> Result<(), Error> {
-        self.shared.is_closing.store(true, Ordering::Relaxed);
         self.commit()?;
         if self.active.offset > segment::FIRST_FRAME {
             let place = self.next_place(self.shared.clock.wall(), self.revision);
@@ -364,5 +363,11 @@ impl Log {
             self.latched = Some(Arc::clone(&reason));
             Error::Latched { reason }
         })
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.shared.is_closing.store(true, Ordering::Relaxed);
     }
 }

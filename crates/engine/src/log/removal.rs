@@ -9,17 +9,21 @@ use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::failure::{IoFailure, Named};
 use super::pace::Pace;
 use super::retention::Shared;
 
+/// How long files are cut at a time while others are served. The thread that does it has more to do.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Bytes of a file that are given back at once.
 const PIECE_BYTES: u64 = if cfg!(test) { 64 << 10 } else { 8 << 20 };
 
 impl Shared {
-    /// Removes checkpoints and segments that are no longer kept. What cannot be removed now is left
-    /// to the next call.
+    /// Removes checkpoints and segments that are no longer kept. What cannot be removed now, or not in
+    /// time, is left to the next call.
     pub(crate) fn remove_expired(&self, pace: &Pace) -> Result<(), IoFailure> {
         self.put_expired_aside()?;
         let mut aside = mem::take(&mut self.catalog().aside);
@@ -53,26 +57,33 @@ impl Shared {
     fn remove_all(&self, paths: &mut Vec<PathBuf>, pace: &Pace) -> Result<(), IoFailure> {
         // A crash must not bring one that was cut back under its old name.
         self.files.sync_dirs()?;
+        let end = self.clock.monotonic() + TURN;
         while let Some(path) = paths.last() {
-            if_there(self.cut(path, pace))?;
+            if if_there(self.cut(path, pace, end))? == Some(false) {
+                break;
+            }
             if_there(self.files.remove(path))?;
             paths.pop();
         }
         self.files.sync_dirs()
     }
 
-    /// Gives back all but the last piece of a file, until there is nobody to be gentle for.
-    fn cut(&self, path: &Path, pace: &Pace) -> Result<(), IoFailure> {
+    /// Gives back all but the last piece of a file, until there is nobody to be gentle for. Returns
+    /// whether it came so far before its time was over.
+    fn cut(&self, path: &Path, pace: &Pace, end: Duration) -> Result<bool, IoFailure> {
         self.files.check_locks()?;
         let file = self.files.open(path)?;
         let mut left = file.len().named("look at", path)?;
         while left > PIECE_BYTES && pace.is_gentle() && !self.is_closing.load(Ordering::Relaxed) {
+            if self.clock.monotonic() >= end {
+                return Ok(false);
+            }
             let begun = pace.begin();
             left -= PIECE_BYTES;
             file.set_len(left).named("cut", path)?;
             pace.rest(begun);
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::PIECE_BYTES;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::entry::{Entry, Frame, ImageHead, ImageItem};
 use crate::log::{Log, Replay};
 use crate::options::{LogLocation, Options, Storage};
@@ -32,21 +33,43 @@ impl Replay for Last {
     }
 }
 
+/// Time flies.
+#[derive(Default)]
+struct Hasty(AtomicU64);
+
+impl Clock for Hasty {
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.fetch_add(200, Ordering::Relaxed))
+    }
+
+    fn wall(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
 fn open(disk: &Faulty) -> (Log, Revision) {
+    open_by(disk, Arc::new(ManualClock::new()))
+}
+
+fn open_by(disk: &Faulty, clock: Arc<dyn Clock>) -> (Log, Revision) {
     let dir = Path::new("/").to_owned();
     let location =
         LogLocation { log_dir: dir.clone(), checkpoint_dir: dir, vfs: Arc::new(disk.clone()) };
     let mut options = Options::new(Storage::Log(location.clone()));
     options.segment_bytes = PIECE_BYTES * 5 / 2;
     options.covered_segments_max = Some(0);
-    options.clock = Arc::new(ManualClock::new());
+    options.clock = clock;
     let mut last = Last(Revision(1));
     (Log::open(&options, &location, &mut last).unwrap(), last.0)
 }
 
 /// A log of three segments; a checkpoint covers the first two.
 fn covered(disk: &Faulty) -> Log {
-    let (mut log, _) = open(disk);
+    covered_by(disk, Arc::new(ManualClock::new()))
+}
+
+fn covered_by(disk: &Faulty, clock: Arc<dyn Clock>) -> Log {
+    let (mut log, _) = open_by(disk, clock);
     for revision in 2..7 {
         let revision = Revision(revision);
         let record = Record::put(&Version {
@@ -136,4 +159,31 @@ fn what_somebody_else_removed_is_in_the_way_of_nothing() {
     disk.remove(&first).unwrap();
     assert!(checkpoint(&log));
     assert_eq!((left(&disk, ".log"), left(&disk, ".removed")), (1, 0));
+}
+
+#[test]
+fn a_segment_that_somebody_reads_to_its_end_stays_as_it_is() {
+    let disk = Faulty::new(1);
+    let log = covered(&disk);
+    let held = log.shared.hold_segments(&log.shared.housekeeping());
+    let whole = segments(&disk);
+    assert!(checkpoint(&log));
+    assert_eq!(segments(&disk), whole);
+    drop(held);
+    log.upkeep().run().unwrap();
+    assert_eq!((segments(&disk).len(), left(&disk, ".removed")), (1, 0));
+}
+
+#[test]
+fn whoever_cuts_files_gently_does_other_things_in_between() {
+    let disk = Faulty::new(1);
+    let log = covered_by(&disk, Arc::new(Hasty::default()));
+    assert!(checkpoint(&log));
+    let mut turns = 1;
+    while left(&disk, ".removed") > 0 {
+        log.upkeep().run().unwrap();
+        turns += 1;
+    }
+    assert!(turns > 1, "{turns}");
+    assert_eq!(segments(&disk).len(), 1);
 }

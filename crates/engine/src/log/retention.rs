@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     housekeeping: Mutex<()>,
     /// Held for moments only, never over IO.
     catalog: Mutex<Catalog>,
+    /// How many read segments to whose end they must come. Changed with housekeeping held.
+    segment_readers: AtomicUsize,
     /// Nobody writes any more: who waits now waits for the rest to end.
     pub(crate) is_closing: AtomicBool,
     /// A leaf too, held while a commit is copied.
@@ -109,6 +111,7 @@ impl Shared {
             covered_segments_max: options.covered_segments_max.unwrap_or(usize::MAX),
             housekeeping: Mutex::new(()),
             catalog: Mutex::new(catalog),
+            segment_readers: AtomicUsize::new(0),
             is_closing: AtomicBool::new(false),
             recent: Recent::new(durable_sequence),
         }
@@ -126,6 +129,12 @@ impl Shared {
     /// Held over the IO of whatever names or removes files beside the writer.
     pub(crate) fn housekeeping(&self) -> MutexGuard<'_, ()> {
         self.housekeeping.lock()
+    }
+
+    /// Lets no segment be removed as long as it lives.
+    pub(crate) fn hold_segments(&self, _housekeeping: &MutexGuard<'_, ()>) -> HeldSegments<'_> {
+        self.segment_readers.fetch_add(1, Ordering::Relaxed);
+        HeldSegments(self)
     }
 
     pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
@@ -171,9 +180,12 @@ impl Shared {
     }
 
     /// The checkpoints and segments that are no longer kept, by their numbers, the oldest first.
+    /// Called with housekeeping held.
     pub(crate) fn plan_expired(&self) -> (Vec<u64>, Vec<u64>) {
         let catalog = self.catalog();
-        let segments = self.plan_expired_segments(&catalog, self.clock.wall());
+        let is_held = self.segment_readers.load(Ordering::Relaxed) > 0;
+        let segments = || self.plan_expired_segments(&catalog, self.clock.wall());
+        let segments = if is_held { Vec::new() } else { segments() };
         (self.plan_expired_checkpoints(&catalog), segments)
     }
 
@@ -205,6 +217,15 @@ impl Shared {
     fn plan_expired_checkpoints(&self, catalog: &Catalog) -> Vec<u64> {
         let count = catalog.checkpoints.len().saturating_sub(self.checkpoints_kept);
         catalog.checkpoints.iter().take(count).copied().collect()
+    }
+}
+
+/// See [`Shared::hold_segments`].
+pub(crate) struct HeldSegments<'a>(&'a Shared);
+
+impl Drop for HeldSegments<'_> {
+    fn drop(&mut self) {
+        self.0.segment_readers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -14,7 +14,7 @@ use super::files::{Files, read_header};
 use super::follow::{FollowError, Stamp};
 use super::frame::{self, FrameHeader, Kind};
 use super::header::{FileHeader, FileKind, HEADER_BYTES};
-use super::retention::Shared;
+use super::retention::{HeldSegments, Shared};
 use super::segment::{FoundFrame, SegmentReader};
 use super::tail::{self, Tail};
 use crate::error::OpenError;
@@ -77,7 +77,7 @@ struct Segment {
 /// Keeps all frames from `from` on in a file of their own, durably. What the log does not reach
 /// back to is left out, and so is where it jumps.
 pub(crate) fn keep(shared: &Arc<Shared>, from: u64) -> Result<KeptAside, FollowError> {
-    let segments = open_segments(shared, from)?;
+    let (segments, _held) = open_segments(shared, from)?;
     let mut keeping =
         Keeping { shared, from, file: None, absent: 0, jumped: 0, damaged: Vec::new() };
     for (number, segment) in segments.iter().enumerate() {
@@ -87,9 +87,14 @@ pub(crate) fn keep(shared: &Arc<Shared>, from: u64) -> Result<KeptAside, FollowE
     keeping.finish()
 }
 
-/// The segments that may have frames from `from` on. They cannot be removed before they are open.
-fn open_segments(shared: &Shared, from: u64) -> Result<Vec<Segment>, IoFailure> {
-    let _housekeeping = shared.housekeeping();
+/// The segments that may have frames from `from` on. They are whole as long as they are held: a file
+/// that is removed is cut shorter first.
+fn open_segments(
+    shared: &Shared,
+    from: u64,
+) -> Result<(Vec<Segment>, HeldSegments<'_>), IoFailure> {
+    let housekeeping = shared.housekeeping();
+    let held = shared.hold_segments(&housekeeping);
     let firsts: Vec<_> =
         shared.catalog().segments.iter().map(|segment| segment.first_sequence).collect();
     let behind = shared.recent.last() + 1;
@@ -99,7 +104,8 @@ fn open_segments(shared: &Shared, from: u64) -> Result<Vec<Segment>, IoFailure> 
         let path = shared.files.segment_path(first);
         Ok(Segment { file: shared.files.open(&path)?, path, first, end })
     };
-    wanted.map(open).collect()
+    let segments: Result<_, _> = wanted.map(open).collect();
+    Ok((segments?, held))
 }
 
 /// Frames on their way into a side file.
