@@ -134,23 +134,32 @@ impl Compactor {
     /// Goes on until all is dropped, the state is another, or nothing is to be dropped any more.
     fn retire(&self, store: &Store, due: Due) {
         let mut progress = Retired::new(due.through);
+        let (clock, meters) = (&*store.clock, &store.meters);
+        let started = clock.monotonic();
         let mut slice = || {
-            let begun = store.clock.monotonic();
+            let begun = clock.monotonic();
             let mut state = store.state.write();
             let replaced = state.generation != due.generation;
             let done = replaced || state.retire(&mut progress, SLICE_CHANGES);
             // Whoever waits comes first; this thread would be back before he wakes.
             RwLockWriteGuard::unlock_fair(state);
-            done || self.rest(store.clock.monotonic().saturating_sub(begun))
+            let took = clock.monotonic().saturating_sub(begun);
+            meters.compaction_slice.observe_time(took);
+            done || self.rest(took)
         };
         loop {
             let pin = store.pin.write();
             let done = (0..SLICES).any(|_| slice());
             RwLockWriteGuard::unlock_fair(pin);
             if done {
-                return;
+                break;
             }
         }
+        meters.compacted(
+            clock.monotonic().saturating_sub(started),
+            progress.versions(),
+            clock.wall(),
+        );
     }
 
     /// Leaves the processor to others for as long as a slice took; true when nothing is to be dropped

@@ -363,6 +363,17 @@ pub struct Status {
     pub storage_failure: Option<Arc<str>>,
 }
 
+/// What is held for those who read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Open watch streams.
+    pub watch_streams: usize,
+    /// Events that they have not taken yet.
+    pub events_waiting: usize,
+    /// Open images, those of checkpoints among them. No compaction drops what they have yet to read.
+    pub images: usize,
+}
+
 /// A checksum over the kept history, equal to etcd's `HashKV` bit for bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HashKv {

@@ -9,6 +9,8 @@ mod copies;
 mod evaluate;
 mod install;
 mod queue;
+mod stopwatch;
+mod tally;
 mod weight;
 
 pub(crate) use copies::Copies;
@@ -24,6 +26,8 @@ use std::time::Duration;
 use self::answers::Answers;
 use self::copies::{Applied, Target};
 use self::evaluate::{Evaluated, Evaluator};
+use self::stopwatch::Stopwatch;
+use self::tally::Tally;
 use crate::checkpointer;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -75,6 +79,7 @@ pub(crate) struct Effects {
     ended: Vec<LeaseId>,
     /// Expiries dealt with, with the new deadline of a lease that was renewed in time.
     expiries: Vec<(LeaseId, Option<Duration>)>,
+    tally: Tally,
 }
 
 impl Writer {
@@ -127,6 +132,7 @@ impl Writer {
                 log.commit()?;
             }
             self.publish();
+            self.time_commit();
             self.store.hub.published();
             self.store.followers.wake();
             self.answers.deliver().map_err(|panic| latched_by(&*panic))?;
@@ -142,13 +148,16 @@ impl Writer {
         let mut go_on = true;
         let store = Arc::clone(&self.store);
         let mut state = store.state.write();
+        let mut stopwatch = Stopwatch::start(&store);
         for _ in 0..SLICE_COMMANDS {
             // The job stays in the queue while it is evaluated: a panic must not lose who waits.
             let Some(job) = jobs.front_mut() else { break };
             // What it logs decides which frames fit behind it.
             let parts = matches!(job.work, Work::CopyRevision(..));
+            let kind = stopwatch::kind_of(&job.work);
             match self.step(&mut state, &mut job.work, &mut logged) {
                 Step::Done(result) => {
+                    stopwatch.lap(kind, result.is_ok());
                     let reply = jobs.pop_front().and_then(|job| job.reply);
                     self.answers.push(reply, result);
                     if parts {
@@ -205,14 +214,21 @@ impl Writer {
             }
             Work::CopyRevision(..) if !self.is_standby() => Step::Done(Err(Error::NotStandby)),
             Work::Stand(_) | Work::Install(_) => Step::Later,
-            _ => match self.evaluator.evaluate(state, work) {
-                Evaluated::Done(result, entry) => {
-                    self.effects.note(work, entry.as_ref(), state);
-                    logged.extend(entry.map(Logged::Entry));
-                    Step::Done(result)
+            _ => {
+                let keys = state.size.keys;
+                match self.evaluator.evaluate(state, work) {
+                    Evaluated::Done(result, entry) => {
+                        self.effects.note(work, entry.as_ref(), state);
+                        if let Ok(outcome) = &result {
+                            let keys_gone = keys.saturating_sub(state.size.keys);
+                            self.effects.tally.note(work, outcome, entry.as_ref(), keys_gone);
+                        }
+                        logged.extend(entry.map(Logged::Entry));
+                        Step::Done(result)
+                    }
+                    Evaluated::Later => Step::Later,
                 }
-                Evaluated::Later => Step::Later,
-            },
+            }
         }
     }
 
@@ -234,7 +250,7 @@ impl Writer {
     }
 
     fn publish(&mut self) {
-        let Effects { commands, compactions, granted, ended, expiries } =
+        let Effects { commands, compactions, granted, ended, expiries, tally } =
             std::mem::take(&mut self.effects);
         let mut compacted = self.store.publish(self.log.as_ref().map(Log::term));
         let counters = &self.store.counters;
@@ -243,6 +259,7 @@ impl Writer {
         if let Some(log) = &self.log {
             counters.log_bytes.store(log.bytes_written(), Ordering::Relaxed);
         }
+        tally.publish(&self.store.meters);
         for revision in compactions {
             let generation = self.store.state.read().generation;
             self.store.compactor.start(generation, compacted, revision);
@@ -258,6 +275,16 @@ impl Writer {
         for id in ended {
             self.store.expiry.forget(id);
         }
+    }
+
+    fn time_commit(&mut self) {
+        let meters = &self.store.meters;
+        if let Some(times) = self.log.as_mut().and_then(Log::take_commit_times) {
+            meters.log_write.observe_time(times.write);
+            meters.log_sync.observe_time(times.sync);
+        }
+        let taken = self.evaluator.monotonic;
+        meters.commit.observe_time(self.store.clock.monotonic().saturating_sub(taken));
     }
 
     fn start_checkpoint_if_due(&self) {
@@ -280,9 +307,11 @@ impl Writer {
     /// Refuses what was evaluated but not published, what is taken and what is queued.
     fn latch(&mut self, error: &Error, jobs: &mut VecDeque<Job>) {
         self.store.queue.refuse(error.clone());
-        self.answers.refuse(error);
+        let meters = &self.store.meters;
+        meters.fail(self.answers.refuse(error));
         loop {
             for job in jobs.drain(..) {
+                meters.fail(u64::from(job.reply.is_some()));
                 self.answers.push(job.reply, Err(error.clone()));
             }
             // Whoever panics over this has been told.
