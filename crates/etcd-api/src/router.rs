@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use crate::forward::{self, Forwarder, Place};
 use crate::grpc::{self, Method, ReplyBody};
-use crate::metrics::{Call, Counters, OpenStream, Passed};
+use crate::metrics::{Call, CheckResults, Counters, OpenStream, Passed};
 use crate::service;
 use crate::status;
 use crate::store::Store;
@@ -49,6 +49,7 @@ pub(crate) struct Router {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) counters: Arc<[Arc<Counters>]>,
+    pub(crate) checks: Arc<CheckResults>,
     pub(crate) health: tonic_health::server::HealthReporter,
     pub(crate) draining: CancellationToken,
     /// What connections are made of; `None`: they are served as they are.

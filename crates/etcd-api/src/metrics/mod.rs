@@ -1,6 +1,7 @@
 //! What is counted while serving. Every worker counts for itself, so that no counter is shared
 //! between threads; whoever shows them adds them up.
 
+mod checks;
 mod clients;
 mod requests;
 
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tonic::Code;
 
+pub(crate) use self::checks::{CHECKS_MAX, CheckResults};
 pub(crate) use self::clients::ClientRequests;
 pub(crate) use self::requests::{Asked, RequestTimes};
 use crate::grpc::Method;

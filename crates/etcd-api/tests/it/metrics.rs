@@ -131,6 +131,26 @@ async fn messages_of_streams_are_counted_one_by_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn checks_of_health_are_told_one_by_one() {
+    let served = serve();
+    request(&served, "GET", "/livez");
+    request(&served, "GET", "/readyz?exclude=linearizable_read");
+    served.engine.close();
+    request(&served, "GET", "/livez/serializable_read");
+    check(
+        &served,
+        &[
+            r#"etcd_server_healthcheck{name="serializable_read",type="livez"} 0"#,
+            r#"etcd_server_healthcheck{name="serializable_read",type="readyz"} 1"#,
+            r#"etcd_server_healthchecks_total{name="serializable_read",status="success",type="livez"} 1"#,
+            r#"etcd_server_healthchecks_total{name="serializable_read",status="error",type="livez"} 1"#,
+            r#"etcd_server_healthchecks_total{name="non_learner",status="success",type="readyz"} 1"#,
+        ],
+    );
+    assert!(!page(&served).contains("linearizable_read"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_are_told_apart_by_the_version_of_the_client() {
     let served = serve();
     for version in ["3.5", "3.5", "made up"] {

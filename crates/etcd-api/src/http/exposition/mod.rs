@@ -11,8 +11,9 @@ use std::sync::Arc;
 use decube_tls::ServerTls;
 
 use self::text::{Kind, Page};
+use super::health::{Check, PATHS};
 use super::process;
-use crate::metrics::Counters;
+use crate::metrics::{CheckResults, Counters};
 use crate::router::Shared;
 use crate::service;
 use crate::store::Store;
@@ -23,6 +24,7 @@ pub(super) fn page(store: &Store, shared: &Shared) -> String {
     let counters = &*shared.counters;
     let mut page = Page::default();
     server(&mut page, store, counters);
+    checks(&mut page, &shared.checks);
     let status = store.engine.status();
     store::keys(&mut page, &status, store.engine.held(), counters);
     store::log(&mut page, &status);
@@ -87,6 +89,32 @@ fn server(page: &mut Page, store: &Store, counters: &[Arc<Counters>]) {
         "The total number of failed health checks",
         sum(counters, |counters| counters.health_failures.get()),
     );
+}
+
+fn checks(page: &mut Page, results: &CheckResults) {
+    const RESULT: &str = "etcd_server_healthcheck";
+    const TOTAL: &str = "etcd_server_healthchecks_total";
+    let made: Vec<_> = PATHS
+        .into_iter()
+        .enumerate()
+        .flat_map(|(at, path)| Check::ALL.map(|check| (at, path, check)))
+        .filter_map(|(at, path, check)| {
+            let result = results.of(at, check as usize)?;
+            Some(([("name", check.name()), ("type", path)], result, result.last()?))
+        })
+        .collect();
+    page.family(RESULT, Kind::Gauge, "The result of each kind of healthcheck.");
+    for (labels, _, passed) in &made {
+        page.sample(RESULT, labels, u8::from(*passed));
+    }
+    page.family(TOTAL, Kind::Counter, "The total number of each kind of healthcheck.");
+    for ([name, path], result, _) in &made {
+        for (status, count) in [("error", result.failed.get()), ("success", result.passed.get())] {
+            if count > 0 {
+                page.sample(TOTAL, &[*name, ("status", status), *path], count);
+            }
+        }
+    }
 }
 
 fn network(page: &mut Page, counters: &[Arc<Counters>]) {

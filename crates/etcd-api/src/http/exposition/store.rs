@@ -80,6 +80,9 @@ pub(super) fn keys(page: &mut Page, status: &Status, held: Held, counters: &[Arc
 
 fn alarms(page: &mut Page, alarms: &[Alarm]) {
     const ALARMS: &str = "etcd_debugging_server_alarms";
+    if alarms.is_empty() {
+        return;
+    }
     let help = "Alarms for every member in cluster. 1 for 'server_id' label with current ID. \
                 2 for 'alarm_type' label with type of this alarm";
     page.family(ALARMS, Kind::Gauge, help);
