@@ -139,13 +139,14 @@ impl Compactor {
         let mut slice = || {
             let begun = clock.monotonic();
             let mut state = store.state.write();
+            let locked = clock.monotonic();
             let replaced = state.generation != due.generation;
             let done = replaced || state.retire(&mut progress, SLICE_CHANGES);
             // Whoever waits comes first; this thread would be back before he wakes.
             RwLockWriteGuard::unlock_fair(state);
-            let took = clock.monotonic().saturating_sub(begun);
-            meters.compaction_slice.observe_time(took);
-            done || self.rest(took)
+            let ended = clock.monotonic();
+            meters.compaction_slice.observe_time(ended.saturating_sub(locked));
+            done || self.rest(ended.saturating_sub(begun))
         };
         loop {
             let pin = store.pin.write();

@@ -1,6 +1,7 @@
 //! The store as its callers see it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -206,8 +207,10 @@ impl Engine {
     /// What watch streams and images hold at this moment.
     #[must_use]
     pub fn held(&self) -> Held {
-        let (watch_streams, events_waiting) = self.running.store.hub.waiting();
-        Held { watch_streams, events_waiting, images: self.running.store.pins.len() }
+        let store = &self.running.store;
+        let (watch_streams, events_waiting) = store.hub.waiting();
+        let installing = store.meters.installing.load(Ordering::Relaxed);
+        Held { watch_streams, events_waiting, images: store.pins.len(), installing }
     }
 
     /// Who the store is. A standby's cluster becomes its primary's when it is seeded.

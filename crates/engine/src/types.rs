@@ -363,7 +363,7 @@ pub struct Status {
     pub storage_failure: Option<Arc<str>>,
 }
 
-/// What is held for those who read.
+/// What is held at this moment for those who read, and for what is to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// Open watch streams.
@@ -372,6 +372,8 @@ pub struct Held {
     pub events_waiting: usize,
     /// Open images, those of checkpoints among them. No compaction drops what they have yet to read.
     pub images: usize,
+    /// Images on their way in: a restore, or a seeding.
+    pub installing: u64,
 }
 
 /// A checksum over the kept history, equal to etcd's `HashKV` bit for bit.

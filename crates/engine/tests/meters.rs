@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use decube_engine::vfs::{Errno, Fault, Faulty};
 use decube_engine::{
-    Clock, Command, CommandKind, Counts, Engine, LeaseId, LogLocation, ManualClock, Notify,
-    Operation, Options, Outcome, PutRequest, Revision, Storage, WatchRequest,
+    Clock, Command, CommandKind, Counts, Engine, InstallMode, LeaseId, LogLocation, ManualClock,
+    Notify, Operation, Options, Outcome, PutRequest, Revision, Storage, WatchRequest,
 };
 use support::{delete, engine, get, put, put_request, range, range_request, txn, wait_until};
 
@@ -200,7 +200,7 @@ impl Notify for Silent {
 }
 
 #[test]
-fn what_watchers_have_not_taken_and_images_that_are_open_are_told() {
+fn what_watchers_have_not_taken_and_images_that_come_and_go_are_told() {
     let engine = engine();
     let stream = engine.watch_stream(Arc::new(Silent)).expect("a stream");
     for _ in 0..2 {
@@ -219,5 +219,9 @@ fn what_watchers_have_not_taken_and_images_that_are_open_are_told() {
     let image = engine.image(true).expect("an image");
     assert_eq!(engine.held().images, 1);
     drop(image);
-    assert_eq!(engine.held().images, 0);
+    assert_eq!((engine.held().images, engine.held().installing), (0, 0));
+    let installer = engine.installer(InstallMode::Restore).expect("an open store");
+    assert_eq!(engine.held().installing, 1);
+    drop(installer);
+    assert_eq!(engine.held().installing, 0);
 }

@@ -50,6 +50,8 @@ pub struct Meters {
     pub compaction: Histogram<14>,
     pub(crate) compaction_versions: AtomicU64,
     pub(crate) compaction_last_s: AtomicU64,
+    /// Images on their way in at this moment.
+    pub(crate) installing: AtomicU64,
 }
 
 /// What the writer published.
@@ -119,6 +121,7 @@ impl Meters {
             compaction: Histogram::of_times(Duration::from_millis(100)),
             compaction_versions: AtomicU64::new(0),
             compaction_last_s: AtomicU64::new(0),
+            installing: AtomicU64::new(0),
         }
     }
 

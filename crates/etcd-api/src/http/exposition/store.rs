@@ -34,6 +34,11 @@ pub(super) fn keys(page: &mut Page, status: &Status, held: Held, counters: &[Arc
             "The number of currently open read transactions",
             held.images as u64,
         ),
+        (
+            "etcd_server_snapshot_apply_in_progress_total",
+            "1 if the server is applying the incoming snapshot. 0 if none.",
+            held.installing,
+        ),
         ("decube_leases", "Live leases.", status.leases),
         (
             "etcd_mvcc_db_total_size_in_bytes",
