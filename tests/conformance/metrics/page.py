@@ -58,3 +58,16 @@ def _add_sample(families: dict[str, Family], line: str) -> None:
     if histogram is None or histogram.kind not in ("histogram", "summary"):
         name, suffix = name + suffix, ""
     families[name].add(suffix, dict(_LABEL.findall(labels)), float(value))
+
+
+def open_streams(families: dict[str, Family], service: str) -> float:
+    """Return how many streams of a service are open, as etcd's dashboards reckon it."""
+    of_service = {("grpc_service", service), ("grpc_type", "bidi_stream")}
+    started, handled = (
+        [value for labels, value in families[name].series.items() if labels >= of_service]
+        for name in ("grpc_server_started_total", "grpc_server_handled_total")
+    )
+    # Prometheus shows nothing where one side has no series.
+    assert started
+    assert handled
+    return sum(started) - sum(handled)

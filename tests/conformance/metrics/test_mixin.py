@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.conformance.metrics.page import page_of
+from tests.conformance.metrics.page import open_streams, page_of
 from tests.support.peers import etcdctl_of
 from tests.support.waiting import wait_until
 
@@ -94,16 +94,7 @@ def test_the_dashboards_open_streams_are_those_that_are_open(
     endpoint = fresh_decube()
 
     def open_watches() -> float:
-        told = page_of(endpoint)
-        watch = ("grpc_service", "etcdserverpb.Watch"), ("grpc_type", "bidi_stream")
-        started, handled = (
-            [value for labels, value in told[name].series.items() if labels >= set(watch)]
-            for name in ("grpc_server_started_total", "grpc_server_handled_total")
-        )
-        # Prometheus shows nothing where one side has no series.
-        assert started
-        assert handled
-        return sum(started) - sum(handled)
+        return open_streams(page_of(endpoint), "etcdserverpb.Watch")
 
     assert open_watches() == 0
     watch = [etcdctl_of("3.7.1"), f"--endpoints={endpoint}", "watch", "a", "--progress-notify"]
