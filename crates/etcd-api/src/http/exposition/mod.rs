@@ -26,7 +26,8 @@ pub(super) fn page(store: &Store, shared: &Shared) -> String {
     server(&mut page, store, counters);
     checks(&mut page, &shared.checks);
     let status = store.engine.status();
-    store::keys(&mut page, &status, store.engine.held(), counters);
+    store::keys(&mut page, &status, counters);
+    store::held(&mut page, store.engine.held());
     store::log(&mut page, &status);
     engine::engine(&mut page, store.engine.meters(), counters);
     network(&mut page, counters);

@@ -9,7 +9,7 @@ use super::text::{Kind, Page};
 use crate::metrics::Counters;
 use crate::service::alarm_name;
 
-pub(super) fn keys(page: &mut Page, status: &Status, held: Held, counters: &[Arc<Counters>]) {
+pub(super) fn keys(page: &mut Page, status: &Status, counters: &[Arc<Counters>]) {
     use Kind::{Counter, Gauge};
     for (name, help, value) in [
         ("etcd_debugging_mvcc_keys_total", "Total number of keys.", status.keys),
@@ -18,26 +18,6 @@ pub(super) fn keys(page: &mut Page, status: &Status, held: Held, counters: &[Arc
             "etcd_debugging_mvcc_slow_watcher_total",
             "Total number of unsynced slow watchers.",
             status.watchers_catching_up,
-        ),
-        (
-            "etcd_debugging_mvcc_watch_stream_total",
-            "Total number of watch streams.",
-            held.watch_streams as u64,
-        ),
-        (
-            "etcd_debugging_mvcc_pending_events_total",
-            "Total number of pending events to be sent.",
-            held.events_waiting as u64,
-        ),
-        (
-            "etcd_mvcc_db_open_read_transactions",
-            "The number of currently open read transactions",
-            held.images as u64,
-        ),
-        (
-            "etcd_server_snapshot_apply_in_progress_total",
-            "1 if the server is applying the incoming snapshot. 0 if none.",
-            held.installing,
         ),
         ("decube_leases", "Live leases.", status.leases),
         (
@@ -81,6 +61,34 @@ pub(super) fn keys(page: &mut Page, status: &Status, held: Held, counters: &[Arc
         );
     }
     alarms(page, &status.alarms);
+}
+
+/// What is held at this moment for those who read, and for what is to come.
+pub(super) fn held(page: &mut Page, held: Held) {
+    for (name, help, value) in [
+        (
+            "etcd_debugging_mvcc_watch_stream_total",
+            "Total number of watch streams.",
+            held.watch_streams as u64,
+        ),
+        (
+            "etcd_debugging_mvcc_pending_events_total",
+            "Total number of pending events to be sent.",
+            held.events_waiting as u64,
+        ),
+        (
+            "etcd_mvcc_db_open_read_transactions",
+            "The number of currently open read transactions",
+            held.images as u64,
+        ),
+        (
+            "etcd_server_snapshot_apply_in_progress_total",
+            "1 if the server is applying the incoming snapshot. 0 if none.",
+            held.installing,
+        ),
+    ] {
+        page.metric(name, Kind::Gauge, help, value);
+    }
 }
 
 fn alarms(page: &mut Page, alarms: &[Alarm]) {
