@@ -46,6 +46,7 @@ impl RangeChunks {
         if range.key.is_empty() {
             return Err(Error::KeyEmpty);
         }
+        store.meters.reads.count(1);
         let state = store.state.read();
         Ok(Self {
             revision: state.readable(revision)?,

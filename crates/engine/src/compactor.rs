@@ -134,23 +134,33 @@ impl Compactor {
     /// Goes on until all is dropped, the state is another, or nothing is to be dropped any more.
     fn retire(&self, store: &Store, due: Due) {
         let mut progress = Retired::new(due.through);
+        let (clock, meters) = (&*store.clock, &store.meters);
+        let started = clock.monotonic();
         let mut slice = || {
-            let begun = store.clock.monotonic();
+            let begun = clock.monotonic();
             let mut state = store.state.write();
+            let locked = clock.monotonic();
             let replaced = state.generation != due.generation;
             let done = replaced || state.change(|state| state.retire(&mut progress, SLICE_CHANGES));
             // Whoever waits comes first; this thread would be back before he wakes.
             RwLockWriteGuard::unlock_fair(state);
-            done || self.rest(store.clock.monotonic().saturating_sub(begun))
+            let ended = clock.monotonic();
+            meters.compaction_slice.observe_time(ended.saturating_sub(locked));
+            done || self.rest(ended.saturating_sub(begun))
         };
         loop {
             let pin = store.pin.write();
             let done = (0..SLICES).any(|_| slice());
             RwLockWriteGuard::unlock_fair(pin);
             if done {
-                return;
+                break;
             }
         }
+        meters.compacted(
+            clock.monotonic().saturating_sub(started),
+            progress.versions(),
+            clock.wall(),
+        );
     }
 
     /// Leaves the processor to others for as long as a slice took; true when nothing is to be dropped

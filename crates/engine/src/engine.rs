@@ -1,6 +1,7 @@
 //! The store as its callers see it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -15,13 +16,14 @@ use crate::image::Image;
 use crate::install::InstallError;
 use crate::log::{FollowError, Identity, Installation, Journal, Log, Recovered};
 use crate::mailbox::{Answer, Mailbox};
+use crate::meters::Meters;
 use crate::options::{Options, Storage};
 use crate::state::{Loader, State};
 use crate::store::Store;
 use crate::txn::{check_txn, validate};
 use crate::types::{
-    Command, HashKv, KeyRange, LeaseId, LeaseStatus, Outcome, RangeRequest, RangeResult, Revision,
-    Status, TxnRequest, TxnResult,
+    Command, HashKv, Held, KeyRange, LeaseId, LeaseStatus, Outcome, RangeRequest, RangeResult,
+    Revision, Status, TxnRequest, TxnResult,
 };
 use crate::watch::{Limits, Notify, WatchStream};
 use crate::writer::{Job, Work, Writer};
@@ -91,7 +93,11 @@ impl Engine {
             return Err(Error::NotPrimary);
         }
         let reply = Some((Arc::clone(mailbox), ticket));
-        self.running.store.queue.put(Job { work: Work::Command(command), reply })
+        let queued = self.running.store.queue.put(Job { work: Work::Command(command), reply });
+        if let Err(Error::Latched { .. }) = &queued {
+            self.running.store.meters.fail(1);
+        }
+        queued
     }
 
     /// Submits and waits for the answer.
@@ -190,6 +196,21 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> Status {
         self.running.store.status()
+    }
+
+    /// What was counted and timed since the store was opened.
+    #[must_use]
+    pub fn meters(&self) -> &Meters {
+        &self.running.store.meters
+    }
+
+    /// What watch streams and images hold at this moment.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let store = &self.running.store;
+        let (watch_streams, events_waiting) = store.hub.waiting();
+        let installing = store.meters.installing.load(Ordering::Relaxed);
+        Held { watch_streams, events_waiting, images: store.pins.len(), installing }
     }
 
     /// Who the store is. A standby's cluster becomes its primary's when it is seeded.

@@ -16,6 +16,7 @@ use crate::hash_kv::CompactionHashes;
 use crate::image::Pins;
 use crate::lease::Expiry;
 use crate::log::Identity;
+use crate::meters::Meters;
 use crate::options::Options;
 use crate::role::{Role, Standing};
 use crate::state::{Scan, State};
@@ -62,6 +63,7 @@ pub(crate) struct Store {
     pub(crate) followers: Followers,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Counters,
+    pub(crate) meters: Meters,
     /// Changes when the image of another store is installed.
     identity: Mutex<Identity>,
     /// Held from reading the standing until what follows from it is durable, so that nobody takes
@@ -103,6 +105,7 @@ impl Store {
             followers: Followers::default(),
             clock: Arc::clone(&options.clock),
             counters: Counters::default(),
+            meters: Meters::new(term),
             identity: Mutex::new(identity),
             changing: Mutex::default(),
             promoting: Mutex::default(),
@@ -194,6 +197,7 @@ impl Store {
     pub(crate) fn publish(&self, term: Option<u64>) -> Revision {
         let mut state = self.state.write();
         if let Some(term) = term {
+            self.meters.see_term(term);
             self.term.store(term, Ordering::SeqCst);
         }
         let compacted = state.published.compact_revision;
@@ -214,6 +218,7 @@ impl Store {
         self.hub.replace(self, head.compact_revision, || {
             let mut current = self.state.write();
             state.generation = current.generation + 1;
+            self.meters.see_term(head.term);
             self.term.store(head.term, Ordering::SeqCst);
             self.revision.store(head.revision.0, Ordering::SeqCst);
             *self.identity.lock() = identity;
@@ -224,6 +229,7 @@ impl Store {
     /// Most reads are done in one slice and stand in nobody's way.
     pub(crate) fn range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
         check_range(request)?;
+        self.meters.reads.count(1);
         let mut state = self.state.read();
         let mut current = state.published.revision;
         let generation = state.generation;
@@ -253,7 +259,9 @@ impl Store {
         let state = self.state.read();
         let view = View::published(&state);
         let plan = Plan::new(&view, txn)?;
-        Ok(read_only(&view, txn, &plan))
+        let result = read_only(&view, txn, &plan);
+        self.meters.reads.count(result.ranges());
+        Ok(result)
     }
 
     pub(crate) fn lease_status(&self, id: LeaseId, with_keys: bool) -> Result<LeaseStatus, Error> {

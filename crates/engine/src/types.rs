@@ -363,6 +363,19 @@ pub struct Status {
     pub storage_failure: Option<Arc<str>>,
 }
 
+/// What is held at this moment for those who read, and for what is to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Open watch streams.
+    pub watch_streams: usize,
+    /// Events that they have not taken yet.
+    pub events_waiting: usize,
+    /// Open images, those of checkpoints among them. No compaction drops what they have yet to read.
+    pub images: usize,
+    /// Images on their way in: a restore, or a seeding.
+    pub installing: u64,
+}
+
 /// A checksum over the kept history, equal to etcd's `HashKV` bit for bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HashKv {

@@ -122,8 +122,10 @@ fn a_promotion_that_meets_a_higher_term_is_none() {
     assert!(matches!(promoted, Err(InstallError::Refused(Error::NotPrimary))), "{promoted:?}");
     assert_eq!((engine.standing().role, engine.standing().term()), (Role::Standby, 9));
     assert!(!engine.takes_writes());
+    assert_eq!(engine.meters().counts().leader_changes, 1);
     engine.promote().unwrap();
     assert_eq!((engine.standing().role, engine.log_term()), (Role::Primary, 10));
+    assert_eq!(engine.meters().counts().leader_changes, 2);
     put(&engine, "a", "1");
 }
 

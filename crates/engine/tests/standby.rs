@@ -9,7 +9,7 @@ use std::time::Duration;
 use decube_engine::log::{CopiedFrame, FollowError, FrameReader};
 use decube_engine::vfs::{Crash, Errno, Fault, Faulty};
 use decube_engine::{
-    Answer, Command, Engine, Error, InstallMode, KeyRange, LeaseId, LogLocation, Mailbox,
+    Answer, Command, Counts, Engine, Error, InstallMode, KeyRange, LeaseId, LogLocation, Mailbox,
     ManualClock, Notify, Operation, Options, Outcome, PutRequest, Revision, Role, Standing,
     Storage, TermStart, TxnRequest, WatchItem, WatchRequest,
 };
@@ -125,6 +125,14 @@ fn assert_equal(a: &Engine, b: &Engine) {
     }
 }
 
+/// What was written, as far as a copy of it tells.
+fn written(counts: &Counts) -> Counts {
+    let Counts { puts, put_bytes, deletes, txns, .. } = *counts;
+    let Counts { leases_granted, leases_revoked, leases_renewed, .. } = *counts;
+    let leases = Counts { leases_granted, leases_revoked, leases_renewed, ..Counts::default() };
+    Counts { puts, put_bytes, deletes, txns, ..leases }
+}
+
 #[test]
 fn a_standby_holds_what_the_primary_holds_before_and_after_a_restart() {
     let primary = primary(1);
@@ -133,6 +141,9 @@ fn a_standby_holds_what_the_primary_holds_before_and_after_a_restart() {
     write_of_every_kind(&primary);
     catch_up(&primary, &standby);
     assert_equal(&primary, &standby);
+    let copied = standby.meters().counts();
+    assert_eq!(written(&copied), written(&primary.meters().counts()));
+    assert_eq!((copied.puts, copied.leases_granted, copied.leases_revoked), (107, 4, 1));
     drop(standby);
     let standby = Engine::open(options(&disk, Role::Standalone)).unwrap();
     assert_eq!(standby.standing().role, Role::Standby, "the store knows better than the options");

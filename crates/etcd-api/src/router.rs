@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use crate::forward::{self, Forwarder, Place};
 use crate::grpc::{self, Method, ReplyBody};
-use crate::metrics::{Counters, OpenStream};
+use crate::metrics::{Call, CheckResults, Counters, OpenStream, Passed};
 use crate::service;
 use crate::status;
 use crate::store::Store;
@@ -49,6 +49,7 @@ pub(crate) struct Router {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) counters: Arc<[Arc<Counters>]>,
+    pub(crate) checks: Arc<CheckResults>,
     pub(crate) health: tonic_health::server::HealthReporter,
     pub(crate) draining: CancellationToken,
     /// What connections are made of; `None`: they are served as they are.
@@ -91,6 +92,7 @@ impl Router {
             return Box::pin(ready(Ok(unsupported_media_type())));
         }
         self.counters.start(method);
+        self.counters.clients.count(method, request.headers());
         let router = Arc::clone(self);
         if !self.store.engine.takes_writes() && forward::may_need_primary(method) {
             return Box::pin(async move { Ok(router.as_standby(method, request).await) });
@@ -99,7 +101,7 @@ impl Router {
             let answer = service(request);
             return Box::pin(async move {
                 let response = answer.await.map(ReplyBody::Tonic);
-                router.counters.handle(method, code(response.headers()));
+                router.count_others(method, code(response.headers()));
                 Ok(response)
             });
         }
@@ -127,6 +129,20 @@ impl Router {
     fn watch(&self, body: Incoming) -> Response<ReplyBody> {
         let open = OpenStream::new(&self.counters, Method::Watch);
         service::watch(Arc::clone(&self.store), body, self.draining.clone(), open)
+    }
+
+    /// Where the messages of a call are counted.
+    fn counted(&self, method: Method) -> Call<'_> {
+        Call { counters: &self.counters, method }
+    }
+
+    /// Counts a call that tonic answered. The messages of its streams are not seen here.
+    fn count_others(&self, method: Method, code: Code) {
+        self.counters.handle(method, code);
+        if method.kind() == "unary" && code == Code::Ok {
+            self.counters.pass(method, Passed::Received);
+            self.counters.pass(method, Passed::Sent);
+        }
     }
 
     /// Counts an answered call; one whose answer is streamed is counted where that ends.
@@ -186,8 +202,8 @@ impl Router {
         let store = &*self.store;
         match method {
             Method::Range | Method::RangeStream => self.range(method, body).await,
-            Method::Put => self.call(body, async |r| service::put(store, r).await).await,
-            Method::Txn => self.call(body, async |r| service::txn(store, r).await).await,
+            Method::Put => self.call(method, body, async |r| service::put(store, r).await).await,
+            Method::Txn => self.call(method, body, async |r| service::txn(store, r).await).await,
             // The rest is rare: boxed, so that its state does not swell that of every call.
             _ => Box::pin(self.rare_unary(method, body)).await,
         }
@@ -197,57 +213,66 @@ impl Router {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (counters, arriving) = (&self.counters, &self.store.arriving);
+        let (call, arriving) = (self.counted(method), &self.store.arriving);
         if method == Method::Range {
             let handler = async |r| service::range(&self.store, r);
-            return grpc::unary(body, arriving, counters, handler, grpc::range_response).await;
+            return grpc::unary(body, arriving, call, handler, grpc::range_response).await;
         }
         let handler = async |r| service::range_stream(&self.store, r);
-        let respond =
-            |chunks, _: &_| grpc::streamed_response(chunks, OpenStream::new(counters, method));
-        grpc::unary(body, arriving, counters, handler, respond).await
+        let respond = |chunks, _: Call<'_>| {
+            grpc::streamed_response(chunks, OpenStream::new(&self.counters, method))
+        };
+        grpc::unary(body, arriving, call, handler, respond).await
     }
 
     async fn rare_unary(&self, method: Method, body: Incoming) -> Response<ReplyBody> {
         let store = &*self.store;
         match method {
             Method::DeleteRange => {
-                self.call(body, async |r| service::delete_range(store, r).await).await
+                self.call(method, body, async |r| service::delete_range(store, r).await).await
             }
-            Method::Compact => self.call(body, async |r| service::compact(store, r).await).await,
+            Method::Compact => {
+                self.call(method, body, async |r| service::compact(store, r).await).await
+            }
             Method::LeaseGrant => {
-                self.call(body, async |r| service::lease_grant(store, r).await).await
+                self.call(method, body, async |r| service::lease_grant(store, r).await).await
             }
             Method::LeaseRevoke => {
-                self.call(body, async |r| service::lease_revoke(store, r).await).await
+                self.call(method, body, async |r| service::lease_revoke(store, r).await).await
             }
             Method::LeaseTimeToLive => {
-                self.call(body, async |r| service::lease_time_to_live(store, &r)).await
+                self.call(method, body, async |r| service::lease_time_to_live(store, &r)).await
             }
             Method::LeaseLeases => {
                 let answer = async |_: pb::LeaseLeasesRequest| Ok(service::lease_leases(store));
-                self.call(body, answer).await
+                self.call(method, body, answer).await
             }
             Method::MemberList => {
                 let answer = async |_: pb::MemberListRequest| Ok(service::member_list(store));
-                self.call(body, answer).await
+                self.call(method, body, answer).await
             }
-            Method::Alarm => self.call(body, async |r| service::alarm(store, r).await).await,
+            Method::Alarm => {
+                self.call(method, body, async |r| service::alarm(store, r).await).await
+            }
             Method::Status => {
                 let answer = async |_: pb::StatusRequest| Ok(service::member_status(store));
-                self.call(body, answer).await
+                self.call(method, body, answer).await
             }
             Method::Defragment => {
-                self.call(body, async |_: pb::DefragmentRequest| Ok(service::defragment())).await
+                self.call(method, body, async |_: pb::DefragmentRequest| Ok(service::defragment()))
+                    .await
             }
-            Method::Hash => self.call(body, async |_: pb::HashRequest| service::hash(store)).await,
-            Method::HashKv => self.call(body, async |r| service::hash_kv(store, r)).await,
+            Method::Hash => {
+                self.call(method, body, async |_: pb::HashRequest| service::hash(store)).await
+            }
+            Method::HashKv => self.call(method, body, async |r| service::hash_kv(store, r)).await,
             _ => grpc::error_response(status::unimplemented(method.name())),
         }
     }
 
     async fn call<Message, Reply>(
         &self,
+        method: Method,
         body: Incoming,
         handler: impl AsyncFnOnce(Message) -> Result<Reply, Status>,
     ) -> Response<ReplyBody>
@@ -255,8 +280,8 @@ impl Router {
         Message: prost::Message + Default,
         Reply: prost::Message,
     {
-        let arriving = &self.store.arriving;
-        grpc::unary(body, arriving, &self.counters, handler, grpc::message_response).await
+        let (arriving, call) = (&self.store.arriving, self.counted(method));
+        grpc::unary(body, arriving, call, handler, grpc::message_response).await
     }
 
     /// The service of a method that tonic serves.

@@ -96,6 +96,7 @@ impl EtcdServer {
             (0..options.workers.get()).map(|_| Arc::new(Counters::default())).collect();
         let shared = Shared {
             counters: Arc::clone(&counters),
+            checks: Arc::default(),
             health: tonic_health::server::HealthReporter::new(),
             draining: draining.clone(),
             tls: tls.clone(),

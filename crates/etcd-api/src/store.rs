@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use decube_engine::{Command, Engine, Mailbox, Outcome, Revision};
+use decube_engine::{Command, CommandKind, Engine, Mailbox, Outcome, Revision};
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::answers::{Answers, Ringer, StreamBell};
 use crate::grpc::Arriving;
+use crate::metrics::{Asked, Counters};
 use crate::options::ServeOptions;
 use crate::status;
 use crate::wire::etcdserverpb::ResponseHeader;
@@ -28,24 +30,48 @@ pub(crate) struct Store {
     pub(crate) options: Arc<ServeOptions>,
     /// This worker's.
     pub(crate) arriving: Arc<Arriving>,
+    pub(crate) counters: Arc<Counters>,
     answers: Arc<Answers>,
     mailbox: Arc<dyn Mailbox>,
 }
 
 impl Store {
-    pub(crate) fn new(engine: Engine, options: Arc<ServeOptions>, answers: Arc<Answers>) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        options: Arc<ServeOptions>,
+        answers: Arc<Answers>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let mailbox = Arc::<Answers>::clone(&answers);
         let arriving = Arc::new(Arriving::new(
             options.message_bytes_max(),
             options.arriving_bytes_max,
             options.arriving_timeout,
         ));
-        Self { engine, options, arriving, answers, mailbox }
+        Self { engine, options, arriving, counters, answers, mailbox }
     }
 
     /// Makes a change and waits until it is durable.
     pub(crate) async fn execute(&self, command: Command) -> Result<Outcome, Status> {
-        self.answer(|ticket| self.engine.submit(command, &self.mailbox, ticket)).await
+        let kind = CommandKind::of(&command);
+        let begun = Instant::now();
+        let answer = self.answer(|ticket| self.engine.submit(command, &self.mailbox, ticket)).await;
+        if let Some(kind) = kind {
+            self.counters.times.answered(Asked::Command(kind), begun, answer.is_ok());
+        }
+        answer
+    }
+
+    /// Reads, which waits for nothing.
+    pub(crate) fn read<T>(
+        &self,
+        asked: Asked,
+        by: impl FnOnce(&Engine) -> Result<T, decube_engine::Error>,
+    ) -> Result<T, Status> {
+        let begun = Instant::now();
+        let read = by(&self.engine);
+        self.counters.times.answered(asked, begun, read.is_ok());
+        read.map_err(|error| status::refusal(&error))
     }
 
     /// Waits until nothing is left of what a compaction made unreachable.

@@ -47,8 +47,12 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, accepted) = mpsc::channel(ACCEPTED_WAITING_MAX);
         let answers = Arc::new(Answers::default());
-        let store =
-            Store::new(self.engine.clone(), Arc::clone(&self.options), Arc::clone(&answers));
+        let store = Store::new(
+            self.engine.clone(),
+            Arc::clone(&self.options),
+            Arc::clone(&answers),
+            Arc::clone(&self.counters),
+        );
         let router = Router::new(Arc::new(store), Arc::clone(&self.counters), &self.shared)
             .map_err(io::Error::other)?;
         let thread = thread::Builder::new().name(format!("etcd-api-{index}")).spawn(move || {

@@ -81,6 +81,10 @@ impl Pins {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().pins.len()
+    }
+
     /// Time moved by hand.
     pub(crate) fn look_again(&self) {
         let _inner = self.inner.lock();

@@ -1,6 +1,8 @@
 //! An image from outside, on its way in.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::numbers::Purpose;
 use super::sink::Sink;
@@ -8,6 +10,7 @@ use super::{InstallError, InstallMode, Installed};
 use crate::engine::Engine;
 use crate::image::{ImageDecoder, ImageError, ImageOrigin};
 use crate::role::TermStart;
+use crate::store::Store;
 
 /// Takes the bytes of an image in pieces of any length, and installs it when all are there.
 /// Dropped before [`Installer::commit`] it leaves nothing behind.
@@ -19,6 +22,23 @@ pub struct Installer {
     decoder: ImageDecoder,
     /// From the image's header on.
     sink: Option<Sink>,
+    _under_way: UnderWay,
+}
+
+/// Counts itself among the images that are on their way in.
+struct UnderWay(Arc<Store>);
+
+impl UnderWay {
+    fn begin(store: &Arc<Store>) -> Self {
+        store.meters.installing.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(store))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.meters.installing.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Engine {
@@ -28,7 +48,9 @@ impl Engine {
         self.check_writes()?;
         let newest = self.standing().terms.last().copied();
         let decoder = ImageDecoder::sharing_with(self.store());
-        Ok(Installer { engine: self.clone(), mode, newest, decoder, sink: None })
+        let under_way = UnderWay::begin(self.store());
+        let engine = self.clone();
+        Ok(Installer { engine, mode, newest, decoder, sink: None, _under_way: under_way })
     }
 }
 

@@ -54,7 +54,7 @@ use crate::types::Revision;
 use self::files::Files;
 use self::frame::Place;
 use self::retention::{Catalog, SegmentEntry, Shared};
-use self::segment::{ActiveSegment, SegmentStart};
+use self::segment::{ActiveSegment, CommitTimes, SegmentStart};
 
 pub(crate) use self::archive::{Archive, Written, read_side_file};
 pub use self::beside::{Journal, Upkeep};
@@ -98,6 +98,7 @@ pub struct Log {
     durable_sequence: u64,
     durable_revision: Revision,
     bytes_written: u64,
+    committed_in: Option<CommitTimes>,
     recovered: Recovered,
     replayed_bytes: u64,
     latched: Option<Arc<str>>,
@@ -140,6 +141,7 @@ impl Log {
             durable_sequence: recovered.sequence,
             durable_revision: recovered.revision,
             bytes_written: 0,
+            committed_in: None,
             recovered,
             replayed_bytes: opened.replayed_bytes,
             latched: None,
@@ -227,8 +229,8 @@ impl Log {
     pub fn commit(&mut self) -> Result<u64, Error> {
         self.refuse_if_latched()?;
         if self.buffered > 0 {
-            let written = self.rotate_if_full().and_then(|()| self.active.write(&self.buffer));
-            self.latch_on(written)?;
+            let written = self.rotate_if_full().and_then(|()| self.write());
+            self.committed_in = Some(self.latch_on(written)?);
             self.bytes_written += self.buffer.len() as u64;
             let (first, salt) = (self.durable_sequence + 1, self.active.salt);
             self.shared.recent.push(first, self.sequence, salt, &self.buffer);
@@ -304,10 +306,19 @@ impl Log {
         if self.active.offset > segment::FIRST_FRAME {
             let place = self.next_place(self.shared.clock.wall(), self.revision);
             frame::encode_closed(&mut self.buffer, &place);
-            let written = self.active.write(&self.buffer);
+            let written = self.write();
             self.latch_on(written)?;
         }
         Ok(())
+    }
+
+    /// What the last commit took, once.
+    pub(crate) fn take_commit_times(&mut self) -> Option<CommitTimes> {
+        self.committed_in.take()
+    }
+
+    fn write(&mut self) -> Result<CommitTimes, IoFailure> {
+        self.active.write(&self.buffer, &*self.shared.clock)
     }
 
     fn next_place(&self, wall: Duration, revision: Revision) -> Place {

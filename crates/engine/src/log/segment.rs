@@ -13,6 +13,7 @@ use super::files::{Files, write_header};
 use super::frame::{self, FrameHeader, Kind};
 use super::header::{FileHeader, FileKind, HEADER_BYTES};
 use super::window::Window;
+use crate::clock::Clock;
 use crate::error::OpenError;
 use crate::types::Revision;
 use crate::vfs::VfsFile;
@@ -33,6 +34,13 @@ pub(crate) struct SegmentStart {
     pub(crate) created_at: Duration,
     /// Bytes to reserve.
     pub(crate) bytes: u64,
+}
+
+/// What a commit took, its `write` and its `fdatasync`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CommitTimes {
+    pub(crate) write: Duration,
+    pub(crate) sync: Duration,
 }
 
 /// The segment that is written.
@@ -75,12 +83,22 @@ impl ActiveSegment {
         Self { path, salt, offset: FIRST_FRAME, file }
     }
 
-    /// Writes frames behind the others and makes them durable.
-    pub(crate) fn write(&mut self, frames: &[u8]) -> Result<(), IoFailure> {
+    /// Writes frames behind the others and makes them durable. Tells what either took.
+    pub(crate) fn write(
+        &mut self,
+        frames: &[u8],
+        clock: &dyn Clock,
+    ) -> Result<CommitTimes, IoFailure> {
+        let begun = clock.monotonic();
         self.file.write_all_at(self.offset, frames).named("write", &self.path)?;
+        let written = clock.monotonic();
         self.file.sync_data().named("sync", &self.path)?;
+        let synced = clock.monotonic();
         self.offset += frames.len() as u64;
-        Ok(())
+        Ok(CommitTimes {
+            write: written.saturating_sub(begun),
+            sync: synced.saturating_sub(written),
+        })
     }
 }
 

@@ -18,11 +18,17 @@ pub(crate) struct Retired {
     settled: usize,
     /// One of them superseded another.
     superseded: bool,
+    /// Versions dropped.
+    versions: u64,
 }
 
 impl Retired {
     pub(crate) fn new(through: Revision) -> Self {
-        Self { through, settled: 0, superseded: false }
+        Self { through, settled: 0, superseded: false, versions: 0 }
+    }
+
+    pub(crate) fn versions(&self) -> u64 {
+        self.versions
     }
 }
 
@@ -59,9 +65,9 @@ impl State {
             let oldest = self.history.front().map(|change| change.record.mod_revision());
             if oldest.is_some_and(|revision| revision < progress.through) {
                 let Some(Change { record, .. }) = self.history.pop_front() else { return true };
-                self.drop_superseded_by(&record);
+                self.drop_superseded_by(&record, progress);
                 if record.is_tombstone() {
-                    self.drop_tombstone(&record);
+                    progress.versions += u64::from(self.drop_tombstone(&record));
                 }
                 continue;
             }
@@ -72,7 +78,7 @@ impl State {
             change.previous = None;
             let record = change.record.clone();
             progress.settled += 1;
-            progress.superseded |= self.drop_superseded_by(&record);
+            progress.superseded |= self.drop_superseded_by(&record, progress);
         }
         let next = self.history.get_mut(progress.settled);
         let done = next.is_none_or(|change| change.record.mod_revision() > progress.through);
@@ -83,24 +89,29 @@ impl State {
     }
 
     /// Returns whether one of them was of the same revision.
-    fn drop_superseded_by(&mut self, record: &Record) -> bool {
+    fn drop_superseded_by(&mut self, record: &Record, progress: &mut Retired) -> bool {
         let Some(history) = self.index.get_mut(record.key()) else { return false };
         let oldest = history.versions().next();
         let same = oldest.is_some_and(|oldest| {
             oldest.mod_revision() == record.mod_revision() && oldest.order() < record.order()
         });
-        self.size.bytes -= history.drop_before(record);
+        let (bytes, versions) = history.drop_before(record);
+        self.size.bytes -= bytes;
+        progress.versions += versions;
         same
     }
 
-    fn drop_tombstone(&mut self, tombstone: &Record) {
-        let Some(history) = self.index.get_mut(tombstone.key()) else { return };
-        if history.drop_oldest(tombstone) {
-            self.size.bytes -= tombstone.size_bytes();
-        } else if history.latest().order() == tombstone.order() {
-            self.size.bytes -= tombstone.size_bytes();
+    /// Whether it was still there.
+    fn drop_tombstone(&mut self, tombstone: &Record) -> bool {
+        let Some(history) = self.index.get_mut(tombstone.key()) else { return false };
+        if !history.drop_oldest(tombstone) {
+            if history.latest().order() != tombstone.order() {
+                return false;
+            }
             self.index.remove(tombstone.key());
         }
+        self.size.bytes -= tombstone.size_bytes();
+        true
     }
 
     /// Of a key that a transaction changed twice at the compacted revision, only the last change

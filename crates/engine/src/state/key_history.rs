@@ -86,21 +86,23 @@ impl KeyHistory {
         self.older.get_or_insert_default().push_back(before);
     }
 
-    /// Drops the versions before `kept`, which is one of this key. Returns their bytes.
-    pub(crate) fn drop_before(&mut self, kept: &Record) -> usize {
-        let Some(older) = self.older.as_deref_mut() else { return 0 };
-        let mut bytes = 0;
+    /// Drops the versions before `kept`, which is one of this key. Returns their bytes, and how many
+    /// they were.
+    pub(crate) fn drop_before(&mut self, kept: &Record) -> (usize, u64) {
+        let Some(older) = self.older.as_deref_mut() else { return (0, 0) };
+        let (mut bytes, mut versions) = (0, 0);
         while let Some(first) = older.front() {
             if first.order() >= kept.order() {
                 break;
             }
             bytes += first.size_bytes();
+            versions += 1;
             older.pop_front();
         }
         if older.is_empty() {
             self.older = None;
         }
-        bytes
+        (bytes, versions)
     }
 
     /// Drops what a compaction through a revision makes unreachable. Returns the bytes of that, and

@@ -132,6 +132,18 @@ pub(crate) fn read_only(view: &View<'_>, txn: &TxnRequest, plan: &Plan) -> TxnRe
     TxnResult { revision: view.revision, succeeded: plan.succeeded, results }
 }
 
+impl TxnResult {
+    /// How many ranges were read, those of nested transactions among them.
+    pub(crate) fn ranges(&self) -> u64 {
+        let of_one = |result: &OperationResult| match result {
+            OperationResult::Range(_) => 1,
+            OperationResult::Txn(nested) => nested.ranges(),
+            OperationResult::Put(_) | OperationResult::DeleteRange(_) => 0,
+        };
+        self.results.iter().map(of_one).sum()
+    }
+}
+
 impl TxnRequest {
     /// The operations run when its compares hold, or do not.
     pub(crate) fn branch(&self, succeeded: bool) -> &[Operation] {

@@ -215,6 +215,14 @@ impl Hub {
         self.watchers.load(Ordering::Relaxed).saturating_sub(synced)
     }
 
+    /// Open streams, and the events that they have not taken yet.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let inner = self.inner.lock();
+        inner.outboxes().fold((0, 0), |(streams, events), outbox| {
+            (streams + 1, events + outbox.events_waiting())
+        })
+    }
+
     fn hand_out(&self, inner: &mut Synced, store: &Store) {
         let handed_out = catch_unwind(AssertUnwindSafe(|| self.hand_out_all(inner, store)));
         if let Err(panic) = handed_out {

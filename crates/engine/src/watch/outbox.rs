@@ -163,6 +163,15 @@ impl Outbox {
         nothing
     }
 
+    /// How many events wait.
+    pub(crate) fn events_waiting(&self) -> usize {
+        let events = |(_, item): &(usize, WatchItem)| match item {
+            WatchItem::Events { events, .. } => events.len(),
+            _ => 0,
+        };
+        self.inner.lock().items.iter().map(events).sum()
+    }
+
     /// Drops what waits for one watcher.
     pub(crate) fn forget(&self, id: WatchId) {
         let mut inner = self.inner.lock();

@@ -21,11 +21,12 @@ impl Answers {
         self.pending.extend(reply.map(|reply| (reply, result)));
     }
 
-    /// Turns all answers into the same refusal.
-    pub(crate) fn refuse(&mut self, error: &Error) {
+    /// Turns all answers into the same refusal; tells how many.
+    pub(crate) fn refuse(&mut self, error: &Error) -> u64 {
         for (_, result) in &mut self.pending {
             *result = Err(error.clone());
         }
+        self.pending.len() as u64
     }
 
     /// Hands all out, one delivery a mailbox. A mailbox that panics keeps nobody else from his

@@ -88,7 +88,9 @@ impl Target<'_> {
             let (theirs, ours) = (stamp.revision.0, self.state.revision.0);
             return Err(format!("it was written at revision {theirs}, the state is at {ours}"));
         }
+        let keys = self.state.size.keys;
         self.state.apply_entry(entry, self.now)?;
+        self.effects.tally.note_copied(entry, keys.saturating_sub(self.state.size.keys));
         if let Entry::Compact { revision } = entry {
             self.effects.compactions.push(*revision);
         }

@@ -6,9 +6,12 @@
 
 mod answers;
 mod copies;
+mod effects;
 mod evaluate;
 mod install;
 mod queue;
+mod stopwatch;
+mod tally;
 mod weight;
 
 pub(crate) use copies::Copies;
@@ -19,11 +22,12 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use self::answers::Answers;
 use self::copies::{Applied, Target};
+use self::effects::Effects;
 use self::evaluate::{Evaluated, Evaluator};
+use self::stopwatch::Stopwatch;
 use crate::checkpointer;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -33,7 +37,7 @@ use crate::options::Options;
 use crate::role::Role;
 use crate::state::{Moment, State};
 use crate::store::Store;
-use crate::types::{LeaseId, Outcome, Revision};
+use crate::types::Outcome;
 
 /// Commands evaluated before readers are let in.
 const SLICE_COMMANDS: usize = 128;
@@ -64,17 +68,6 @@ enum Step {
     More,
     /// The group ends before it.
     Later,
-}
-
-/// What the other threads are told when a group is published.
-#[derive(Default)]
-pub(crate) struct Effects {
-    commands: u64,
-    compactions: Vec<Revision>,
-    granted: Vec<(LeaseId, Duration)>,
-    ended: Vec<LeaseId>,
-    /// Expiries dealt with, with the new deadline of a lease that was renewed in time.
-    expiries: Vec<(LeaseId, Option<Duration>)>,
 }
 
 impl Writer {
@@ -131,6 +124,7 @@ impl Writer {
                 log.commit()?;
             }
             self.publish();
+            self.time_commit();
             self.store.hub.published();
             self.store.followers.wake();
             self.answers.deliver().map_err(|panic| latched_by(&*panic))?;
@@ -143,30 +137,10 @@ impl Writer {
     /// published before the next.
     fn evaluate_slice(&mut self, jobs: &mut VecDeque<Job>) -> Result<bool, Error> {
         let mut logged = Vec::new();
-        let mut go_on = true;
         let store = Arc::clone(&self.store);
-        store.state.write().change(|state| {
-            for _ in 0..SLICE_COMMANDS {
-                // The job stays in the queue while it is evaluated: a panic must not lose who waits.
-                let Some(job) = jobs.front_mut() else { break };
-                // What it logs decides which frames fit behind it.
-                let parts = matches!(job.work, Work::CopyRevision(..));
-                match self.step(state, &mut job.work, &mut logged) {
-                    Step::Done(result) => {
-                        let reply = jobs.pop_front().and_then(|job| job.reply);
-                        self.answers.push(reply, result);
-                        if parts {
-                            break;
-                        }
-                    }
-                    Step::More => break,
-                    Step::Later => {
-                        go_on = false;
-                        break;
-                    }
-                }
-            }
-        });
+        let mut state = store.state.write();
+        let go_on = state.change(|state| self.evaluate_some(state, jobs, &mut logged));
+        drop(state);
         let Some(log) = &mut self.log else { return Ok(go_on) };
         for logged in &logged {
             match logged {
@@ -177,6 +151,37 @@ impl Writer {
             }
         }
         Ok(go_on && log.buffered_bytes() < GROUP_LOG_BYTES)
+    }
+
+    /// The part of it that changes the state.
+    fn evaluate_some(
+        &mut self,
+        state: &mut State,
+        jobs: &mut VecDeque<Job>,
+        logged: &mut Vec<Logged>,
+    ) -> bool {
+        let store = Arc::clone(&self.store);
+        let mut stopwatch = Stopwatch::start(&store);
+        for _ in 0..SLICE_COMMANDS {
+            // The job stays in the queue while it is evaluated: a panic must not lose who waits.
+            let Some(job) = jobs.front_mut() else { break };
+            // What it logs decides which frames fit behind it.
+            let parts = matches!(job.work, Work::CopyRevision(..));
+            let kind = stopwatch::kind_of(&job.work);
+            match self.step(state, &mut job.work, logged) {
+                Step::Done(result) => {
+                    stopwatch.lap(kind, result.is_ok());
+                    let reply = jobs.pop_front().and_then(|job| job.reply);
+                    self.answers.push(reply, result);
+                    if parts {
+                        break;
+                    }
+                }
+                Step::More => break,
+                Step::Later => return false,
+            }
+        }
+        true
     }
 
     fn is_standby(&self) -> bool {
@@ -209,14 +214,21 @@ impl Writer {
             }
             Work::CopyRevision(..) if !self.is_standby() => Step::Done(Err(Error::NotStandby)),
             Work::Stand(_) | Work::Install(_) => Step::Later,
-            _ => match self.evaluator.evaluate(state, work) {
-                Evaluated::Done(result, entry) => {
-                    self.effects.note(work, entry.as_ref(), state);
-                    logged.extend(entry.map(Logged::Entry));
-                    Step::Done(result)
+            _ => {
+                let keys = state.size.keys;
+                match self.evaluator.evaluate(state, work) {
+                    Evaluated::Done(result, entry) => {
+                        self.effects.note(work, entry.as_ref(), state);
+                        if let Ok(outcome) = &result {
+                            let keys_gone = keys.saturating_sub(state.size.keys);
+                            self.effects.tally.note(work, outcome, entry.as_ref(), keys_gone);
+                        }
+                        logged.extend(entry.map(Logged::Entry));
+                        Step::Done(result)
+                    }
+                    Evaluated::Later => Step::Later,
                 }
-                Evaluated::Later => Step::Later,
-            },
+            }
         }
     }
 
@@ -238,30 +250,21 @@ impl Writer {
     }
 
     fn publish(&mut self) {
-        let Effects { commands, compactions, granted, ended, expiries } =
-            std::mem::take(&mut self.effects);
-        let mut compacted = self.store.publish(self.log.as_ref().map(Log::term));
-        let counters = &self.store.counters;
-        counters.commits.fetch_add(1, Ordering::Relaxed);
-        counters.commands.fetch_add(commands, Ordering::Relaxed);
+        let compacted = self.store.publish(self.log.as_ref().map(Log::term));
         if let Some(log) = &self.log {
-            counters.log_bytes.store(log.bytes_written(), Ordering::Relaxed);
+            self.store.counters.log_bytes.store(log.bytes_written(), Ordering::Relaxed);
         }
-        for revision in compactions {
-            let generation = self.store.state.read().generation;
-            self.store.compactor.start(generation, compacted, revision);
-            compacted = revision;
+        std::mem::take(&mut self.effects).publish(&self.store, compacted);
+    }
+
+    fn time_commit(&mut self) {
+        let meters = &self.store.meters;
+        if let Some(times) = self.log.as_mut().and_then(Log::take_commit_times) {
+            meters.log_write.observe_time(times.write);
+            meters.log_sync.observe_time(times.sync);
         }
-        for (id, deadline) in granted {
-            self.store.expiry.watch(id, deadline);
-        }
-        for (id, renewed) in expiries {
-            self.store.expiry.done(id, renewed);
-        }
-        // Last: within a group a lease ends after it was granted or renewed, never before.
-        for id in ended {
-            self.store.expiry.forget(id);
-        }
+        let taken = self.evaluator.monotonic;
+        meters.commit.observe_time(self.store.clock.monotonic().saturating_sub(taken));
     }
 
     fn start_checkpoint_if_due(&self) {
@@ -284,9 +287,11 @@ impl Writer {
     /// Refuses what was evaluated but not published, what is taken and what is queued.
     fn latch(&mut self, error: &Error, jobs: &mut VecDeque<Job>) {
         self.store.queue.refuse(error.clone());
-        self.answers.refuse(error);
+        let meters = &self.store.meters;
+        meters.fail(self.answers.refuse(error));
         loop {
             for job in jobs.drain(..) {
+                meters.fail(u64::from(job.reply.is_some()));
                 self.answers.push(job.reply, Err(error.clone()));
             }
             // Whoever panics over this has been told.
@@ -295,24 +300,6 @@ impl Writer {
             if jobs.is_empty() {
                 return;
             }
-        }
-    }
-}
-
-impl Effects {
-    fn note(&mut self, work: &Work, entry: Option<&Entry>, state: &State) {
-        let deadline = |id| state.leases.live(id).map(|lease| lease.deadline);
-        self.commands += u64::from(matches!(work, Work::Command(_)));
-        if let Work::Expire(id) = work {
-            self.expiries.push((*id, deadline(*id)));
-        }
-        match entry {
-            Some(Entry::Compact { revision }) => self.compactions.push(*revision),
-            Some(Entry::LeaseGrant { id, .. }) => {
-                self.granted.extend(deadline(*id).map(|deadline| (*id, deadline)));
-            }
-            Some(Entry::LeaseEnd { id, .. }) => self.ended.push(*id),
-            _ => {}
         }
     }
 }

@@ -36,6 +36,14 @@ macro_rules! methods {
     };
 }
 
+impl Method {
+    /// Whether the messages of its calls pass through our hands: those of the streams that tonic
+    /// serves do not.
+    pub(crate) fn messages_are_seen(self) -> bool {
+        !matches!(self, Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha)
+    }
+}
+
 methods! {
     Range = "unary" "etcdserverpb.KV" "Range",
     RangeStream = "server_stream" "etcdserverpb.KV" "RangeStream",

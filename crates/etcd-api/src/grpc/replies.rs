@@ -14,7 +14,7 @@ use super::body::{ReplyBody, good_trailers};
 use super::error_response;
 use super::streamed::trailers;
 use super::unary::{encoded, prefix, response};
-use crate::metrics::Counters;
+use crate::metrics::Call;
 
 /// Answers as they are sent, each behind its prefix; nothing comes after an error.
 pub(crate) type Answers = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
@@ -58,7 +58,7 @@ pub(crate) async fn answered_response(mut answers: Answers) -> Response<ReplyBod
 }
 
 /// An answer as it is sent.
-pub(crate) fn reply(reply: &impl Message, counters: &Counters) -> Result<Bytes, Status> {
+pub(crate) fn reply(reply: &impl Message, call: Call<'_>) -> Result<Bytes, Status> {
     let length = reply.encoded_len();
-    Ok(encoded(prefix(length, counters)?, length, reply))
+    Ok(encoded(prefix(length, call)?, length, reply))
 }

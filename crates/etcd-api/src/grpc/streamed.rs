@@ -66,7 +66,7 @@ impl Streamed {
         encoding::encode_key(RANGE_RESPONSE_TAG, WireType::LengthDelimited, &mut key);
         encoding::encode_varint(length as u64, &mut key);
         let mut head = BytesMut::with_capacity(32);
-        head.put_slice(&prefix(key.len() + length, self.open.counters())?);
+        head.put_slice(&prefix(key.len() + length, self.open.call())?);
         head.put(key);
         Ok(Pieces::new(&head, length, chunk))
     }

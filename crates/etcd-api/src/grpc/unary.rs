@@ -14,16 +14,16 @@ use super::messages::{PREFIX_BYTES, read_message};
 use super::pieces::{PIECE_BYTES, Pieces};
 use super::streamed::{Chunks, Streamed};
 use super::{CONTENT_TYPE, error_response};
-use crate::metrics::{Counters, OpenStream};
+use crate::metrics::{Call, OpenStream};
 use crate::wire::etcdserverpb::RangeResponse;
 
 /// Reads the request from `body`, lets `handler` answer it, and makes a response of the answer.
 pub(crate) async fn unary<B, Request, Reply>(
     body: B,
     arriving: &Arc<Arriving>,
-    counters: &Counters,
+    call: Call<'_>,
     handler: impl AsyncFnOnce(Request) -> Result<Reply, Status>,
-    respond: impl FnOnce(Reply, &Counters) -> Response<ReplyBody>,
+    respond: impl FnOnce(Reply, Call<'_>) -> Response<ReplyBody>,
 ) -> Response<ReplyBody>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -31,7 +31,7 @@ where
 {
     let request = match read_message(body, arriving).await {
         Ok(bytes) => {
-            counters.received_bytes.add(bytes.len() as u64);
+            call.received(bytes.len());
             Request::decode(bytes).map_err(|error| Status::internal(error.to_string()))
         }
         Err(status) => Err(status),
@@ -41,25 +41,25 @@ where
         Err(status) => Err(status),
     };
     match reply {
-        Ok(reply) => respond(reply, counters),
+        Ok(reply) => respond(reply, call),
         Err(status) => error_response(status),
     }
 }
 
 /// An answer, encoded at once.
 #[expect(clippy::needless_pass_by_value, reason = "an answer is used up by sending it")]
-pub(crate) fn message_response(reply: impl Message, counters: &Counters) -> Response<ReplyBody> {
+pub(crate) fn message_response(reply: impl Message, call: Call<'_>) -> Response<ReplyBody> {
     let length = reply.encoded_len();
-    match prefix(length, counters) {
+    match prefix(length, call) {
         Ok(prefix) => encoded_response(prefix, length, &reply),
         Err(too_long) => error_response(too_long),
     }
 }
 
 /// An answer that may be long.
-pub(crate) fn range_response(reply: RangeResponse, counters: &Counters) -> Response<ReplyBody> {
+pub(crate) fn range_response(reply: RangeResponse, call: Call<'_>) -> Response<ReplyBody> {
     let length = reply.encoded_len();
-    match prefix(length, counters) {
+    match prefix(length, call) {
         Ok(prefix) if length <= PIECE_BYTES => encoded_response(prefix, length, &reply),
         Ok(prefix) => response(ReplyBody::Pieces(Box::new(Pieces::new(&prefix, length, reply)))),
         Err(too_long) => error_response(too_long),
@@ -72,13 +72,13 @@ pub(crate) fn streamed_response(chunks: Chunks, open: OpenStream) -> Response<Re
 }
 
 /// What stands before a message of this length.
-pub(crate) fn prefix(length: usize, counters: &Counters) -> Result<[u8; PREFIX_BYTES], Status> {
-    counters.sent_bytes.add(length as u64);
+pub(crate) fn prefix(length: usize, call: Call<'_>) -> Result<[u8; PREFIX_BYTES], Status> {
     let Ok(length_on_wire) = u32::try_from(length) else {
         return Err(Status::resource_exhausted(format!(
             "the answer takes {length} bytes, more than one message may; ask for less at a time"
         )));
     };
+    call.sent(length);
     let [length_0, length_1, length_2, length_3] = length_on_wire.to_be_bytes();
     Ok([0, length_0, length_1, length_2, length_3])
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use decube_engine::{KeyRange, RangeRequest};
 use http::Uri;
 
+use crate::metrics::{CHECKS_MAX, CheckResults};
 use crate::service::alarm_name;
 use crate::store::Store;
 
@@ -19,12 +20,19 @@ pub(super) enum Check {
     NonLearner,
 }
 
+/// The paths that checks are asked for by.
+pub(super) const PATHS: [&str; 2] = ["livez", "readyz"];
+
 const LIVEZ: &[Check] = &[Check::SerializableRead];
 const READYZ: &[Check] =
     &[Check::DataCorruption, Check::SerializableRead, Check::LinearizableRead, Check::NonLearner];
 
 impl Check {
-    fn name(self) -> &'static str {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; CHECKS_MAX] =
+        [Self::DataCorruption, Self::SerializableRead, Self::LinearizableRead, Self::NonLearner];
+
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::DataCorruption => "data_corruption",
             Self::SerializableRead => "serializable_read",
@@ -83,13 +91,18 @@ fn read(store: &Store) -> Result<(), String> {
 }
 
 /// Runs the checks of a path: whether all passed, and what to say.
-pub(super) fn report(store: &Store, uri: &Uri) -> (bool, String) {
+pub(super) fn report(store: &Store, uri: &Uri, results: &CheckResults) -> (bool, String) {
     let checks = Check::of_path(uri.path()).unwrap_or_default();
     let mut report = String::new();
     let mut passed = true;
     for check in checks.iter().filter(|check| !is_excluded(uri, check.name())) {
+        let found = check.run(store);
+        let path = usize::from(uri.path().starts_with("/readyz"));
+        if let Some(result) = results.of(path, *check as usize) {
+            result.found(found.is_ok());
+        }
         // Writing to a string cannot fail.
-        let _ = match check.run(store) {
+        let _ = match found {
             Ok(()) => writeln!(report, "[+]{} ok", check.name()),
             Err(reason) => {
                 passed = false;

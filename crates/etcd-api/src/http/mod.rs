@@ -71,7 +71,7 @@ impl Pages {
     }
 
     fn checks(&self, uri: &Uri, _counters: &Counters) -> Response<ReplyBody> {
-        let (passed, report) = health::report(&self.store, uri);
+        let (passed, report) = health::report(&self.store, uri, &self.shared.checks);
         let status = if passed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let mut response = text(status, PLAIN_TEXT, report);
         let nosniff = HeaderName::from_static("x-content-type-options");

@@ -84,11 +84,11 @@ impl Renewals {
     }
 
     async fn answer(&self, request: Bytes) -> Result<Bytes, Status> {
-        let counters = self.open.counters();
-        counters.received_bytes.add(request.len() as u64);
+        let call = self.open.call();
+        call.received(request.len());
         let request = pb::LeaseKeepAliveRequest::decode(request)
             .map_err(|error| Status::internal(error.to_string()))?;
-        grpc::reply(&self.renew(&request).await?, counters)
+        grpc::reply(&self.renew(&request).await?, call)
     }
 
     async fn renew(

@@ -5,6 +5,7 @@ use tonic::{Code, Status};
 
 use super::mismatched;
 use crate::convert;
+use crate::metrics::Asked;
 use crate::status;
 use crate::store::Store;
 use crate::wire::etcdserverpb as pb;
@@ -13,7 +14,7 @@ use crate::wire::etcdserverpb as pb;
 pub(crate) fn range(store: &Store, request: pb::RangeRequest) -> Result<pb::RangeResponse, Status> {
     let keys = convert::Keys::of(&request);
     let request = convert::range(request)?;
-    let result = store.engine.range(&request).map_err(|error| status::refusal(&error))?;
+    let result = store.read(Asked::Range, |engine| engine.range(&request))?;
     Ok(convert::range_reply(store.header(result.revision), result, keys))
 }
 
@@ -46,7 +47,7 @@ pub(crate) async fn txn(store: &Store, request: pb::TxnRequest) -> Result<pb::Tx
     let size = store.check_size(&request);
     let convert::Transaction { request, empty_means_bad_sort } = convert::transaction(request);
     let result = if request.is_read_only() {
-        store.engine.read_txn(&request).map_err(|error| status::refusal(&error))
+        store.read(Asked::ReadonlyTxn, |engine| engine.read_txn(&request))
     } else {
         size?;
         write_txn(store, request).await

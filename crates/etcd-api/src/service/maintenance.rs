@@ -1,6 +1,7 @@
 //! Maintenance: the store as its operators see it.
 
 use decube_engine::{Alarm, AlarmKind, Command, Outcome, Revision};
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::mismatched;
@@ -10,7 +11,7 @@ use crate::wire::etcdserverpb as pb;
 use crate::{ETCD_CLUSTER_VERSION, ETCD_VERSION};
 
 /// The member that takes writes; 0 while that is not known.
-fn leader(store: &Store) -> u64 {
+pub(crate) fn leader(store: &Store) -> u64 {
     if store.engine.takes_writes() {
         return store.identity().member_id;
     }
@@ -122,7 +123,9 @@ pub(crate) fn defragment() -> pb::DefragmentResponse {
 
 /// A checksum over the keys' history; etcd's own covers more and is not comparable either.
 pub(crate) fn hash(store: &Store) -> Result<pb::HashResponse, Status> {
+    let begun = Instant::now();
     let hash = store.engine.hash_kv(Revision(0)).map_err(|error| status::refusal(&error))?;
+    store.counters.times.hash.observe_time(begun.elapsed());
     Ok(pb::HashResponse { header: store.header(hash.revision), hash: hash.hash })
 }
 
@@ -131,8 +134,10 @@ pub(crate) fn hash_kv(
     store: &Store,
     request: pb::HashKvRequest,
 ) -> Result<pb::HashKvResponse, Status> {
+    let begun = Instant::now();
     let hash = store.engine.hash_kv(Revision(request.revision));
     let hash = hash.map_err(|error| status::refusal(&error))?;
+    store.counters.times.hash_kv.observe_time(begun.elapsed());
     Ok(pb::HashKvResponse {
         header: store.header(hash.revision),
         hash: hash.hash,

@@ -15,7 +15,7 @@ pub(crate) use cluster::member_list;
 pub(crate) use keep_alive::Renewals;
 pub(crate) use kv::{compact, delete_range, put, range, txn};
 pub(crate) use lease::{lease_grant, lease_leases, lease_revoke, lease_time_to_live};
-pub(crate) use maintenance::{alarm, alarm_name, defragment, hash, hash_kv, member_status};
+pub(crate) use maintenance::{alarm, alarm_name, defragment, hash, hash_kv, leader, member_status};
 pub(crate) use range_stream::range_stream;
 pub(crate) use watch::watch;
 

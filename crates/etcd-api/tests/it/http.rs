@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use decube_engine::{Alarm, AlarmKind, Answer, Command, Error, Mailbox};
-use decube_etcd_api::wire::etcdserverpb::PutRequest;
 
 use crate::served::{Served, serve};
 
 /// Status line and body of an answer.
-fn request(served: &Served, method: &str, path: &str) -> (String, String) {
+pub(crate) fn request(served: &Served, method: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(served.server.local_address()).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
@@ -112,32 +111,4 @@ async fn what_is_unknown_is_404_and_what_is_not_get_is_405() {
     check(&served, "/readyz/nothing", 404, "404 page not found\n");
     assert!(request(&served, "POST", "/health").0.starts_with("HTTP/1.1 405 "));
     check(&served, "/etcdserverpb.KV/Range", 415, "this is gRPC\n");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn metrics_count_what_was_served() {
-    let served = serve();
-    served.put("a", "1").await;
-    served.get("a").await;
-    let refused = served.kv().put(PutRequest::default()).await;
-    refused.expect_err("an empty key is refused");
-    let (_, page) = request(&served, "GET", "/metrics");
-    let service = r#"grpc_service="etcdserverpb.KV""#;
-    let handled = |code: &str| {
-        let labels = format!(r#"grpc_code="{code}",grpc_method="Put",{service},grpc_type="unary""#);
-        format!("grpc_server_handled_total{{{labels}}} 1")
-    };
-    let started = format!(r#"grpc_type="unary",{service},grpc_method="Put""#);
-    for line in [
-        r#"etcd_server_version{server_version="3.7.1"} 1"#,
-        "etcd_server_has_leader 1",
-        "etcd_debugging_mvcc_current_revision 2",
-        "etcd_debugging_mvcc_keys_total 1",
-        &format!("grpc_server_started_total{{{started}}} 2"),
-        &handled("OK"),
-        &handled("InvalidArgument"),
-    ] {
-        assert!(page.lines().any(|found| found == line), "{line} is missing in:\n{page}");
-    }
-    assert!(page.contains("process_resident_memory_bytes "), "{page}");
 }

@@ -8,6 +8,7 @@ mod kv;
 mod lease;
 mod limits;
 mod maintenance;
+mod metrics;
 mod pings;
 mod range_stream;
 mod served;

@@ -14,7 +14,7 @@ use tonic::Status;
 
 use crate::convert;
 use crate::grpc::{self, PREFIX_BYTES};
-use crate::metrics::Counters;
+use crate::metrics::Call;
 use crate::wire::etcdserverpb::{ResponseHeader, WatchResponse};
 
 /// A piece is sent when it is as long.
@@ -57,14 +57,10 @@ impl Outgoing {
         Bytes::from(std::mem::take(&mut self.piece))
     }
 
-    pub(super) fn add(
-        &mut self,
-        response: &WatchResponse,
-        counters: &Counters,
-    ) -> Result<(), Status> {
+    pub(super) fn add(&mut self, response: &WatchResponse, call: Call<'_>) -> Result<(), Status> {
         let begin = self.begin();
         response.encode_raw(&mut self.piece);
-        self.end(begin, counters)
+        self.end(begin, call)
     }
 
     /// Adds a message of nothing but events; the header is that of the revision, and not looked up
@@ -74,7 +70,7 @@ impl Outgoing {
         (id, revision): (WatchId, Revision),
         events: Events,
         header: impl FnOnce() -> Option<ResponseHeader>,
-        counters: &Counters,
+        call: Call<'_>,
     ) -> Result<(), Status> {
         let begin = self.begin();
         self.put_header(revision, header);
@@ -82,7 +78,7 @@ impl Outgoing {
             encoding::int64::encode(WATCH_ID_TAG, &id.0, &mut self.piece);
         }
         self.put_events(events);
-        self.end(begin, counters)
+        self.end(begin, call)
     }
 
     fn put_header(&mut self, revision: Revision, header: impl FnOnce() -> Option<ResponseHeader>) {
@@ -124,8 +120,8 @@ impl Outgoing {
     }
 
     /// Fills the prefix in.
-    fn end(&mut self, begin: usize, counters: &Counters) -> Result<(), Status> {
-        let prefix = grpc::prefix(self.piece.len() - begin - PREFIX_BYTES, counters)?;
+    fn end(&mut self, begin: usize, call: Call<'_>) -> Result<(), Status> {
+        let prefix = grpc::prefix(self.piece.len() - begin - PREFIX_BYTES, call)?;
         if let Some(place) = self.piece.get_mut(begin..begin + PREFIX_BYTES) {
             place.copy_from_slice(&prefix);
         }
@@ -138,6 +134,8 @@ mod tests {
     use decube_engine::{Event, LeaseId, Record, Version};
 
     use super::*;
+    use crate::grpc::Method;
+    use crate::metrics::{Counters, Passed};
 
     fn events(key: &str, value_bytes: usize) -> Events {
         let put = Record::put(&Version {
@@ -172,11 +170,11 @@ mod tests {
     /// Adds these to pieces, and compares the pieces with the messages one by one.
     fn check(messages: &[(i64, i64, Events)]) -> Vec<Bytes> {
         let (mut outgoing, counters) = (Outgoing::default(), Counters::default());
+        let call = Call { counters: &counters, method: Method::Watch };
         let (mut pieces, mut expected) = (Vec::new(), Vec::new());
         for (id, revision, events) in messages {
             let of = (WatchId(*id), Revision(*revision));
-            let added =
-                outgoing.add_events(of, events.clone(), || Some(header(*revision)), &counters);
+            let added = outgoing.add_events(of, events.clone(), || Some(header(*revision)), call);
             added.expect("short enough");
             let response = response(*id, *revision, events.clone());
             expected.extend(grpc::framed(&response.encode_to_vec().into()));
@@ -188,6 +186,8 @@ mod tests {
         assert_eq!(pieces.concat(), expected);
         let bytes = expected.len() - PREFIX_BYTES * messages.len();
         assert_eq!(counters.sent_bytes.get(), bytes as u64);
+        let sent = counters.messages(Method::Watch, Passed::Sent);
+        assert_eq!(sent, messages.len() as u64);
         pieces
     }
 
@@ -211,8 +211,9 @@ mod tests {
     #[test]
     fn any_other_message_goes_between() {
         let (mut outgoing, counters) = (Outgoing::default(), Counters::default());
+        let call = Call { counters: &counters, method: Method::Watch };
         let created = WatchResponse { created: true, ..response(1, 3, events("key", 1)) };
-        outgoing.add(&created, &counters).expect("short enough");
+        outgoing.add(&created, call).expect("short enough");
         assert_eq!(outgoing.take(), grpc::framed(&created.encode_to_vec().into()));
         assert!(outgoing.is_empty());
     }

@@ -111,7 +111,7 @@ impl WatchResponses {
     }
 
     fn receive(&mut self, request: Bytes) -> Result<(), Status> {
-        self.open.counters().received_bytes.add(request.len() as u64);
+        self.open.call().received(request.len());
         let request = pb::WatchRequest::decode(request)
             .map_err(|error| Status::internal(error.to_string()))?;
         self.handle(request);
@@ -229,15 +229,15 @@ impl WatchResponses {
 
     /// Encodes what is queued, as far as it fits into one piece.
     fn encode(&mut self) -> Result<(), Status> {
-        let counters = self.open.counters();
+        let call = self.open.call();
         while !self.outgoing.is_full() {
             match self.queued.pop_front() {
                 Some(Queued::Events { id, revision, events }) => {
                     let of = (id, revision);
                     let header = || self.store.header(revision);
-                    self.outgoing.add_events(of, events, header, counters)?;
+                    self.outgoing.add_events(of, events, header, call)?;
                 }
-                Some(Queued::Other(response)) => self.outgoing.add(&response, counters)?,
+                Some(Queued::Other(response)) => self.outgoing.add(&response, call)?,
                 None => break,
             }
         }

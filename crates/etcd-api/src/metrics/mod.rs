@@ -1,11 +1,18 @@
 //! What is counted while serving. Every worker counts for itself, so that no counter is shared
 //! between threads; whoever shows them adds them up.
 
+mod checks;
+mod clients;
+mod requests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tonic::Code;
 
+pub(crate) use self::checks::{CHECKS_MAX, CheckResults};
+pub(crate) use self::clients::ClientRequests;
+pub(crate) use self::requests::{Asked, RequestTimes};
 use crate::grpc::Method;
 
 /// gRPC's codes, 0 to 16.
@@ -22,12 +29,53 @@ pub(crate) struct Counters {
     pub(crate) connections_closed: Counter,
     pub(crate) health_successes: Counter,
     pub(crate) health_failures: Counter,
+    pub(crate) clients: ClientRequests,
+    pub(crate) times: RequestTimes,
 }
 
 #[derive(Default)]
 struct MethodCounters {
     started: Counter,
     handled: [Counter; CODES],
+    received: Counter,
+    sent: Counter,
+}
+
+impl MethodCounters {
+    fn passed(&self, passed: Passed) -> &Counter {
+        match passed {
+            Passed::Received => &self.received,
+            Passed::Sent => &self.sent,
+        }
+    }
+}
+
+/// Which way a message went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Passed {
+    Received,
+    Sent,
+}
+
+/// One call, for whoever reads and writes its messages.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) counters: &'a Counters,
+    pub(crate) method: Method,
+}
+
+impl Call<'_> {
+    /// A message of so many bytes came.
+    pub(crate) fn received(self, bytes: usize) {
+        self.counters.received_bytes.add(bytes as u64);
+        self.counters.pass(self.method, Passed::Received);
+    }
+
+    /// A message of so many bytes goes.
+    pub(crate) fn sent(self, bytes: usize) {
+        self.counters.sent_bytes.add(bytes as u64);
+        self.counters.pass(self.method, Passed::Sent);
+    }
 }
 
 /// A number that only grows.
@@ -56,6 +104,18 @@ impl Counters {
         if let Some(counter) = counters.and_then(|counters| counters.handled.get(code as usize)) {
             counter.add(1);
         }
+    }
+
+    /// A message of a call came, or goes.
+    pub(crate) fn pass(&self, method: Method, passed: Passed) {
+        if let Some(counters) = self.methods.get(method as usize) {
+            counters.passed(passed).add(1);
+        }
+    }
+
+    /// How many messages came, or went.
+    pub(crate) fn messages(&self, method: Method, passed: Passed) -> u64 {
+        self.methods.get(method as usize).map_or(0, |counters| counters.passed(passed).get())
     }
 
     pub(crate) fn started(&self, method: Method) -> u64 {
@@ -87,8 +147,8 @@ impl OpenStream {
         }
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
+    pub(crate) fn call(&self) -> Call<'_> {
+        Call { counters: &self.counters, method: self.method }
     }
 
     pub(crate) fn events_sent(&self, count: usize) {
