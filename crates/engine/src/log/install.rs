@@ -128,6 +128,8 @@ impl Log {
         shared.set_identity(identity);
         shared.recent.jump(head.sequence);
         self.go_on_behind(head, &start, image.bytes, before);
+        // And who began to read in between.
+        shared.catalog().histories_before += u64::from(before == LogBefore::Removed);
         Ok(())
     }
 
