@@ -87,19 +87,17 @@ impl Writer {
     pub(crate) fn run(mut self) {
         let mut jobs = VecDeque::new();
         loop {
-            self.store.queue.take(&mut jobs, self.batch_commands_max);
-            if jobs.is_empty() {
-                break;
+            match self.store.queue.take(&mut jobs, self.batch_commands_max) {
+                Ok(()) => {}
+                // As after a crash: what is in memory is not to be trusted, what the log has is.
+                Err(Error::Latched { .. }) => return,
+                Err(_closed) => break,
             }
             let committed = catch_unwind(AssertUnwindSafe(|| self.commit_all(&mut jobs)));
             if let Err(error) = committed.unwrap_or_else(|panic| Err(latched_by(&*panic))) {
                 self.latch(&error, &mut jobs);
                 return;
             }
-        }
-        if let Err(Error::Latched { .. }) = self.store.queue.check_open() {
-            // As after a crash: what is in memory is not to be trusted, what the log has is.
-            return;
         }
         let last = self.last_checkpoint();
         match self.log.take().map(Log::close) {
@@ -296,8 +294,7 @@ impl Writer {
             }
             // Whoever panics over this has been told.
             drop(self.answers.deliver());
-            self.store.queue.take(jobs, usize::MAX);
-            if jobs.is_empty() {
+            if self.store.queue.take(jobs, usize::MAX).is_err() {
                 return;
             }
         }

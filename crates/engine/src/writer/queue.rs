@@ -93,11 +93,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for jobs and takes up to `jobs_max` into `taken`, which is empty. None come any more
-    /// when the queue is closed and drained.
-    pub(crate) fn take(&self, taken: &mut VecDeque<Job>, jobs_max: usize) {
+    /// Waits for jobs and takes up to `jobs_max` into `taken`, which is empty. Fails with the reason
+    /// why none come any more when all were taken.
+    pub(crate) fn take(&self, taken: &mut VecDeque<Job>, jobs_max: usize) -> Result<(), Error> {
         let mut inner = self.inner.lock();
-        while inner.jobs.is_empty() && inner.refusal.is_none() {
+        while inner.jobs.is_empty() {
+            if let Some(refusal) = &inner.refusal {
+                return Err(refusal.clone());
+            }
             inner.taker_sleeps = true;
             self.wake.wait(&mut inner);
         }
@@ -109,6 +112,7 @@ impl Queue {
             taken.extend(inner.jobs.drain(..jobs_max));
             inner.bytes -= taken.iter().map(|job| job.work.bytes()).sum::<usize>();
         }
+        Ok(())
     }
 
     /// Lets nothing more in; what is queued can still be taken. The first reason stays.
