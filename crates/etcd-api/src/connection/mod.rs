@@ -4,6 +4,7 @@
 //! headers, on frames buffered, one answer at a time to pings (a client that does not read them is
 //! not read from). gRPC's `too_many_pings` is ours (`pings.rs`).
 
+mod authority;
 mod calls;
 mod coalesce;
 mod frames;
