@@ -57,6 +57,10 @@ CLOSED = {
     "a table size of 4 GiB": frame(Kind.HEADERS, END_HEADERS, 1, b"\x3f\xff\xff\xff\xff\x0f"),
     "more padding than payload": frame(Kind.HEADERS, END_HEADERS | PADDED, 1, b"\xff" + HEAD[:9]),
     "a header in capitals": opened(1, "KV/Range", field(b"Capital", b"1")),
+    "headers far too long": frame(Kind.HEADERS, 0, 1, head_of("KV/Range"))
+    + frame(Kind.CONTINUATION, 0, 1, field(b"a", b"x" * 16_000)) * 30,
+    "long trailers": opened(1, "Watch/Watch")
+    + frame(Kind.HEADERS, END_HEADERS | END_STREAM, 1, field(b"a", b"x" * 1_000)),
     "a pseudo header that is none": opened(1, "KV/Range", field(b":what", b"1")),
 }
 
@@ -72,8 +76,11 @@ LEFT_OPEN = {
     "a head without a path": frame(
         Kind.HEADERS, END_HEADERS | END_STREAM, 1, field(b":method", b"POST")
     ),
-    "headers of 20 KB": frame(Kind.HEADERS, 0, 1, head_of("KV/Range", field(b"a", b"x" * 9_000)))
-    + frame(Kind.CONTINUATION, END_HEADERS, 1, field(b"b", b"x" * 11_000)),
+    "headers of 300 KB": frame(Kind.HEADERS, 0, 1, head_of("KV/Range"))
+    + frame(Kind.CONTINUATION, 0, 1, field(b"a", b"x" * 16_000)) * 18
+    + frame(Kind.CONTINUATION, END_HEADERS, 1, field(b"b", b"x" * 16_000)),
+    "short trailers": opened(1, "KV/Range")
+    + frame(Kind.HEADERS, END_HEADERS | END_STREAM, 1, field(b"a", b"x")),
 }
 
 # No message of gRPC in proper frames.

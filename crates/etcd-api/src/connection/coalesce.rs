@@ -17,7 +17,7 @@ use decube_tls::Socket;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::authority::Authorities;
+use super::headers::{HeaderRoom, Headers};
 use super::pings::{PREFACE, PingWatch};
 
 /// Gathered at most; above it the connection waits for the socket.
@@ -38,13 +38,13 @@ struct Inner {
     stream: Socket,
     pending: BytesMut,
     pings: PingWatch,
-    authorities: Authorities,
+    headers: Headers,
 }
 
 impl Coalesced {
-    pub(super) fn new(stream: Socket, pings: PingWatch) -> Self {
-        let authorities = Authorities::new(PREFACE.len());
-        Self(Arc::new(Mutex::new(Inner { stream, pending: BytesMut::new(), pings, authorities })))
+    pub(super) fn new(stream: Socket, pings: PingWatch, room: Arc<HeaderRoom>) -> Self {
+        let headers = Headers::new(PREFACE.len(), room);
+        Self(Arc::new(Mutex::new(Inner { stream, pending: BytesMut::new(), pings, headers })))
     }
 
     /// Writes what was gathered; ready when nothing is left.
@@ -104,6 +104,9 @@ impl Inner {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_pending() {
             self.pings.run_dry();
+            if self.headers.poll_late(context).is_ready() {
+                return Poll::Ready(Err(io::Error::other("the end of headers does not come")));
+            }
         } else if !self.pings.receive(buffer.filled().get(before..).unwrap_or_default()) {
             return Poll::Ready(Err(io::Error::other("the client pings too often")));
         }
@@ -132,15 +135,15 @@ impl AsyncRead for Coalesced {
     ) -> Poll<io::Result<()>> {
         let inner = &mut *self.0.lock();
         loop {
-            if inner.authorities.release(buffer) {
+            if inner.headers.release(buffer) {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(missing) = inner.authorities.missing() {
+            if let Some(missing) = inner.headers.missing() {
                 let mut room = [0; MISSING_BYTES_MAX];
                 let room = room.get_mut(..missing.min(MISSING_BYTES_MAX)).unwrap_or_default();
                 let mut part = ReadBuf::new(room);
                 ready!(inner.poll_receive(context, &mut part))?;
-                inner.authorities.resume(part.filled());
+                inner.headers.resume(part.filled());
                 continue;
             }
             let before = buffer.filled().len();
@@ -149,7 +152,7 @@ impl AsyncRead for Coalesced {
             if received.is_empty() || !inner.pings.may_be_http2() {
                 return Poll::Ready(Ok(()));
             }
-            let handed_on = inner.authorities.receive(received);
+            let handed_on = inner.headers.receive(received)?;
             buffer.set_filled(before + handed_on);
             if handed_on > 0 {
                 return Poll::Ready(Ok(()));

@@ -12,10 +12,12 @@ pub(super) const DATA: u8 = 0x0;
 pub(super) const HEADERS: u8 = 0x1;
 pub(super) const PING: u8 = 0x6;
 pub(super) const GOAWAY: u8 = 0x7;
+pub(super) const CONTINUATION: u8 = 0x9;
 
 /// On a `PING`: it answers one.
 pub(super) const ACK: u8 = 0x1;
-/// On `HEADERS`.
+/// On `HEADERS`, the first on `CONTINUATION`, too.
+pub(super) const END_HEADERS: u8 = 0x4;
 pub(super) const PADDED: u8 = 0x8;
 pub(super) const WITH_PRIORITY: u8 = 0x20;
 
