@@ -1,4 +1,4 @@
-//! Compiles etcd's wire contract: messages, the two streaming services, clients for tests, and the
+//! Compiles etcd's wire contract, and gRPC's own for health: messages, the two streaming services, clients for tests, and the
 //! descriptors that reflection hands out.
 
 use std::error::Error;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("../../proto");
-    let files = ["etcd/kv.proto", "etcd/auth.proto", "etcd/rpc.proto"];
+    let files = ["etcd/kv.proto", "etcd/auth.proto", "etcd/rpc.proto", "grpc/health.proto"];
     for file in files {
         println!("cargo::rerun-if-changed={}", root.join(file).display());
     }

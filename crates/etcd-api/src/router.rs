@@ -23,6 +23,7 @@ use crate::service;
 use crate::status;
 use crate::store::Store;
 use crate::wire::etcdserverpb as pb;
+use crate::wire::health;
 
 type TonicFuture = Pin<Box<dyn Future<Output = Response<tonic::body::Body>> + Send>>;
 
@@ -40,7 +41,6 @@ pub(crate) struct Router {
     draining: CancellationToken,
     forwarder: Forwarder,
     pages: crate::http::Pages,
-    health: TonicService,
     reflection: TonicService,
     reflection_alpha: TonicService,
 }
@@ -49,7 +49,6 @@ pub(crate) struct Router {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) counters: Arc<[Arc<Counters>]>,
-    pub(crate) health: tonic_health::server::HealthReporter,
     pub(crate) draining: CancellationToken,
     /// What connections are made of; `None`: they are served as they are.
     pub(crate) tls: Option<ServerTls>,
@@ -61,12 +60,9 @@ impl Router {
         counters: Arc<Counters>,
         shared: &Shared,
     ) -> Result<Self, tonic_reflection::server::Error> {
-        let health =
-            tonic_health::server::HealthService::from_health_reporter(shared.health.clone());
         Ok(Self {
             forwarder: Forwarder::new(&store),
             pages: crate::http::Pages::new(Arc::clone(&store), shared),
-            health: erased(tonic_health::pb::health_server::HealthServer::new(health)),
             reflection: erased(reflection().build_v1()?),
             reflection_alpha: erased(reflection().build_v1alpha()?),
             draining: shared.draining.clone(),
@@ -111,6 +107,9 @@ impl Router {
         if method == Method::Watch {
             return Box::pin(ready(Ok(self.watch(body))));
         }
+        if method == Method::HealthWatch {
+            return Box::pin(async move { Ok(router.health_watch(body).await) });
+        }
         Box::pin(async move {
             let response = router.unary(method, body).await;
             router.count(method, &response);
@@ -127,6 +126,11 @@ impl Router {
     fn watch(&self, body: Incoming) -> Response<ReplyBody> {
         let open = OpenStream::new(&self.counters, Method::Watch);
         service::watch(Arc::clone(&self.store), body, self.draining.clone(), open)
+    }
+
+    async fn health_watch(&self, body: Incoming) -> Response<ReplyBody> {
+        let open = OpenStream::new(&self.counters, Method::HealthWatch);
+        service::health_watch(&self.store, body, self.draining.clone(), open).await
     }
 
     /// Counts an answered call; one whose answer is streamed is counted where that ends.
@@ -242,6 +246,11 @@ impl Router {
             }
             Method::Hash => self.call(body, async |_: pb::HashRequest| service::hash(store)).await,
             Method::HashKv => self.call(body, async |r| service::hash_kv(store, r)).await,
+            Method::HealthCheck => self.call(body, async |r| service::health_check(&r)).await,
+            Method::HealthList => {
+                let answer = async |_: health::HealthListRequest| Ok(service::health_list());
+                self.call(body, answer).await
+            }
             _ => grpc::error_response(status::unimplemented(method.name())),
         }
     }
@@ -262,7 +271,6 @@ impl Router {
     /// The service of a method that tonic serves.
     fn stream(&self, method: Method) -> Option<&TonicService> {
         match method {
-            Method::HealthCheck | Method::HealthList | Method::HealthWatch => Some(&self.health),
             Method::Reflection => Some(&self.reflection),
             Method::ReflectionAlpha => Some(&self.reflection_alpha),
             _ => None,
@@ -273,7 +281,6 @@ impl Router {
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(crate::wire::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
 fn erased<S>(service: S) -> TonicService

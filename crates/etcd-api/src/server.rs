@@ -96,7 +96,6 @@ impl EtcdServer {
             (0..options.workers.get()).map(|_| Arc::new(Counters::default())).collect();
         let shared = Shared {
             counters: Arc::clone(&counters),
-            health: tonic_health::server::HealthReporter::new(),
             draining: draining.clone(),
             tls: tls.clone(),
         };
@@ -213,15 +212,13 @@ impl Acceptor {
         })
     }
 
-    async fn run(mut self, listener: TcpListener) {
+    async fn run(self, listener: TcpListener) {
         let Shared { draining, tls, .. } = self.shared.clone();
         tokio::select! {
             () = self.accept(listener) => {}
             () = follow_files(tls, self.tls_reload_interval) => {}
             () = draining.cancelled() => {}
         }
-        // Ends the streams of those who watch the server's health.
-        self.shared.health.clear_service_status("").await;
     }
 
     async fn accept(&self, listener: TcpListener) {
