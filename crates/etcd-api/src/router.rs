@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use decube_tls::ServerTls;
@@ -12,12 +13,13 @@ use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use prost::Message as _;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tower_service::Service;
 
 use crate::forward::{self, Forwarder, Place};
-use crate::grpc::{self, Method, ReplyBody};
+use crate::grpc::{self, Method, ReplyBody, deadline};
 use crate::metrics::{Counters, OpenStream};
 use crate::service;
 use crate::status;
@@ -87,6 +89,37 @@ impl Router {
             return Box::pin(ready(Ok(unsupported_media_type())));
         }
         self.counters.start(method);
+        match deadline::patience(request.headers()) {
+            Ok(None) => self.carry_out(method, request),
+            Ok(Some(patience)) => self.answer_within(patience, method, request),
+            Err(refused) => Box::pin(ready(Ok(self.refuse(method, refused)))),
+        }
+    }
+
+    /// Answers a call whose client gives up after a time; streams it ends by itself.
+    fn answer_within(
+        self: &Arc<Self>,
+        patience: Duration,
+        method: Method,
+        request: Request<Incoming>,
+    ) -> Answering {
+        let answering = self.carry_out(method, request);
+        if method.kind() != "unary" {
+            return answering;
+        }
+        let router = Arc::clone(self);
+        Box::pin(async move {
+            let answer = timeout(patience, answering).await;
+            answer.unwrap_or_else(|_late| Ok(router.refuse(method, deadline::exceeded())))
+        })
+    }
+
+    fn refuse(&self, method: Method, refused: Status) -> Response<ReplyBody> {
+        self.counters.handle(method, refused.code());
+        grpc::error_response(refused)
+    }
+
+    fn carry_out(self: &Arc<Self>, method: Method, request: Request<Incoming>) -> Answering {
         let router = Arc::clone(self);
         if !self.store.engine.takes_writes() && forward::may_need_primary(method) {
             return Box::pin(async move { Ok(router.as_standby(method, request).await) });

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod body;
+pub(crate) mod deadline;
 mod gzip;
 mod messages;
 mod method;

@@ -11,7 +11,7 @@ use decube_etcd_api::wire::etcdserverpb::PutRequest;
 use crate::served::{Served, serve};
 
 /// Status line and body of an answer.
-fn request(served: &Served, method: &str, path: &str) -> (String, String) {
+pub(crate) fn request(served: &Served, method: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(served.server.local_address()).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
