@@ -13,12 +13,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(files, [root])?;
     let descriptor_file = Path::new(&std::env::var("OUT_DIR")?).join("etcd.fds");
     std::fs::write(descriptor_file, protox::prost::Message::encode_to_vec(&descriptors))?;
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".")
         // A stored record already is an encoded KeyValue: the type wraps it instead of copying it.
         .extern_path(".mvccpb.KeyValue", "crate::wire::KeyValue")
         .generate_default_stubs(true)
         .build_transport(false)
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

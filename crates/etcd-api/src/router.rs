@@ -12,7 +12,6 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use prost::Message as _;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -204,7 +203,7 @@ impl Router {
             Ok(message) => message,
             Err(status) => return grpc::error_response(status),
         };
-        let serializable = pb::RangeRequest::decode(message.clone());
+        let serializable = grpc::decode::<pb::RangeRequest>(&message);
         let body = Full::new(grpc::framed(&message));
         if serializable.is_ok_and(|range| range.serializable) {
             return self.range(method, body).await;
@@ -294,7 +293,7 @@ impl Router {
         handler: impl AsyncFnOnce(Message) -> Result<Reply, Status>,
     ) -> Response<ReplyBody>
     where
-        Message: prost::Message + Default,
+        Message: prost::Message + prost::Name + Default,
         Reply: prost::Message,
     {
         let arriving = &self.store.arriving;

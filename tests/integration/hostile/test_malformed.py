@@ -101,7 +101,6 @@ NO_REQUEST = {
     "a field of number 0": b"\x00\x00",
     "a group that does not end": b"\x0b" * 1_000,
     "a wire type that is none": b"\x0f",
-    "a text where a number belongs": b"\x1a\x01k",
     "garbage": GARBAGE,
 }
 
@@ -145,6 +144,23 @@ def test_a_message_that_is_no_request_is_refused(
         with pytest.raises(grpc.RpcError) as refused:
             call(NO_REQUEST[what], timeout=PATIENCE_S)
         assert refused.value.code() == grpc.StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("method", "request_bytes"),
+    [
+        ("KV/Range", KEY + b"\x1a\x01k"),
+        ("KV/Put", KEY + b"\x10\x07"),
+        # Within a put of a transaction.
+        ("KV/Txn", b"\x12\x07\x12\x05" + KEY + b"\x10\x07"),
+        ("Lease/LeaseGrant", b"\x0a\x01k\x08\x3c"),
+    ],
+)
+def test_a_field_of_another_type_is_one_that_is_not_known(
+    victim: NodeProcess, unharmed: Unharmed, method: str, request_bytes: bytes
+) -> None:
+    with unharmed(), grpc.insecure_channel(victim.etcd_address) as channel:
+        assert channel.unary_unary(f"/etcdserverpb.{method}")(request_bytes, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("start", [b"", b"PRI * HTTP", b"GET / HTTP/1.1\r\n", GARBAGE, PREFACE])

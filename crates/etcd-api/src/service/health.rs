@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use futures_util::stream::{once, unfold};
 use http::Response;
 use hyper::body::Incoming;
-use prost::Message as _;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -45,11 +44,9 @@ pub(crate) async fn health_watch(
     mut open: OpenStream,
 ) -> Response<ReplyBody> {
     let first = match grpc::read_message(body, &store.arriving).await {
-        Ok(message) => pb::HealthCheckRequest::decode(message)
-            .map_err(|error| Status::internal(error.to_string()))
-            .and_then(|request| {
-                grpc::reply(&response(health_of(&request.service)), open.counters())
-            }),
+        Ok(message) => grpc::decode::<pb::HealthCheckRequest>(&message).and_then(|request| {
+            grpc::reply(&response(health_of(&request.service)), open.counters())
+        }),
         Err(status) => Err(status),
     };
     if let Err(refused) = first {

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use decube_engine::{Error, Events, Revision, WatchId, WatchItem, WatchRefused, WatchStream};
-use prost::Message as _;
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status};
@@ -23,7 +22,7 @@ use super::pace::Pace;
 use super::progress::ProgressNotices;
 use crate::answers::StreamBell;
 use crate::convert;
-use crate::grpc::MessageStream;
+use crate::grpc::{self, MessageStream};
 use crate::metrics::OpenStream;
 use crate::status;
 use crate::store::Store;
@@ -98,7 +97,7 @@ impl WatchResponses {
         while self.queued.len() < RESPONSES_QUEUED_MAX {
             let Some(requests) = &mut self.requests else { break };
             match requests.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(request))) => self.receive(request)?,
+                Poll::Ready(Some(Ok(request))) => self.receive(&request)?,
                 Poll::Ready(Some(Err(error))) if error.code() == Code::Cancelled => {
                     return Err(status::watch_canceled());
                 }
@@ -110,11 +109,9 @@ impl WatchResponses {
         Ok(())
     }
 
-    fn receive(&mut self, request: Bytes) -> Result<(), Status> {
+    fn receive(&mut self, request: &Bytes) -> Result<(), Status> {
         self.open.counters().received_bytes.add(request.len() as u64);
-        let request = pb::WatchRequest::decode(request)
-            .map_err(|error| Status::internal(error.to_string()))?;
-        self.handle(request);
+        self.handle(grpc::decode_of_stream(request)?);
         Ok(())
     }
 
