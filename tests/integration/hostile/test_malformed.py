@@ -24,6 +24,8 @@ from tests.support.http2 import (
     opened,
 )
 
+from decube.pb.etcd import rpc_pb2 as pb
+
 if TYPE_CHECKING:
     from tests.integration.hostile.conftest import Unharmed
     from tests.support.node import NodeProcess
@@ -161,6 +163,21 @@ def test_a_field_of_another_type_is_one_that_is_not_known(
 ) -> None:
     with unharmed(), grpc.insecure_channel(victim.etcd_address) as channel:
         assert channel.unary_unary(f"/etcdserverpb.{method}")(request_bytes, timeout=PATIENCE_S)
+
+
+def test_a_watcher_before_a_message_that_is_no_request_is_told_of(
+    victim: NodeProcess, unharmed: Unharmed
+) -> None:
+    create = pb.WatchRequest(create_request=pb.WatchCreateRequest(key=b"k")).SerializeToString()
+    with unharmed(), RawConnection(victim.etcd_address) as hostile:
+        both = message(create) + message(b"\xff")
+        hostile.send(opened(1, "Watch/Watch") + frame(Kind.DATA, 0, 1, both))
+        said = []
+        for kind, stream, _ in hostile.frames():
+            said += [kind] if stream == 1 else []
+            if said.count(Kind.HEADERS) > 1:  # The second are trailers.
+                break
+        assert said == [Kind.HEADERS, Kind.DATA, Kind.HEADERS]
 
 
 @pytest.mark.parametrize("start", [b"", b"PRI * HTTP", b"GET / HTTP/1.1\r\n", GARBAGE, PREFACE])

@@ -50,7 +50,8 @@ pub(super) struct WatchResponses {
     progress: ProgressNotices,
     pace: Pace,
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// How the engine ended the stream; what is queued is still sent.
+    /// How the engine, or a message that is no request, ended the stream; what is queued is still
+    /// sent.
     closed: Option<Status>,
     /// How the call ends, once what is gathered is sent.
     failed: Option<Status>,
@@ -96,14 +97,21 @@ impl WatchResponses {
     fn poll_requests(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
         while self.queued.len() < RESPONSES_QUEUED_MAX {
             let Some(requests) = &mut self.requests else { break };
-            match requests.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(request))) => self.receive(&request)?,
+            let received = match requests.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(request))) => self.receive(&request),
                 Poll::Ready(Some(Err(error))) if error.code() == Code::Cancelled => {
                     return Err(status::watch_canceled());
                 }
-                Poll::Ready(Some(Err(error))) => return Err(error),
-                Poll::Ready(None) => self.requests = None,
+                Poll::Ready(Some(Err(error))) => Err(error),
+                Poll::Ready(None) => {
+                    self.requests = None;
+                    break;
+                }
                 Poll::Pending => break,
+            };
+            if let Err(error) = received {
+                self.requests = None;
+                self.closed = Some(error);
             }
         }
         Ok(())
