@@ -40,23 +40,30 @@ impl Contents {
             .map_err(|error| invalid(&files.key_file, "private key", reason(&error)))
     }
 
-    /// `purpose` is what fails without them.
+    /// What the file of authorities holds; `purpose` is what fails without them.
     pub(crate) fn authorities(
         &self,
         files: &TlsFiles,
         purpose: &'static str,
-    ) -> Result<Arc<RootCertStore>, TlsError> {
+    ) -> Result<Authorities, TlsError> {
         let (Some(pem), Some(path)) = (&self.authorities, &files.ca_file) else {
             return Err(TlsError::NoAuthorities { purpose });
         };
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(pem, path)? {
+        let certificates = certificates(pem, path)?;
+        for certificate in &certificates {
             roots
-                .add(certificate)
+                .add(certificate.clone())
                 .map_err(|error| invalid(path, "certificate of an authority", error.to_string()))?;
         }
-        Ok(Arc::new(roots))
+        Ok(Authorities { roots: Arc::new(roots), certificates })
     }
+}
+
+/// Whom the other side's certificate must come from, and the same as certificates.
+pub(crate) struct Authorities {
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

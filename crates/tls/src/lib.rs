@@ -11,6 +11,7 @@
 mod client;
 mod expiry;
 mod files;
+mod listed;
 mod options;
 mod reload;
 mod server;

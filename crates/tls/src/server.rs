@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::files::Contents;
+use crate::files::{Authorities, Contents};
+use crate::listed::Listed;
 use crate::options::{ClientAuth, TlsError, TlsFiles};
 use crate::reload::{Reloaded, TlsStatus, mismatch, provider};
 use crate::socket::Socket;
@@ -136,7 +137,8 @@ fn client_verifier(
     if files.client_auth == ClientAuth::None {
         return Ok(None);
     }
-    let roots = contents.authorities(files, "checking the certificates of clients")?;
+    let Authorities { roots, certificates } =
+        contents.authorities(files, "checking the certificates of clients")?;
     let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
     if files.client_auth == ClientAuth::Request {
         builder = builder.allow_unauthenticated();
@@ -145,5 +147,5 @@ fn client_verifier(
     let verifier = builder.build().map_err(|_empty| TlsError::NoAuthorities {
         purpose: "checking the certificates of clients",
     })?;
-    Ok(Some(verifier))
+    Ok(Some(Arc::new(Listed::new(certificates, verifier))))
 }
