@@ -61,6 +61,7 @@ fn config(contents: &Contents, files: &TlsFiles) -> Result<ClientConfig, TlsErro
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(
         |_empty| TlsError::NoAuthorities { purpose: "checking the certificates of peers" },
     )?;
+    let (chain, key) = contents.pair(files)?;
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| mismatch(files, &error))?
@@ -69,7 +70,7 @@ fn config(contents: &Contents, files: &TlsFiles) -> Result<ClientConfig, TlsErro
             certificates,
             verifier,
         )))
-        .with_client_auth_cert(contents.chain(files)?, contents.key(files)?)
+        .with_client_auth_cert(chain, key)
         .map_err(|error| mismatch(files, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)

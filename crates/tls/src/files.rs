@@ -8,6 +8,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::keys;
 use crate::options::{TlsError, TlsFiles};
 
 /// As they lie on the disk. Compared to find out whether anything changed: unlike times and sizes
@@ -18,6 +19,8 @@ pub(crate) struct Contents {
     key: Vec<u8>,
     authorities: Option<Vec<u8>>,
 }
+
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Contents {
     pub(crate) fn read(files: &TlsFiles) -> Result<Self, TlsError> {
@@ -35,9 +38,13 @@ impl Contents {
         certificates(&self.certificates, &files.cert_file)
     }
 
-    pub(crate) fn key(&self, files: &TlsFiles) -> Result<PrivateKeyDer<'static>, TlsError> {
-        PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|error| invalid(&files.key_file, "private key", reason(&error)))
+    /// The chain, and a key that handshakes can be made with; not whether they fit.
+    pub(crate) fn pair(&self, files: &TlsFiles) -> Result<Pair, TlsError> {
+        let chain = self.chain(files)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|error| invalid(&files.key_file, "private key", reason(&error)))?;
+        keys::check_usable(files, &chain, &key)?;
+        Ok((chain, key))
     }
 
     /// What the file of authorities holds; `purpose` is what fails without them.

@@ -11,6 +11,7 @@
 mod client;
 mod expiry;
 mod files;
+mod keys;
 mod listed;
 mod options;
 mod reload;

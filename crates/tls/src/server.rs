@@ -116,6 +116,7 @@ async fn part(mut stream: TcpStream) {
 }
 
 fn config(contents: &Contents, files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+    let (chain, key) = contents.pair(files)?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| mismatch(files, &error))?;
@@ -123,9 +124,8 @@ fn config(contents: &Contents, files: &TlsFiles) -> Result<ServerConfig, TlsErro
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder
-        .with_single_cert(contents.chain(files)?, contents.key(files)?)
-        .map_err(|error| mismatch(files, &error))?;
+    let mut config =
+        builder.with_single_cert(chain, key).map_err(|error| mismatch(files, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

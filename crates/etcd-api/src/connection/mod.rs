@@ -101,7 +101,8 @@ impl Connections {
         Box::pin(tls.accept(stream)).await.inspect_err(|error| {
             // Who only looks whether the port is open leaves without a word.
             if error.kind() != io::ErrorKind::UnexpectedEof {
-                tracing::info!(?client, %error, "a TLS handshake failed");
+                let client = client.map_or_else(|_gone| "gone".to_owned(), |at| at.to_string());
+                tracing::info!(%client, %error, "a TLS handshake failed");
             }
         })
     }

@@ -43,12 +43,6 @@ impl Authority {
         Self { directory, issuer: Issuer::new(params, key) }
     }
 
-    /// Its own certificate, as a client's or a server's.
-    pub(crate) fn itself(&self) -> TlsFiles {
-        let (cert_file, key_file) = (self.ca_file(), self.path("ca.key"));
-        TlsFiles { cert_file, key_file, ca_file: None, client_auth: ClientAuth::None }
-    }
-
     pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.directory.path().join(file)
     }

@@ -105,15 +105,21 @@ async fn a_required_certificate_is_checked() {
     assert!(accepted.is_err() && connected.is_err(), "of another authority");
 }
 
+/// An authority's own certificate, as a client's or a server's.
+fn itself(authority: &Authority) -> TlsFiles {
+    let (cert_file, key_file) = (authority.ca_file(), authority.path("ca.key"));
+    TlsFiles { cert_file, key_file, ca_file: None, client_auth: ClientAuth::None }
+}
+
 /// Lets an authority itself come as a client, and be the server, each to somebody who trusts
 /// `trusted`; tells who was let in.
 async fn shown_by(shown: &Authority, trusted: &Authority) -> (bool, bool) {
     let others = Authority::new("others");
     let files = others.issue("server", &LOCALHOST);
     let strict = server(requiring(files, trusted, ClientAuth::Require));
-    let client_itself = ClientTls::open(trusting(shown.itself(), &others.ca_file()));
+    let client_itself = ClientTls::open(trusting(itself(shown), &others.ca_file()));
     let (accepted, _) = talk(&strict, &client_itself.expect("good files")).await;
-    let (_, connected) = talk(&server(shown.itself()), &client(&others, trusted)).await;
+    let (_, connected) = talk(&server(itself(shown)), &client(&others, trusted)).await;
     (accepted.is_ok_and(|socket| socket.is_authenticated()), connected.is_ok())
 }
 
@@ -146,7 +152,7 @@ async fn an_authority_that_comes_itself_is_held_to_what_it_says() {
 fn thief(shown: &Authority, own: &Authority, trusted: &Authority) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let read = |path| CertificateDer::from_pem_file(path).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(own.itself().key_file).expect("a key");
+    let key = PrivateKeyDer::from_pem_file(itself(own).key_file).expect("a key");
     let key = provider.key_provider.load_private_key(key).expect("a key of a known kind");
     let stolen = CertifiedKey::new(vec![read(shown.ca_file())], key);
     let mut roots = RootCertStore::empty();
