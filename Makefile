@@ -9,7 +9,7 @@ VENV       := .venv
 BIN        := $(VENV)/bin
 # An installed uv is used if there is one; else a pinned one is fetched from PyPI into a venv.
 UV         := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
-RUST_FILES := $(shell find crates proto/etcd -type f 2>/dev/null) Cargo.toml Cargo.lock
+RUST_FILES := $(shell find crates proto/etcd proto/grpc -type f 2>/dev/null) Cargo.toml Cargo.lock
 PEERS      := tools/peers/bin/benchmark
 GO_FILES   := $(wildcard tools/peers/*/*.go)
 # Without kubestorage: a module of its own, which a test builds.

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
 from decube.config.listener_tls import ListenerTls, NamedFile
 from decube.kit import certificate_authority as making
 from decube.kit.certificates import read_certificates, read_private_key
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric import ec
 
     from decube.config.listener_tls import ClientAuth
 
@@ -62,6 +68,33 @@ class TestAuthority:
     def expired(self, name: str = "expired") -> Pair:
         """Issue one whose time is over."""
         return self.issue(name, begin=timedelta(days=-2), duration=timedelta(days=1))
+
+
+def self_signed(directory: Path, key: ec.EllipticCurvePrivateKey) -> Pair:
+    """Make one as `openssl req -x509` does: for loopback, and an authority's."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "self")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_now())
+        .not_valid_after(_now() + _MONTH)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pair = Pair(directory / "self.pem", directory / "self.key")
+    pair.cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    pair.key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return pair
 
 
 def listener_tls(

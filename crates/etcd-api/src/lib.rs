@@ -11,8 +11,7 @@
 //! whole group commit to each worker's inbox (`answers.rs`) at once: one wake-up a worker and
 //! commit, not one a request. Nothing is shared between workers but the engine.
 //!
-//! The hot path (unary calls) is a few lines of gRPC framing of our own on hyper; streams, health
-//! and reflection go through tonic.
+//! Calls are a few lines of gRPC framing of our own on hyper; reflection goes through tonic.
 
 mod answers;
 mod connection;

@@ -44,7 +44,7 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// Concurrent calls of one connection.
     pub streams_per_connection_max: u32,
-    /// The headers of one call.
+    /// The headers of one call, by HTTP/2.
     pub header_bytes_max: u32,
     /// A connection that does not say what it speaks is closed after this long.
     pub first_byte_timeout: Duration,
@@ -80,7 +80,7 @@ impl ServeOptions {
             arriving_timeout: Duration::from_secs(60),
             connections_max: 20_000,
             streams_per_connection_max: 10_000,
-            header_bytes_max: 16 << 10,
+            header_bytes_max: 256 << 10,
             first_byte_timeout: Duration::from_secs(15),
             ping_interval: Duration::from_secs(2 * 60 * 60),
             ping_timeout: Duration::from_secs(20),

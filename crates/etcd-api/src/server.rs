@@ -97,7 +97,6 @@ impl EtcdServer {
         let shared = Shared {
             counters: Arc::clone(&counters),
             checks: Arc::default(),
-            health: tonic_health::server::HealthReporter::new(),
             draining: draining.clone(),
             tls: tls.clone(),
         };
@@ -214,15 +213,13 @@ impl Acceptor {
         })
     }
 
-    async fn run(mut self, listener: TcpListener) {
+    async fn run(self, listener: TcpListener) {
         let Shared { draining, tls, .. } = self.shared.clone();
         tokio::select! {
             () = self.accept(listener) => {}
             () = follow_files(tls, self.tls_reload_interval) => {}
             () = draining.cancelled() => {}
         }
-        // Ends the streams of those who watch the server's health.
-        self.shared.health.clear_service_status("").await;
     }
 
     async fn accept(&self, listener: TcpListener) {

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::files::Contents;
+use crate::files::{Authorities, Contents};
+use crate::listed::Listed;
 use crate::options::{TlsError, TlsFiles};
 use crate::reload::{Reloaded, TlsStatus, mismatch, provider};
 use crate::socket::Socket;
@@ -52,12 +55,22 @@ impl ClientTls {
 }
 
 fn config(contents: &Contents, files: &TlsFiles) -> Result<ClientConfig, TlsError> {
-    let roots = contents.authorities(files, "checking the certificates of peers")?;
+    let Authorities { roots, certificates } =
+        contents.authorities(files, "checking the certificates of peers")?;
+    // Only an empty store is refused, and that has been.
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(
+        |_empty| TlsError::NoAuthorities { purpose: "checking the certificates of peers" },
+    )?;
+    let (chain, key) = contents.pair(files)?;
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| mismatch(files, &error))?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(contents.chain(files)?, contents.key(files)?)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Listed::<dyn ServerCertVerifier>::new(
+            certificates,
+            verifier,
+        )))
+        .with_client_auth_cert(chain, key)
         .map_err(|error| mismatch(files, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)

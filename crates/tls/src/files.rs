@@ -8,6 +8,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::keys;
 use crate::options::{TlsError, TlsFiles};
 
 /// As they lie on the disk. Compared to find out whether anything changed: unlike times and sizes
@@ -18,6 +19,8 @@ pub(crate) struct Contents {
     key: Vec<u8>,
     authorities: Option<Vec<u8>>,
 }
+
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Contents {
     pub(crate) fn read(files: &TlsFiles) -> Result<Self, TlsError> {
@@ -35,28 +38,39 @@ impl Contents {
         certificates(&self.certificates, &files.cert_file)
     }
 
-    pub(crate) fn key(&self, files: &TlsFiles) -> Result<PrivateKeyDer<'static>, TlsError> {
-        PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|error| invalid(&files.key_file, "private key", reason(&error)))
+    /// The chain, and a key that handshakes can be made with; not whether they fit.
+    pub(crate) fn pair(&self, files: &TlsFiles) -> Result<Pair, TlsError> {
+        let chain = self.chain(files)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|error| invalid(&files.key_file, "private key", reason(&error)))?;
+        keys::check_usable(files, &chain, &key)?;
+        Ok((chain, key))
     }
 
-    /// `purpose` is what fails without them.
+    /// What the file of authorities holds; `purpose` is what fails without them.
     pub(crate) fn authorities(
         &self,
         files: &TlsFiles,
         purpose: &'static str,
-    ) -> Result<Arc<RootCertStore>, TlsError> {
+    ) -> Result<Authorities, TlsError> {
         let (Some(pem), Some(path)) = (&self.authorities, &files.ca_file) else {
             return Err(TlsError::NoAuthorities { purpose });
         };
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(pem, path)? {
+        let certificates = certificates(pem, path)?;
+        for certificate in &certificates {
             roots
-                .add(certificate)
+                .add(certificate.clone())
                 .map_err(|error| invalid(path, "certificate of an authority", error.to_string()))?;
         }
-        Ok(Arc::new(roots))
+        Ok(Authorities { roots: Arc::new(roots), certificates })
     }
+}
+
+/// Whom the other side's certificate must come from, and the same as certificates.
+pub(crate) struct Authorities {
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -11,6 +11,8 @@
 mod client;
 mod expiry;
 mod files;
+mod keys;
+mod listed;
 mod options;
 mod reload;
 mod server;

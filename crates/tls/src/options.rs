@@ -56,6 +56,12 @@ pub enum TlsError {
     /// Not what it should be.
     #[error("{path} holds no valid {what}: {reason}")]
     Invalid { path: PathBuf, what: &'static str, reason: String },
+    /// No handshake can be made with it.
+    #[error(
+        "the key in {key_file} is {kind}: usable are keys on the curves P-256 and P-384, of \
+         Ed25519, and of RSA with 2048 to 8192 bits"
+    )]
+    UnusableKey { key_file: PathBuf, kind: String },
     /// Two files that do not belong together.
     #[error("the key in {key_file} does not fit the certificate in {cert_file}: {reason}")]
     Mismatch { cert_file: PathBuf, key_file: PathBuf, reason: String },

@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::files::Contents;
+use crate::files::{Authorities, Contents};
+use crate::listed::Listed;
 use crate::options::{ClientAuth, TlsError, TlsFiles};
 use crate::reload::{Reloaded, TlsStatus, mismatch, provider};
 use crate::socket::Socket;
@@ -115,6 +116,7 @@ async fn part(mut stream: TcpStream) {
 }
 
 fn config(contents: &Contents, files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+    let (chain, key) = contents.pair(files)?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| mismatch(files, &error))?;
@@ -122,9 +124,8 @@ fn config(contents: &Contents, files: &TlsFiles) -> Result<ServerConfig, TlsErro
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder
-        .with_single_cert(contents.chain(files)?, contents.key(files)?)
-        .map_err(|error| mismatch(files, &error))?;
+    let mut config =
+        builder.with_single_cert(chain, key).map_err(|error| mismatch(files, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -136,7 +137,8 @@ fn client_verifier(
     if files.client_auth == ClientAuth::None {
         return Ok(None);
     }
-    let roots = contents.authorities(files, "checking the certificates of clients")?;
+    let Authorities { roots, certificates } =
+        contents.authorities(files, "checking the certificates of clients")?;
     let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
     if files.client_auth == ClientAuth::Request {
         builder = builder.allow_unauthenticated();
@@ -145,5 +147,5 @@ fn client_verifier(
     let verifier = builder.build().map_err(|_empty| TlsError::NoAuthorities {
         purpose: "checking the certificates of clients",
     })?;
-    Ok(Some(verifier))
+    Ok(Some(Arc::new(Listed::new(certificates, verifier))))
 }

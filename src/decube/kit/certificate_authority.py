@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from decube.kit.certificates import subject_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -90,7 +92,7 @@ def issue(authority: Authority, request: LeafRequest, validity: Validity) -> Iss
     builder = (
         _begun(
             _subject(request.name),
-            authority.certificate.subject,
+            subject_of(authority.certificate),
             key.public_key(),
             Validity(validity.now, end - validity.now),
         )

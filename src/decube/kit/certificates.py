@@ -6,6 +6,8 @@ Importing this costs what `cryptography` costs, about 0.1 s: whoever needs it im
 from __future__ import annotations
 
 import ipaddress
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime, timedelta
 
     from cryptography.hazmat.primitives.asymmetric.types import (
@@ -107,19 +110,34 @@ def belong_together(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool
 
 def facts_of(certificate: x509.Certificate) -> CertificateFacts:
     """Tell a certificate in words."""
-    return CertificateFacts(
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
-        names=_names(certificate),
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
-        is_authority=_is_authority(certificate),
-        usages=_usages(certificate),
-        purposes=_purposes(certificate),
-        key=_key_kind(certificate.public_key()),
-        serial=f"{certificate.serial_number:x}",
-        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
-    )
+    with _any_name():
+        return CertificateFacts(
+            subject=certificate.subject.rfc4514_string(),
+            issuer=certificate.issuer.rfc4514_string(),
+            names=_names(certificate),
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            is_authority=_is_authority(certificate),
+            usages=_usages(certificate),
+            purposes=_purposes(certificate),
+            key=_key_kind(certificate.public_key()),
+            serial=f"{certificate.serial_number:x}",
+            fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        )
+
+
+def subject_of(certificate: x509.Certificate) -> x509.Name:
+    """Return the name that a certificate is for."""
+    with _any_name():
+        return certificate.subject
+
+
+@contextmanager
+def _any_name() -> Iterator[None]:
+    """Take names as they are: a country of three letters is worth no warning of the library's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning)
+        yield
 
 
 def _spki(key: object) -> bytes:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.http2 import (
     ACK,
+    END_HEADERS,
+    END_STREAM,
     HELLO,
     PING,
     PREFACE,
@@ -46,6 +48,10 @@ HALF_BYTES = 12 * FRAME_BYTES
 HALVES = 400
 
 
+# A field that is kept in the table of headers.
+KEPT = b"\x40\x01a\x01b"
+
+
 def streams(count: int = STREAMS) -> Iterator[int]:
     return iter(range(1, 2 * count, 2))
 
@@ -64,6 +70,12 @@ FLOODS = {
     # CVE-2024-27316.
     "headers without end": frame(Kind.HEADERS, 0, 1, head_of("KV/Range"))
     + frame(Kind.CONTINUATION, 0, 1, field(b"a", b"x" * 4_000)) * 1_000,
+    # Each of them is a list of a thousand fields to who takes them.
+    "trailers that nobody reads": b"".join(
+        opened(n, "Watch/Watch")
+        + frame(Kind.HEADERS, END_HEADERS | END_STREAM, n, KEPT + b"\xbe" * 1_000)
+        for n in streams()
+    ),
     "empty headers without end": frame(Kind.HEADERS, 0, 1, head_of("KV/Range"))
     + frame(Kind.CONTINUATION, 0, 1) * 100_000,
     # CVE-2019-9512, -9515, -9518.
@@ -133,3 +145,18 @@ def send_halves(hostile: RawConnection) -> None:
                     window += int.from_bytes(payload)
             hostile.send(frame(Kind.DATA, 0, stream, piece))
             window -= len(piece)
+
+
+def test_headers_that_never_end_have_a_bound_in_common(
+    victim: NodeProcess, unharmed: Unharmed
+) -> None:
+    """Few bytes may stand for a long list, and it is kept as long as its end does not come."""
+    begun = frame(Kind.HEADERS, 0, 1, head_of("KV/Range", KEPT + b"\xbe" * 7_000))
+    within = ProcessUse(victim.pid).peak_within(PEAK_MIB)
+    with within, unharmed(), ExitStack() as open_ones:
+        hostile = [
+            open_ones.enter_context(RawConnection(victim.etcd_address)) for _ in range(1_000)
+        ]
+        for connection in hostile:
+            connection.send(begun)
+        assert not hostile[-1].lives()

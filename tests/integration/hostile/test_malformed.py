@@ -24,6 +24,8 @@ from tests.support.http2 import (
     opened,
 )
 
+from decube.pb.etcd import rpc_pb2 as pb
+
 if TYPE_CHECKING:
     from tests.integration.hostile.conftest import Unharmed
     from tests.support.node import NodeProcess
@@ -57,6 +59,10 @@ CLOSED = {
     "a table size of 4 GiB": frame(Kind.HEADERS, END_HEADERS, 1, b"\x3f\xff\xff\xff\xff\x0f"),
     "more padding than payload": frame(Kind.HEADERS, END_HEADERS | PADDED, 1, b"\xff" + HEAD[:9]),
     "a header in capitals": opened(1, "KV/Range", field(b"Capital", b"1")),
+    "headers far too long": frame(Kind.HEADERS, 0, 1, head_of("KV/Range"))
+    + frame(Kind.CONTINUATION, 0, 1, field(b"a", b"x" * 16_000)) * 30,
+    "long trailers": opened(1, "Watch/Watch")
+    + frame(Kind.HEADERS, END_HEADERS | END_STREAM, 1, field(b"a", b"x" * 1_000)),
     "a pseudo header that is none": opened(1, "KV/Range", field(b":what", b"1")),
 }
 
@@ -72,8 +78,11 @@ LEFT_OPEN = {
     "a head without a path": frame(
         Kind.HEADERS, END_HEADERS | END_STREAM, 1, field(b":method", b"POST")
     ),
-    "headers of 20 KB": frame(Kind.HEADERS, 0, 1, head_of("KV/Range", field(b"a", b"x" * 9_000)))
-    + frame(Kind.CONTINUATION, END_HEADERS, 1, field(b"b", b"x" * 11_000)),
+    "headers of 300 KB": frame(Kind.HEADERS, 0, 1, head_of("KV/Range"))
+    + frame(Kind.CONTINUATION, 0, 1, field(b"a", b"x" * 16_000)) * 18
+    + frame(Kind.CONTINUATION, END_HEADERS, 1, field(b"b", b"x" * 16_000)),
+    "short trailers": opened(1, "KV/Range")
+    + frame(Kind.HEADERS, END_HEADERS | END_STREAM, 1, field(b"a", b"x")),
 }
 
 # No message of gRPC in proper frames.
@@ -94,7 +103,6 @@ NO_REQUEST = {
     "a field of number 0": b"\x00\x00",
     "a group that does not end": b"\x0b" * 1_000,
     "a wire type that is none": b"\x0f",
-    "a text where a number belongs": b"\x1a\x01k",
     "garbage": GARBAGE,
 }
 
@@ -138,6 +146,38 @@ def test_a_message_that_is_no_request_is_refused(
         with pytest.raises(grpc.RpcError) as refused:
             call(NO_REQUEST[what], timeout=PATIENCE_S)
         assert refused.value.code() == grpc.StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("method", "request_bytes"),
+    [
+        ("KV/Range", KEY + b"\x1a\x01k"),
+        ("KV/Put", KEY + b"\x10\x07"),
+        # Within a put of a transaction.
+        ("KV/Txn", b"\x12\x07\x12\x05" + KEY + b"\x10\x07"),
+        ("Lease/LeaseGrant", b"\x0a\x01k\x08\x3c"),
+    ],
+)
+def test_a_field_of_another_type_is_one_that_is_not_known(
+    victim: NodeProcess, unharmed: Unharmed, method: str, request_bytes: bytes
+) -> None:
+    with unharmed(), grpc.insecure_channel(victim.etcd_address) as channel:
+        assert channel.unary_unary(f"/etcdserverpb.{method}")(request_bytes, timeout=PATIENCE_S)
+
+
+def test_a_watcher_before_a_message_that_is_no_request_is_told_of(
+    victim: NodeProcess, unharmed: Unharmed
+) -> None:
+    create = pb.WatchRequest(create_request=pb.WatchCreateRequest(key=b"k")).SerializeToString()
+    with unharmed(), RawConnection(victim.etcd_address) as hostile:
+        both = message(create) + message(b"\xff")
+        hostile.send(opened(1, "Watch/Watch") + frame(Kind.DATA, 0, 1, both))
+        said = []
+        for kind, stream, _ in hostile.frames():
+            said += [kind] if stream == 1 else []
+            if said.count(Kind.HEADERS) > 1:  # The second are trailers.
+                break
+        assert said == [Kind.HEADERS, Kind.DATA, Kind.HEADERS]
 
 
 @pytest.mark.parametrize("start", [b"", b"PRI * HTTP", b"GET / HTTP/1.1\r\n", GARBAGE, PREFACE])

@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from tests.support.certificates import Pair, TestAuthority, replace_pair
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.support.certificates import Pair, TestAuthority, replace_pair, self_signed
 from tests.support.peers import etcdctl_of
 from tests.support.stores import embedded
 from tests.support.waiting import WAIT_S_MAX
@@ -180,5 +181,14 @@ async def test_a_certificate_that_cannot_be_used_opens_no_port(
 ) -> None:
     pair = Pair(authority.issue("server").cert_file, other.issue("stranger").key_file)
     with pytest.raises(Invalid, match=r"stranger\.key does not fit"):
+        async with serving(authority, pair):
+            pass
+
+
+async def test_a_key_of_a_curve_that_cannot_be_used_is_told_by_it(
+    authority: TestAuthority, tmp_path: Path
+) -> None:
+    pair = self_signed(tmp_path, ec.generate_private_key(ec.SECP521R1()))
+    with pytest.raises(Invalid, match=r"the key in .*self\.key is on the curve P-521: usable are"):
         async with serving(authority, pair):
             pass

@@ -245,3 +245,14 @@ def test_one_listener_may_differ_from_the_others(
     assert node.cli()("status").returncode == 0
     assert node.cli()("kv", "get", "a", "--timeout", "1s").returncode == 7
     assert node.cli(authority.issue("alice"))("kv", "put", "a", "1").returncode == 0
+
+
+def test_who_speaks_no_tls_is_told_by_its_address(start: Callable[..., TlsNode]) -> None:
+    node = start()
+    host, _, port = node.etcd_address.rpartition(":")
+    with socket.create_connection((host, int(port)), WAIT_S_MAX) as plain:
+        plain.sendall(b"no TLS")
+        client = "{}:{}".format(*plain.getsockname())
+        wait_until(lambda: "a TLS handshake failed" in node.said(), "the failure is told")
+    (told,) = [line for line in node.said().splitlines() if "a TLS handshake failed" in line]
+    assert json.loads(told)["client"] == client

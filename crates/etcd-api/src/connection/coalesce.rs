@@ -4,7 +4,8 @@
 //! a `writev` for each was nearly half of the processor time of a read. Here writes only append to
 //! a buffer, flushing does nothing, and whoever polls the connection calls
 //! [`Coalesced::poll_drain`] after each poll: one write for all the answers that became ready
-//! together. Since all bytes pass here, pings are counted here, too.
+//! together. Since all bytes pass here, pings are counted here, too, and what h2 would refuse without
+//! need is replaced.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,13 +17,17 @@ use decube_tls::Socket;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::pings::PingWatch;
+use super::headers::{HeaderRoom, Headers};
+use super::pings::{PREFACE, PingWatch};
 
 /// Gathered at most; above it the connection waits for the socket.
 const PENDING_BYTES_MAX: usize = 64 << 10;
 
 /// The buffer is given back when a poll leaves it larger than this and empty.
 const IDLE_BYTES_MAX: usize = 8 << 10;
+
+/// Of what was missing, read at once.
+const MISSING_BYTES_MAX: usize = 2 << 10;
 
 /// The socket, shared between the HTTP connection and the task that polls it. The lock is never
 /// contended: both are on one thread.
@@ -33,11 +38,13 @@ struct Inner {
     stream: Socket,
     pending: BytesMut,
     pings: PingWatch,
+    headers: Headers,
 }
 
 impl Coalesced {
-    pub(super) fn new(stream: Socket, pings: PingWatch) -> Self {
-        Self(Arc::new(Mutex::new(Inner { stream, pending: BytesMut::new(), pings })))
+    pub(super) fn new(stream: Socket, pings: PingWatch, room: Arc<HeaderRoom>) -> Self {
+        let headers = Headers::new(PREFACE.len(), room);
+        Self(Arc::new(Mutex::new(Inner { stream, pending: BytesMut::new(), pings, headers })))
     }
 
     /// Writes what was gathered; ready when nothing is left.
@@ -87,6 +94,25 @@ impl Inner {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Reads, and counts the pings.
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_pending() {
+            self.pings.run_dry();
+            if self.headers.poll_late(context).is_ready() {
+                return Poll::Ready(Err(io::Error::other("the end of headers does not come")));
+            }
+        } else if !self.pings.receive(buffer.filled().get(before..).unwrap_or_default()) {
+            return Poll::Ready(Err(io::Error::other("the client pings too often")));
+        }
+        read
+    }
+
     fn gather(&mut self, bytes: &[u8]) {
         self.pings.send(bytes);
         self.pending.extend_from_slice(bytes);
@@ -107,15 +133,31 @@ impl AsyncRead for Coalesced {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Inner { stream, pings, .. } = &mut *self.0.lock();
-        let before = buffer.filled().len();
-        let read = Pin::new(stream).poll_read(context, buffer);
-        if read.is_pending() {
-            pings.run_dry();
-        } else if !pings.receive(buffer.filled().get(before..).unwrap_or_default()) {
-            return Poll::Ready(Err(io::Error::other("the client pings too often")));
+        let inner = &mut *self.0.lock();
+        loop {
+            if inner.headers.release(buffer) {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(missing) = inner.headers.missing() {
+                let mut room = [0; MISSING_BYTES_MAX];
+                let room = room.get_mut(..missing.min(MISSING_BYTES_MAX)).unwrap_or_default();
+                let mut part = ReadBuf::new(room);
+                ready!(inner.poll_receive(context, &mut part))?;
+                inner.headers.resume(part.filled());
+                continue;
+            }
+            let before = buffer.filled().len();
+            ready!(inner.poll_receive(context, buffer))?;
+            let received = buffer.filled_mut().get_mut(before..).unwrap_or_default();
+            if received.is_empty() || !inner.pings.may_be_http2() {
+                return Poll::Ready(Ok(()));
+            }
+            let handed_on = inner.headers.receive(received)?;
+            buffer.set_filled(before + handed_on);
+            if handed_on > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
-        read
     }
 }
 

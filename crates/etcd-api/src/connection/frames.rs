@@ -12,9 +12,14 @@ pub(super) const DATA: u8 = 0x0;
 pub(super) const HEADERS: u8 = 0x1;
 pub(super) const PING: u8 = 0x6;
 pub(super) const GOAWAY: u8 = 0x7;
+pub(super) const CONTINUATION: u8 = 0x9;
 
 /// On a `PING`: it answers one.
 pub(super) const ACK: u8 = 0x1;
+/// On `HEADERS`, the first on `CONTINUATION`, too.
+pub(super) const END_HEADERS: u8 = 0x4;
+pub(super) const PADDED: u8 = 0x8;
+pub(super) const WITH_PRIORITY: u8 = 0x20;
 
 /// What stands before a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,20 +63,31 @@ pub(super) struct FrameScanner {
 }
 
 impl FrameScanner {
+    /// Before the first frame there are so many bytes of something else.
+    pub(super) fn behind(bytes: usize) -> Self {
+        Self { payload_left: u32::try_from(bytes).unwrap_or(u32::MAX), ..Self::default() }
+    }
+
     /// Shows each head that ends in these bytes.
-    pub(super) fn scan(&mut self, mut bytes: &[u8], mut see: impl FnMut(FrameHead)) {
-        loop {
-            let skipped = bytes.len().min(self.payload_left as usize);
-            bytes = bytes.get(skipped..).unwrap_or_default();
-            // At most what was left, which fits.
-            self.payload_left -= u32::try_from(skipped).unwrap_or(u32::MAX);
-            if bytes.is_empty() {
-                return;
-            }
-            let Some(head) = self.next_head(&mut bytes) else { return };
-            self.payload_left = head.payload_bytes;
+    pub(super) fn scan(&mut self, bytes: &[u8], mut see: impl FnMut(FrameHead)) {
+        let mut at = 0;
+        while let Some(head) = self.next(bytes, &mut at) {
             see(head);
         }
+    }
+
+    /// The next head that ends in these bytes, of which those before `at` are done; its payload
+    /// begins at what `at` is then.
+    pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Option<FrameHead> {
+        let mut rest = bytes.get(*at..).unwrap_or_default();
+        let skipped = rest.len().min(self.payload_left as usize);
+        rest = rest.get(skipped..).unwrap_or_default();
+        // At most what was left, which fits.
+        self.payload_left -= u32::try_from(skipped).unwrap_or(u32::MAX);
+        let head = if rest.is_empty() { None } else { self.next_head(&mut rest) };
+        *at = bytes.len() - rest.len();
+        self.payload_left = head.map_or(self.payload_left, |head| head.payload_bytes);
+        head
     }
 
     /// Takes a head from the front; `None`: it goes on in later bytes.
@@ -93,6 +109,11 @@ impl FrameScanner {
         }
         self.partial_bytes = 0;
         Some(FrameHead::parse(self.partial))
+    }
+
+    /// How much of the frame under way has yet to come.
+    pub(super) fn payload_left(&self) -> usize {
+        self.payload_left as usize
     }
 
     /// Whether the last byte ended a frame.

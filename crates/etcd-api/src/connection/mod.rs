@@ -7,6 +7,7 @@
 mod calls;
 mod coalesce;
 mod frames;
+mod headers;
 mod pings;
 
 use std::convert::Infallible;
@@ -31,6 +32,7 @@ use crate::router::{Router, Shared};
 
 use self::calls::{AnswerBody, OpenCalls};
 use self::coalesce::Coalesced;
+use self::headers::HeaderRoom;
 use self::pings::PingWatch;
 
 /// What a client may send ahead of being read: of one call, and of all calls of a connection.
@@ -39,6 +41,12 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
 /// What waits to be sent of one call.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
+
+/// Of a request of HTTP/1.1.
+const HTTP1_HEADER_BYTES_MAX: usize = 16 << 10;
+
+/// A worker's connections that may be amid headers of several frames.
+const UNFINISHED_HEADERS_MAX: usize = 64;
 
 /// For a client that is sent away to read why, while what it still sends is read and forgotten:
 /// closing before would reset the connection, and the reason with it.
@@ -50,11 +58,19 @@ pub(crate) struct Connections {
     router: Arc<Router>,
     options: Arc<ServeOptions>,
     shared: Shared,
+    header_room: Arc<HeaderRoom>,
 }
 
 impl Connections {
     pub(crate) fn new(router: Router, options: Arc<ServeOptions>, shared: Shared) -> Self {
-        Self { builder: builder(&options), router: Arc::new(router), options, shared }
+        let header_room = HeaderRoom::new(UNFINISHED_HEADERS_MAX, options.arriving_timeout);
+        Self {
+            builder: builder(&options),
+            router: Arc::new(router),
+            options,
+            shared,
+            header_room: Arc::new(header_room),
+        }
     }
 
     /// Serves one connection until it ends, or, once draining, until its calls are answered.
@@ -85,7 +101,8 @@ impl Connections {
         Box::pin(tls.accept(stream)).await.inspect_err(|error| {
             // Who only looks whether the port is open leaves without a word.
             if error.kind() != io::ErrorKind::UnexpectedEof {
-                tracing::info!(?client, %error, "a TLS handshake failed");
+                let client = client.map_or_else(|_gone| "gone".to_owned(), |at| at.to_string());
+                tracing::info!(%client, %error, "a TLS handshake failed");
             }
         })
     }
@@ -94,7 +111,7 @@ impl Connections {
     async fn speak(&self, socket: Socket) -> Result<(), Box<dyn Error + Send + Sync>> {
         let calls = OpenCalls::default();
         let pings = PingWatch::new(calls.clone(), self.options.client_ping_interval_min);
-        let stream = Coalesced::new(socket, pings);
+        let stream = Coalesced::new(socket, pings, Arc::clone(&self.header_room));
         let router = Arc::clone(&self.router);
         let service = service_fn(move |request| {
             let (answer, call) = (router.answer(request), calls.clone());
@@ -147,7 +164,7 @@ fn builder(options: &ServeOptions) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(options.first_byte_timeout)
-        .max_buf_size((options.header_bytes_max as usize).max(8192));
+        .max_buf_size(HTTP1_HEADER_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -16,7 +16,7 @@ use super::calls::OpenCalls;
 use super::frames::{ACK, DATA, FrameHead, FrameScanner, GOAWAY, HEADERS, PING};
 
 /// What every client of HTTP/2 says first (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client that waits for nothing has little reason to ask.
 const INTERVAL_MIN_WITHOUT_CALLS: Duration = Duration::from_secs(2 * 60 * 60);
@@ -66,6 +66,11 @@ impl PingWatch {
     /// Whether the client said that it speaks HTTP/2, or something else.
     pub(super) fn is_greeted(&self) -> bool {
         !matches!(self.greeting, Greeting::Http2(_))
+    }
+
+    /// Whether the client has not said that it speaks something else.
+    pub(super) fn may_be_http2(&self) -> bool {
+        !matches!(self.greeting, Greeting::Other)
     }
 
     /// Looks at what the client sent; false once it pinged too often.

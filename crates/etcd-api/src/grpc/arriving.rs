@@ -45,7 +45,7 @@ impl Arriving {
     }
 
     /// Room for a message of which so many bytes have come.
-    pub(super) fn room_for(&self, bytes: usize) -> Result<Room<'_>, Status> {
+    pub(crate) fn room_for(&self, bytes: usize) -> Result<Room<'_>, Status> {
         let mut room = Room { of: self, taken: None };
         room.grow(bytes)?;
         Ok(room)
@@ -65,7 +65,7 @@ impl Arriving {
 }
 
 /// What one message takes of the room; dropping it gives that back.
-pub(super) struct Room<'a> {
+pub(crate) struct Room<'a> {
     of: &'a Arriving,
     taken: Option<SemaphorePermit<'a>>,
 }

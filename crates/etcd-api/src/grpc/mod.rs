@@ -3,6 +3,8 @@
 
 mod arriving;
 mod body;
+pub(crate) mod deadline;
+mod decode;
 mod gzip;
 mod messages;
 mod method;
@@ -14,6 +16,7 @@ mod unary;
 
 pub(crate) use arriving::Arriving;
 pub(crate) use body::ReplyBody;
+pub(crate) use decode::{decode, decode_of_stream};
 pub(crate) use messages::{MessageStream, Messages, PREFIX_BYTES, read_message};
 pub(crate) use method::Method;
 pub(crate) use relayed::Relayed;

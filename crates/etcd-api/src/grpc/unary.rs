@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Response};
 use http_body::Body;
-use prost::Message;
+use prost::{Message, Name};
 use tonic::Status;
 
 use super::arriving::Arriving;
 use super::body::ReplyBody;
+use super::decode::decode;
 use super::messages::{PREFIX_BYTES, read_message};
 use super::pieces::{PIECE_BYTES, Pieces};
 use super::streamed::{Chunks, Streamed};
@@ -27,12 +28,12 @@ pub(crate) async fn unary<B, Request, Reply>(
 ) -> Response<ReplyBody>
 where
     B: Body<Data = Bytes> + Unpin,
-    Request: Message + Default,
+    Request: Message + Name + Default,
 {
     let request = match read_message(body, arriving).await {
         Ok(bytes) => {
             call.received(bytes.len());
-            Request::decode(bytes).map_err(|error| Status::internal(error.to_string()))
+            decode(&bytes)
         }
         Err(status) => Err(status),
     };

@@ -7,7 +7,6 @@ use decube_engine::{Command, LeaseId, Outcome};
 use futures_util::stream::unfold;
 use http::Response;
 use hyper::body::Incoming;
-use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
@@ -86,8 +85,7 @@ impl Renewals {
     async fn answer(&self, request: Bytes) -> Result<Bytes, Status> {
         let call = self.open.call();
         call.received(request.len());
-        let request = pb::LeaseKeepAliveRequest::decode(request)
-            .map_err(|error| Status::internal(error.to_string()))?;
+        let request = grpc::decode_of_stream(&request)?;
         grpc::reply(&self.renew(&request).await?, call)
     }
 

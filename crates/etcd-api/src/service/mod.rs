@@ -1,6 +1,7 @@
-//! etcd's services. Each call is: translate, ask the engine, translate back.
+//! etcd's services, and gRPC's own for health. Each call is: translate, ask the engine, translate back.
 
 mod cluster;
+mod health;
 mod keep_alive;
 mod kv;
 mod lease;
@@ -12,6 +13,7 @@ use decube_engine::Outcome;
 use tonic::Status;
 
 pub(crate) use cluster::member_list;
+pub(crate) use health::{health_check, health_list, health_watch};
 pub(crate) use keep_alive::Renewals;
 pub(crate) use kv::{compact, delete_range, put, range, txn};
 pub(crate) use lease::{lease_grant, lease_leases, lease_revoke, lease_time_to_live};

@@ -1,4 +1,4 @@
-//! etcd's wire contract as Rust types, generated from `proto/etcd`.
+//! etcd's wire contract, and gRPC's own for health, as Rust types, generated from `proto`.
 mod key_value;
 
 pub use key_value::KeyValue;
@@ -20,6 +20,12 @@ pub mod mvccpb {
 #[allow(clippy::all, clippy::pedantic, missing_docs)]
 pub mod authpb {
     tonic::include_proto!("authpb");
+}
+
+/// Package `grpc.health.v1`: whether a server serves.
+#[allow(clippy::all, clippy::pedantic, missing_docs)]
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
 }
 
 /// The encoded descriptors of all of it, for reflection.

@@ -74,10 +74,19 @@ async fn connections_above_the_limit_are_closed_and_one_that_ends_makes_room() {
 #[tokio::test]
 async fn headers_above_the_limit_fail_the_call_and_not_the_connection() {
     let served = serve();
-    let mut request = tonic::Request::new(RangeRequest { key: owned("k"), ..Default::default() });
-    let long = "x".repeat(20 << 10).parse().expect("a header value");
-    request.metadata_mut().insert("large", long);
-    within("a refusal", served.kv().range(request)).await.expect_err("headers are too large");
+    let request_with = |bytes: usize| {
+        let request = RangeRequest { key: owned("k"), ..Default::default() };
+        let mut request = tonic::Request::new(request);
+        let long = "x".repeat(bytes).parse().expect("a header value");
+        request.metadata_mut().insert("large", long);
+        request
+    };
+    for bytes in [20 << 10, 250 << 10] {
+        within("an answer", served.kv().range(request_with(bytes))).await.expect("below the limit");
+    }
+    let answer = within("a refusal", served.kv().range(request_with(270 << 10))).await;
+    let refusal = answer.expect_err("headers are too large");
+    assert!(refusal.message().contains("431"), "{refusal}");
     served.get("k").await;
 }
 

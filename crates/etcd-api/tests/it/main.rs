@@ -2,6 +2,7 @@
 
 #[path = "../../../tls/tests/it/authority.rs"]
 mod authority;
+mod deadlines;
 mod drain;
 mod http;
 mod kv;

@@ -1,5 +1,7 @@
 //! Maintenance, Cluster, health, reflection, and what is not there.
 
+use std::time::Duration;
+
 use decube_etcd_api::wire::etcdserverpb::alarm_request::AlarmAction;
 use decube_etcd_api::wire::etcdserverpb::auth_client::AuthClient;
 use decube_etcd_api::wire::etcdserverpb::cluster_client::ClusterClient;
@@ -7,10 +9,10 @@ use decube_etcd_api::wire::etcdserverpb::{
     AlarmRequest, AlarmType, AuthStatusRequest, CompactionRequest, DefragmentRequest,
     HashKvRequest, MemberListRequest, PutRequest, SnapshotRequest, StatusRequest,
 };
+use decube_etcd_api::wire::health::health_check_response::ServingStatus;
+use decube_etcd_api::wire::health::health_client::HealthClient;
+use decube_etcd_api::wire::health::{HealthCheckRequest, HealthListRequest};
 use tonic::Code;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
@@ -187,11 +189,32 @@ async fn what_is_not_there_is_unimplemented_by_its_name() {
 }
 
 #[tokio::test]
-async fn the_health_service_says_serving() {
+async fn health_is_told_as_gos_library_tells_it() {
     let served = serve();
     let mut health = HealthClient::new(served.channel.clone());
-    let answer = health.check(HealthCheckRequest::default()).await.expect("an answer");
+    let of = |service: &str| HealthCheckRequest { service: service.to_owned() };
+    let answer = health.check(of("")).await.expect("an answer");
     assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+    check_refused(health.check(of("unknown")).await, Code::NotFound, "unknown service");
+    let list = health.list(HealthListRequest {}).await.expect("a list").into_inner();
+    let told: Vec<_> =
+        list.statuses.iter().map(|(name, told)| (&name[..], told.status())).collect();
+    assert_eq!(told, [("", ServingStatus::Serving)]);
+    let mut watched = Vec::new();
+    for (service, expected) in
+        [("", ServingStatus::Serving), ("unknown", ServingStatus::ServiceUnknown)]
+    {
+        let mut answers = health.watch(of(service)).await.expect("a stream").into_inner();
+        let first = answers.message().await.expect("an answer").expect("one at once");
+        assert_eq!(first.status(), expected, "{service}");
+        watched.push(answers);
+    }
+    let served = tokio::task::spawn_blocking(move || served.server.stop(Duration::from_secs(20)));
+    for mut answers in watched {
+        let end = within("the end", answers.message()).await.expect_err("the server leaves");
+        assert_eq!(end.code(), Code::Unavailable);
+    }
+    assert!(served.await.expect("no panic"), "drained");
 }
 
 #[tokio::test]

@@ -25,13 +25,21 @@ pub(crate) const LOCALHOST: Leaf = Leaf { host: "localhost", ends: 2300 };
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
+        Self::saying(name, |_| {})
+    }
+
+    /// One whose own certificate says more.
+    pub(crate) fn saying(name: &str, say: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
+        params.subject_alt_names = vec![SanType::DnsName("localhost".try_into().expect("a name"))];
+        say(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("ca.pem"), certificate.pem()).expect("a file");
+        fs::write(directory.path().join("ca.key"), key.serialize_pem()).expect("a file");
         Self { directory, issuer: Issuer::new(params, key) }
     }
 

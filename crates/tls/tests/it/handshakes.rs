@@ -1,11 +1,18 @@
 //! Who gets in, and whom a client lets in.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use decube_tls::{ClientAuth, ClientTls, ServerLimits, ServerTls, Socket, TlsError, TlsFiles};
+use rcgen::{ExtendedKeyUsagePurpose, SanType, date_time_ymd};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
 
 use crate::authority::{Authority, LOCALHOST, Leaf, trusting};
 
@@ -96,6 +103,82 @@ async fn a_required_certificate_is_checked() {
     assert!(accepted.expect("served").is_authenticated());
     let (accepted, connected) = talk(&server, &client(&others, &ours)).await;
     assert!(accepted.is_err() && connected.is_err(), "of another authority");
+}
+
+/// An authority's own certificate, as a client's or a server's.
+fn itself(authority: &Authority) -> TlsFiles {
+    let (cert_file, key_file) = (authority.ca_file(), authority.path("ca.key"));
+    TlsFiles { cert_file, key_file, ca_file: None, client_auth: ClientAuth::None }
+}
+
+/// Lets an authority itself come as a client, and be the server, each to somebody who trusts
+/// `trusted`; tells who was let in.
+async fn shown_by(shown: &Authority, trusted: &Authority) -> (bool, bool) {
+    let others = Authority::new("others");
+    let files = others.issue("server", &LOCALHOST);
+    let strict = server(requiring(files, trusted, ClientAuth::Require));
+    let client_itself = ClientTls::open(trusting(itself(shown), &others.ca_file()));
+    let (accepted, _) = talk(&strict, &client_itself.expect("good files")).await;
+    let (_, connected) = talk(&server(itself(shown)), &client(&others, trusted)).await;
+    (accepted.is_ok_and(|socket| socket.is_authenticated()), connected.is_ok())
+}
+
+#[tokio::test]
+async fn an_authority_may_come_itself_where_it_is_listed() {
+    let (ours, same_name) = (Authority::new("ours"), Authority::new("ours"));
+    assert_eq!(shown_by(&ours, &ours).await, (true, true));
+    assert_eq!(shown_by(&ours, &same_name).await, (false, false), "another of the same name");
+}
+
+#[tokio::test]
+async fn an_authority_that_comes_itself_is_held_to_what_it_says() {
+    let expired = Authority::saying("ours", |params| params.not_after = date_time_ymd(2001, 1, 1));
+    assert_eq!(shown_by(&expired, &expired).await, (false, false));
+    let for_servers = Authority::saying("ours", |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    assert_eq!(shown_by(&for_servers, &for_servers).await, (false, true));
+    let for_all = Authority::saying("ours", |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
+    });
+    assert_eq!(shown_by(&for_all, &for_all).await, (true, true));
+    let elsewhere = Authority::saying("ours", |params| {
+        params.subject_alt_names = vec![SanType::DnsName("another".try_into().expect("a name"))];
+    });
+    assert_eq!(shown_by(&elsewhere, &elsewhere).await, (true, false));
+}
+
+/// A client that shows a certificate whose key it has not.
+fn thief(shown: &Authority, own: &Authority, trusted: &Authority) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let read = |path| CertificateDer::from_pem_file(path).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(itself(own).key_file).expect("a key");
+    let key = provider.key_provider.load_private_key(key).expect("a key of a known kind");
+    let stolen = CertifiedKey::new(vec![read(shown.ca_file())], key);
+    let mut roots = RootCertStore::empty();
+    roots.add(read(trusted.ca_file())).expect("an authority");
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(stolen)))
+}
+
+#[tokio::test]
+async fn who_comes_as_an_authority_proves_to_have_its_key() {
+    let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+    let files = others.issue("server", &LOCALHOST);
+    let strict = server(requiring(files, &ours, ClientAuth::Require));
+    let accepted_of = async |own: &Authority| {
+        let connector = TlsConnector::from(Arc::new(thief(&ours, own, &others)));
+        let (client_stream, server_stream) = connected().await;
+        let name = ServerName::try_from("localhost").expect("a name");
+        let (accepted, _client) =
+            tokio::join!(strict.accept(server_stream), connector.connect(name, client_stream));
+        accepted.is_ok()
+    };
+    assert!(accepted_of(&ours).await, "with the key");
+    assert!(!accepted_of(&others).await, "with another");
 }
 
 #[tokio::test]

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use decube_engine::{Error, Events, Revision, WatchId, WatchItem, WatchRefused, WatchStream};
-use prost::Message as _;
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status};
@@ -23,7 +22,7 @@ use super::pace::Pace;
 use super::progress::ProgressNotices;
 use crate::answers::StreamBell;
 use crate::convert;
-use crate::grpc::MessageStream;
+use crate::grpc::{self, MessageStream};
 use crate::metrics::OpenStream;
 use crate::status;
 use crate::store::Store;
@@ -51,7 +50,8 @@ pub(super) struct WatchResponses {
     progress: ProgressNotices,
     pace: Pace,
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// How the engine ended the stream; what is queued is still sent.
+    /// How the engine, or a message that is no request, ended the stream; what is queued is still
+    /// sent.
     closed: Option<Status>,
     /// How the call ends, once what is gathered is sent.
     failed: Option<Status>,
@@ -97,24 +97,29 @@ impl WatchResponses {
     fn poll_requests(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
         while self.queued.len() < RESPONSES_QUEUED_MAX {
             let Some(requests) = &mut self.requests else { break };
-            match requests.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(request))) => self.receive(request)?,
+            let received = match requests.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(request))) => self.receive(&request),
                 Poll::Ready(Some(Err(error))) if error.code() == Code::Cancelled => {
                     return Err(status::watch_canceled());
                 }
-                Poll::Ready(Some(Err(error))) => return Err(error),
-                Poll::Ready(None) => self.requests = None,
+                Poll::Ready(Some(Err(error))) => Err(error),
+                Poll::Ready(None) => {
+                    self.requests = None;
+                    break;
+                }
                 Poll::Pending => break,
+            };
+            if let Err(error) = received {
+                self.requests = None;
+                self.closed = Some(error);
             }
         }
         Ok(())
     }
 
-    fn receive(&mut self, request: Bytes) -> Result<(), Status> {
+    fn receive(&mut self, request: &Bytes) -> Result<(), Status> {
         self.open.call().received(request.len());
-        let request = pb::WatchRequest::decode(request)
-            .map_err(|error| Status::internal(error.to_string()))?;
-        self.handle(request);
+        self.handle(grpc::decode_of_stream(request)?);
         Ok(())
     }
 
