@@ -1,6 +1,6 @@
 //! The port of a standby. What it has itself is told from what its primary has by the value.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,24 @@ use bytes::Bytes;
 use decube_engine::vfs::Faulty;
 use decube_engine::{LogLocation, Options, Role, Storage};
 use decube_etcd_api::wire::etcdserverpb::{
-    LeaseGrantRequest, LeaseKeepAliveRequest, PutRequest, RangeRequest, StatusRequest,
+    LeaseGrantRequest, LeaseKeepAliveRequest, PutRequest, RangeRequest, RangeResponse,
+    StatusRequest,
 };
 use decube_etcd_api::{FindPrimary, Primary};
-use http::{Request, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderValue, Request, Response};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Incoming;
+use hyper::client::conn::http2 as client;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
+use prost::Message as _;
 use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tonic::Code;
 
 use crate::served::{Served, check_refused, owned, serve, serve_store};
@@ -83,6 +89,34 @@ async fn a_stream_of_keys_is_the_primarys_unless_what_is_here_will_do() {
         }
         assert_eq!((read.iter().sum::<usize>(), read.len()), (keys, chunks), "{serializable}");
     }
+}
+
+#[tokio::test]
+async fn a_read_that_came_compressed_is_passed_on_as_it_was_read() {
+    let (_primary, standby) = pair();
+    standby.put("a", "1").await;
+    let read = RangeRequest { key: owned("a"), ..RangeRequest::default() };
+    let mut message = GzEncoder::new(Vec::new(), Compression::default());
+    message.write_all(&read.encode_to_vec()).expect("memory takes it");
+    let message = message.finish().expect("memory takes it");
+    let length = u32::try_from(message.len()).expect("it is short").to_be_bytes();
+    let body = [&[1][..], &length, &message].concat();
+    let request = Request::post("http://decube/etcdserverpb.KV/Range")
+        .header("content-type", "application/grpc")
+        .header("grpc-encoding", "gzip")
+        .header("content-length", body.len())
+        .body(Full::new(Bytes::from(body)))
+        .expect("a request");
+    let socket = TcpStream::connect(standby.server.local_address()).await.expect("it listens");
+    let (mut client, connection) =
+        client::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let response = client.send_request(request).await.expect("an answer");
+    let answer = response.into_body().collect().await.expect("it comes whole");
+    let code = answer.trailers().and_then(|trailers| trailers.get("grpc-status"));
+    assert_eq!(code.map(HeaderValue::as_bytes), Some(&b"0"[..]));
+    let answer = RangeResponse::decode(answer.to_bytes().slice(5..)).expect("a message");
+    assert_eq!(answer.kvs.len(), 1);
 }
 
 #[tokio::test]
