@@ -25,7 +25,8 @@ class TcpProxy:
     """Listens on a port of its own and passes on to `target` (`host:port`), as it is told to.
 
     `accepting` False refuses new connections; `delay_s` holds each piece that long; `asked` is set
-    when something passes to the target, for tests to clear and await. It runs on a thread of its
+    when something passes to the target, for tests to clear and await; `answer_bytes_max` ends a
+    connection behind so many bytes from the target. It runs on a thread of its
     own: a test that blocks in a call must not be what stops the network below that call.
     """
 
@@ -38,6 +39,7 @@ class TcpProxy:
         self.accepting = True
         self.asked = threading.Event()
         self.answers_dropped = False
+        self.answer_bytes_max: int | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._pipes: set[asyncio.Task[None]] = set()
@@ -86,6 +88,7 @@ class TcpProxy:
         """Be a good network again."""
         self.accepting = True
         self.answers_dropped = False
+        self.answer_bytes_max = None
         self.delay_s = 0.0
         self._do(self._flowing.set)
 
@@ -172,8 +175,10 @@ class TcpProxy:
     async def _pipe(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_target: bool
     ) -> None:
+        left = None if to_target else self.answer_bytes_max
         with contextlib.suppress(OSError):
-            while piece := await reader.read(_CHUNK):
+            while left != 0 and (piece := await reader.read(_CHUNK if left is None else left)):
+                left = None if left is None else left - len(piece)
                 await self._flowing.wait()
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)

@@ -20,10 +20,11 @@ from decube.cli.kv_output import (
     print_events,
     print_pairs,
 )
+from decube.cli.kv_range import Escaped, FromKey, Prefix, key_range
 from decube.cli.kv_space import alarm_app, compact
 from decube.cli.kv_target import EtcdTarget, lease_id, with_store
 from decube.cli.output import print_line, print_object
-from decube.kit.errors import Compacted, Invalid, NotFound
+from decube.kit.errors import Compacted, NotFound
 from decube.store.protocol import Store
 from decube.store.types import (
     NO_LEASE,
@@ -47,8 +48,6 @@ app.command(compact)
 app.command(alarm_app)
 
 Key = Annotated[bytes, BYTES]
-Prefix = Annotated[bool, Parameter(negative=(), help="All keys that start with KEY.")]
-FromKey = Annotated[bool, Parameter(negative=(), help="All keys from KEY on.")]
 PrevKv = Annotated[bool, Parameter(negative=(), help="Show also what was there before.")]
 Rev = Annotated[int, COUNT, Parameter(help="A revision of the store.")]
 _PAGE_KEYS = 1000
@@ -101,6 +100,7 @@ def get(
     *,
     prefix: Prefix = False,
     from_key: FromKey = False,
+    escaped: Escaped = False,
     rev: Rev = 0,
     limit: Annotated[int, COUNT, Parameter(help="Print at most that many; 0 prints all.")] = 0,
     keys_only: Annotated[
@@ -120,7 +120,7 @@ def get(
         decube kv get --prefix /decube/ --keys-only
         decube kv get greeting --rev 5 -o json
     """
-    keys = _key_range(key, end, prefix=prefix, from_key=from_key)
+    keys = key_range(key, end, prefix=prefix, from_key=from_key, escaped=escaped)
     first = RangeRequest(
         range=keys,
         limit=min(limit, _PAGE_KEYS) if limit else _PAGE_KEYS,
@@ -149,18 +149,20 @@ def delete(
     *,
     prefix: Prefix = False,
     from_key: FromKey = False,
+    escaped: Escaped = False,
     prev_kv: PrevKv = False,
     target: EtcdTarget = EtcdTarget(),
     output: KvOutput = "simple",
 ) -> None:
-    """Delete a key, or a range of keys, in one revision; prints how many there were.
+    r"""Delete a key, or a range of keys, in one revision; prints how many there were.
 
     For example:
 
         decube kv del greeting
         decube kv del --prefix jobs/
+        decube kv del --escaped '/decube/pods/default/\xff'
     """
-    keys = _key_range(key, end, prefix=prefix, from_key=from_key)
+    keys = key_range(key, end, prefix=prefix, from_key=from_key, escaped=escaped)
     result = _execute(target, Delete(keys, prev_kv=prev_kv))
     if not isinstance(result, DeleteResult):
         raise TypeError(result)
@@ -183,6 +185,7 @@ def watch(
     *,
     prefix: Prefix = False,
     from_key: FromKey = False,
+    escaped: Escaped = False,
     rev: Annotated[int, COUNT, Parameter(help="Start with the changes of this revision.")] = 0,
     prev_kv: PrevKv = False,
     target: EtcdTarget = EtcdTarget(),
@@ -196,7 +199,7 @@ def watch(
         decube kv watch --prefix /decube/pods/ -o json
     """
     request = WatchRequest(
-        range=_key_range(key, end, prefix=prefix, from_key=from_key),
+        range=key_range(key, end, prefix=prefix, from_key=from_key, escaped=escaped),
         start_revision=Revision(rev),
         prev_kv=prev_kv,
     )
@@ -239,15 +242,3 @@ async def _read_all(store: Store, request: RangeRequest, limit: int) -> RangeRes
         )
         pairs += page.kvs
     return RangeResult(Revision(pinned), tuple(pairs), total, page.more)
-
-
-def _key_range(key: bytes, end: bytes, *, prefix: bool, from_key: bool) -> KeyRange:
-    if sum((bool(end), prefix, from_key)) > 1:
-        raise Invalid("END, --prefix and --from-key exclude each other", field="key")
-    if prefix:
-        return KeyRange.prefix(key)
-    if from_key:
-        return KeyRange(key or b"\0", b"\0")
-    if not key:
-        raise Invalid("the key is empty; `--prefix ''` stands for all keys", field="key")
-    return KeyRange(key, end)

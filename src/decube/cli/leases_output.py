@@ -27,4 +27,5 @@ LEASE: Final = Noun(
     form="lease-...",
     columns=("ID", "NAME", "HOLDER", "TTL", "EXPIRES", "TOKEN", "METADATA"),
     row=_row,
+    keys="/decube/leases/",
 )

@@ -4,6 +4,7 @@ Each is a noun: objects of a route, each with an identity, which `-o name` print
 `noun/identity` and every command takes back in either form.
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,10 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Noun:
-    """One of them. `form` is how an identity is written; `row` makes a line of a table."""
+    """One of them. `form` is how an identity is written; `row` makes a line of a table.
+
+    `keys` is what the keys of those start with that are rows of the store.
+    """
 
     name: str
     route: str
@@ -27,6 +31,7 @@ class Noun:
     form: str
     columns: tuple[str, ...]
     row: Callable[[Object], Sequence[str]]
+    keys: str = ""
 
     def bare(self, typed: str) -> str:
         """Return an identity as typed, or as `-o name` prints it. Raises `Invalid`."""
@@ -59,9 +64,23 @@ class Noun:
         if found.unreadable:
             some = f"{found.unreadable} {self.name}" + ("" if found.unreadable == 1 else "s")
             tell(
-                f"{some} could not be read, and not listed{_named(found)}: the node's log tells "
-                f"which and why; `decube {self.name}s delete` removes what is of no use"
+                f"{some} could not be read, and not listed: the node's log tells which and why; "
+                f"{self._removal(found)}"
             )
+
+    def _removal(self, found: Listing) -> str:
+        """Tell what removes those that could not be read: of rows the key, which all of them have.
+
+        A name that cannot be typed is told escaped, and all with it.
+        """
+        if not self.keys:
+            return f"`decube {self.name}s delete` removes what is of no use"
+        names = found.unreadable_names
+        option = " --escaped" if any(r"\x" in name for name in names) else ""
+        told = ", ".join(shlex.quote(self.keys + name) for name in names)
+        if (more := found.unreadable - len(names)) > 0:
+            told = f"{told} or {more} more" if told else f"one that starts with {self.keys}"
+        return f"`decube kv del{option} KEY` removes what is of no use, KEY being {told}"
 
     def print_one(self, one: Object, output: OutputFormat) -> None:
         """Print one of them."""
@@ -101,12 +120,3 @@ class Noun:
                 missing.append(identity)
         if missing and not ignore_not_found:
             raise NotFound(f"no such {self.name}{place}: {', '.join(missing)}")
-
-
-def _named(found: Listing) -> str:
-    """Name the first of those that could not be read; whoever wrote them chose the characters."""
-    names = [name if name.isprintable() else ascii(name) for name in found.unreadable_names]
-    if not names:
-        return ""
-    more = found.unreadable - len(names)
-    return f" ({', '.join(names)}{f' and {more} more' if more > 0 else ''})"

@@ -30,4 +30,12 @@ def _row(pod: Pod) -> list[str]:
     return [cells[column] for column in _COLUMNS]
 
 
-POD: Final = Noun(name="pod", route=PODS, identity="name", form="NAME", columns=_COLUMNS, row=_row)
+POD: Final = Noun(
+    name="pod",
+    route=PODS,
+    identity="name",
+    form="NAME",
+    columns=_COLUMNS,
+    row=_row,
+    keys="/decube/pods/",
+)

@@ -4,7 +4,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Any, BinaryIO, Final
 
 from cyclopts import Parameter
 
@@ -55,6 +55,7 @@ def download(
         raise AlreadyExists(f"{target} is there already", hint="--force replaces it")
     client = _patient(node)
     partial = target.with_name(f"{target.name}.partial")
+    before = _status(node.client(), snapshot_id)
     with client.download(f"{SNAPSHOT.path(snapshot_id)}/archive") as (size, pieces):
         try:
             with _private(partial) as output, progress_bar("downloading", in_bytes=True) as report:
@@ -62,7 +63,7 @@ def download(
                     output.write(piece)
             partial.replace(target)
         except Unavailable as error:
-            raise _reason(error, node.client(), snapshot_id) from error
+            raise _reason(error, node.client(), snapshot_id, before) from error
         except OSError as error:
             raise _file_failure("write", target, error) from error
         finally:
@@ -91,19 +92,30 @@ def upload(file: Path, /, *, node: Node = Node()) -> None:
     print_line(f"snapshot/{snapshot_id} uploaded")
 
 
-def _reason(broken: Unavailable, client: RestClient, snapshot_id: str) -> DecubeError:
-    """Ask the node why an answer broke off: it could not tell that in the middle."""
+def _reason(
+    broken: Unavailable, client: RestClient, snapshot_id: str, before: dict[str, Any]
+) -> DecubeError:
+    """Ask the node why an answer broke off: it could not tell that in the middle.
+
+    What it knew `before` is not why.
+    """
     try:
-        status = client.call("GET", f"{SNAPSHOT.path(snapshot_id)}/status")
+        status = _status(client, snapshot_id)
     except NotFound as gone:
         return gone
     except DecubeError:
         return broken
-    if (code := status.get("error_code")) in (Damaged.code, NotFound.code):
+    is_new = status.get("failed_at") != before.get("failed_at")
+    if is_new and (code := status.get("error_code")) in (Damaged.code, NotFound.code):
         return told_error(code, "; ".join(status["errors"]))
     hint = f"try again; `decube snapshots verify {snapshot_id}` tells whether it is damaged"
     broken.details = {**broken.details, "hint": hint}
     return broken
+
+
+def _status(client: RestClient, snapshot_id: str) -> dict[str, Any]:
+    status: dict[str, Any] = client.call("GET", f"{SNAPSHOT.path(snapshot_id)}/status")
+    return status
 
 
 def _private(file: Path) -> BinaryIO:

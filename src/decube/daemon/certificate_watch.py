@@ -66,24 +66,28 @@ class CertificateWatch:
     async def run(self) -> None:
         """Look at the files, again and again."""
         while True:
-            for identity in self._listeners:
-                await self._refresh(identity)
+            # Listeners that show the same files may trust different ones.
+            refused: dict[str, list[ListenerName]] = {}
+            for identity, listeners in self._listeners.items():
+                if reason := await self._refresh(identity):
+                    refused.setdefault(reason, []).extend(listeners)
                 self._tell_expiry(identity)
+            for reason, concerned in refused.items():
+                _log.error(
+                    "the new certificate is refused, the old one stays",
+                    reason=reason,
+                    listeners=concerned,
+                )
             await self._clock.sleep(self._interval_s)
 
-    async def _refresh(self, identity: Identity) -> None:
-        listeners = self._listeners[identity]
+    async def _refresh(self, identity: Identity) -> str:
+        """Take a new pair; return why one is refused, "" otherwise."""
         try:
             # In a thread: the files may be on a network.
             replaced = await asyncio.to_thread(identity.refresh, self._clock.now())
         except Invalid as error:
             self._refused.inc()
-            _log.error(
-                "the new certificate is refused, the old one stays",
-                reason=error.message,
-                listeners=listeners,
-            )
-            return
+            return error.message
         if replaced:
             self._told.pop(identity, None)
             leaf = identity.material.leaf
@@ -91,8 +95,9 @@ class CertificateWatch:
                 "certificate reloaded",
                 subject=leaf.subject,
                 not_after=rfc3339(identity.material.not_after),
-                listeners=listeners,
+                listeners=self._listeners[identity],
             )
+        return ""
 
     def _tell_expiry(self, identity: Identity) -> None:
         left = identity.material.not_after - self._clock.now()

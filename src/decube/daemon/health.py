@@ -8,7 +8,9 @@ Two troubles, that ask for two different things:
   nothing, and would take away the reads and deletes that go on; so whoever restarts what is
   unhealthy leaves that alarm out.
 
-A standby's own store is looked at as well: it is healthy while it can follow.
+A standby's own store is looked at as well; how far it is behind does not count, nor whether it
+hears of its primary. Alarms are replicated, as all that is in a store: the primary's is told by
+each of its standbys, as by etcd's members.
 """
 
 from __future__ import annotations

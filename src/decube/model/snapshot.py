@@ -45,9 +45,11 @@ class SnapshotView(msgspec.Struct, frozen=True, kw_only=True):
 class SnapshotProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far something with a snapshot has come on the node that is asked.
 
-    `phase` is creating, verifying, restoring, completed or failed; `progress` is in percent;
-    `estimated_time_remaining` is a duration such as `1m30s`, "" while it cannot be told.
-    `error_code` is the code of what failed, as an answer to a request would have it.
+    `phase` is creating, verifying or restoring while that runs; then failed when it was not
+    created, or not restored, or found damaged, and completed as soon as all of it was read again.
+    `progress` is in percent; `estimated_time_remaining` is a duration such as `1m30s`, "" while it
+    cannot be told. `error_code` is the code of what failed, as an answer to a request would have
+    it, and `failed_at` when that was.
     """
 
     id: str
@@ -58,6 +60,7 @@ class SnapshotProgress(msgspec.Struct, frozen=True, kw_only=True):
     estimated_time_remaining: str
     errors: list[str]
     error_code: str = ""
+    failed_at: str = ""
 
 
 class SnapshotVerification(msgspec.Struct, frozen=True, kw_only=True):

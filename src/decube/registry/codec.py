@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic
 import msgspec
 
 from decube.kit.errors import Corrupt
+from decube.kit.escaping import escaped
 from decube.model.metadata import NO_STORE_LEASE, NOT_STORED, ResourceVersion, StoreLease
 from decube.registry.kind import T
 
@@ -63,11 +64,10 @@ class Codec(Generic[T]):
 
     def _corrupt(self, row: KeyValue, reason: str) -> Corrupt:
         self._unreadable.report(self._kind.resource, row, reason)
-        key = row.key.decode(errors="backslashreplace")
         return Corrupt(
             f"stored {self._kind.title(*self._kind.identity(row.key))} is unreadable: {reason}; "
             "delete it, or repair the row",
-            key=key,
+            key=escaped(row.key),
             mod_revision=row.mod_revision,
         )
 

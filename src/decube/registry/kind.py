@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from decube.kit.escaping import escaped
 from decube.model.names import Name, Namespace
 from decube.store.types import KeyRange
 
@@ -53,6 +54,10 @@ class Kind(Generic[T]):
     def title(self, namespace: str, name: str) -> str:
         """Name an object in a message."""
         return f"{self.noun} {namespace}/{name}"
+
+    def told(self, key: bytes) -> str:
+        """Tell what a key is behind the kind's prefix: `NAMESPACE/NAME`, or whatever it is."""
+        return escaped(key[len(self.prefix()) :])
 
     def identity(self, key: bytes) -> tuple[Namespace, Name]:
         """Take a key apart; empty parts when it is not one of this kind's keys."""

@@ -34,6 +34,8 @@ PAGE_ROWS_READ_MAX = 20_000
 
 UNREADABLE_NAMES_MAX = 3
 """How many are told by name: the log has them all."""
+UNREADABLE_NAME_LENGTH_MAX = 4096
+"""Longer ones are only counted: a key may have any length, and a page has not."""
 
 _CHUNK_ROWS_FIRST = 64
 _CHUNK_ROWS_MAX = 500
@@ -55,7 +57,8 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """Objects in key order, as they were at `resource_version`.
 
-    `unreadable` rows were left out; `unreadable_names` are the first of them, `NAMESPACE/NAME`.
+    `unreadable` rows were left out; `unreadable_names` are the first of them: what their keys are
+    behind the kind's prefix, as `kit.escaping` writes it.
     """
 
     items: tuple[T, ...]
@@ -124,9 +127,7 @@ class Lister(Generic[T]):
             reading.count(row)
             item = self._codec.decode_or_report(row)
             if item is None:
-                reading.unreadable += 1
-                if len(reading.unreadable_names) < UNREADABLE_NAMES_MAX:
-                    reading.unreadable_names.append("/".join(self._kind.identity(row.key)))
+                reading.leave_out(self._kind.told(row.key))
             elif query.selector.matches(item.metadata.labels) and self._kind.has(
                 item, query.fields
             ):
@@ -167,6 +168,12 @@ class _Reading(Generic[T]):
     def count(self, row: KeyValue) -> None:
         self._rows += 1
         self._bytes += len(row.value)
+
+    def leave_out(self, name: str) -> None:
+        self.unreadable += 1
+        room = len(self.unreadable_names) < UNREADABLE_NAMES_MAX
+        if room and len(name) <= UNREADABLE_NAME_LENGTH_MAX:
+            self.unreadable_names.append(name)
 
     def go_on_after(self, key: bytes) -> None:
         self.last_key = key

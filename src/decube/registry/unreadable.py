@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from decube.kit.escaping import escaped
+
 if TYPE_CHECKING:
     from decube.store.types import KeyValue
 
@@ -45,7 +47,7 @@ class UnreadableRows:
         _log.error(
             "stored row is unreadable and left out",
             resource=resource,
-            key=row.key.decode(errors="backslashreplace"),
+            key=escaped(row.key),
             mod_revision=row.mod_revision,
             reason=reason,
         )

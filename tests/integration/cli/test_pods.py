@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from tests.support.stores import remote
+
+from decube.store.types import Put, Txn
 
 if TYPE_CHECKING:
     from tests.support.cli import Cli
@@ -37,28 +43,78 @@ def test_lists_are_tables_for_people_and_names_for_scripts(cli: Cli) -> None:
     assert told == {"pods": [], "count": 0, "unreadable": 0}
 
 
-@pytest.mark.parametrize(
-    ("noun", "name"),
-    [
-        ("pod", "garbled"),
-        ("pod", "UPPER"),
-        ("lease", "lease-00000000000000ff"),
-        ("lease", "no lease's"),
-    ],
+TOLD = re.compile(
+    r"decube: \d+ (?:pod|lease)s? could not be read, and not listed: the node's log tells which "
+    r"and why; `decube (kv del.*) KEY` removes what is of no use, KEY being (.*?)"
+    r"(?: or \d+ more)?\n"
 )
-def test_a_row_that_cannot_be_read_is_told_beside_the_list(cli: Cli, noun: str, name: str) -> None:
-    key = f"{noun}s"
-    cli("kv", "put", f"/decube/{key}/default/{name}", "garbage")
+
+
+@pytest.mark.parametrize("noun", ["pod", "lease"])
+def test_a_row_that_cannot_be_read_is_told_beside_the_list(
+    cli: Cli, running: NodeProcess, noun: str
+) -> None:
+    asyncio.run(put(running, f"/decube/{noun}s/default/garbled".encode()))
     for output in ("table", "name", "json", "yaml"):
         done = cli(f"{noun}s", "list", "-o", output)
         assert done.returncode == 0
         assert done.stderr == (
-            f"decube: 1 {noun} could not be read, and not listed (default/{name}): the node's log "
-            f"tells which and why; `decube {noun}s delete` removes what is of no use\n"
+            f"decube: 1 {noun} could not be read, and not listed: the node's log tells which and "
+            "why; `decube kv del KEY` removes what is of no use, KEY being "
+            f"/decube/{noun}s/default/garbled\n"
         )
     assert yaml.safe_load(done.stdout)["unreadable"] == 1
-    assert cli(f"{noun}s", "delete", name).returncode == 0
+    assert cli(f"{noun}s", "delete", "garbled").returncode == 0
     assert cli(f"{noun}s", "list").stderr == ""
+
+
+@pytest.mark.parametrize("noun", ["pod", "lease"])
+def test_what_is_told_of_rows_that_cannot_be_read_removes_all_of_them(
+    cli: Cli, running: NodeProcess, noun: str
+) -> None:
+    keys = [
+        b"default/UPPER",
+        b"default/a b",
+        b"default/it's",
+        b"default/a/b",
+        b"default//",
+        b"default/\xff",
+        b"default/back\\slash",
+        b"default/\xe2\x80\xa8",
+        b"default/lives\0not",
+    ]
+    if noun == "pod":  # leases are of one namespace
+        keys += [b"", b"no-name", b"no-name/", b"Odd/x", b"\xff/x"]
+    asyncio.run(put(running, *(f"/decube/{noun}s/".encode() + key for key in keys)))
+    cli("pods", "create", "lives")
+    listing = (f"{noun}s", "list", *(["-A"] if noun == "pod" else []))
+    left = len(keys)
+    while told := cli(*listing).stderr:
+        found = TOLD.fullmatch(told)
+        assert found is not None, told
+        for key in shlex.split(found[2]):
+            done = cli(*found[1].split(), key.removesuffix(","))
+            assert done.stdout == "1\n", (key, done.stderr)
+            left -= 1
+    assert left == 0
+    assert cli("pods", "get", "lives").returncode == 0
+
+
+def test_the_first_rows_that_cannot_be_read_are_named(cli: Cli, running: NodeProcess) -> None:
+    names = (b"A", b"B\xff", b"C", b"D", b"E")
+    asyncio.run(put(running, *(b"/decube/pods/many/" + name for name in names)))
+    told = cli("pods", "list", "-n", "many").stderr
+    assert told.startswith("decube: 5 pods could not be read, and not listed: ")
+    assert told.endswith(
+        "; `decube kv del --escaped KEY` removes what is of no use, KEY being "
+        "/decube/pods/many/A, '/decube/pods/many/B\\xff', /decube/pods/many/C or 2 more\n"
+    )
+
+
+async def put(node: NodeProcess, *keys: bytes) -> None:
+    """Write to the store what no shell could."""
+    async with remote(node.etcd_address) as store:
+        await store.txn(Txn(success=tuple(Put(key, b"garbage") for key in keys)))
 
 
 def test_pods_are_created_from_a_file_or_standard_input(cli: Cli) -> None:

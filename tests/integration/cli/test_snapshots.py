@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from typing import TYPE_CHECKING
@@ -10,6 +11,11 @@ import pytest
 import yaml
 from tests.support.cli import Cli
 from tests.support.node import NodeProcess
+from tests.support.snapshots import noise
+from tests.support.stores import remote
+from tests.support.tcp_proxy import TcpProxy
+
+from decube.store.types import Put, Txn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +88,35 @@ def test_a_damaged_one_is_told_by_exit_code_12(
     assert done.returncode == 12
     assert "decube snapshots list" not in done.stderr  # which needs a node
     assert "--from LOCATION/ID names another one" in done.stderr
+
+
+async def test_a_download_that_broke_off_is_not_told_as_damage_that_was_found_before(
+    tmp_path: Path,
+) -> None:
+    with NodeProcess(tmp_path) as node:
+        node.ensure_started()
+        # More than the sockets on the way hold, so that the node notices as well.
+        async with remote(node.etcd_address) as store:
+            for number in range(16):
+                await store.txn(Txn(success=(Put(b"%d" % number, noise(1 << 20, number)),)))
+        cli = Cli({"DECUBE_ADDRESS": f"http://{node.rest_address}"})
+        name = await asyncio.to_thread(created, cli)
+        download = ("snapshots", "download", name, str(tmp_path / "backup.tar"))
+        chunk = node.directory / "data" / "snapshots" / name / "chunk-0"
+        content = await asyncio.to_thread(chunk.read_bytes)
+        await asyncio.to_thread(chunk.write_bytes, bytes(len(content)))
+        for _ in range(2):
+            assert (await asyncio.to_thread(cli, *download)).returncode == 12
+        await asyncio.to_thread(chunk.write_bytes, content)
+        async with TcpProxy(node.rest_address) as proxy:
+            proxy.answer_bytes_max = 1 << 16
+            address = ("--address", f"http://{proxy.address}")
+            broken = await asyncio.to_thread(cli, *download, *address)
+        assert broken.returncode == 7, broken.stderr
+        assert "broke off" in broken.stderr
+        assert f"`decube snapshots verify {name}` tells whether it is damaged" in broken.stderr
+        done = await asyncio.to_thread(cli, *download)
+        assert done.returncode == 0, done.stderr
 
 
 def test_one_with_a_damaged_manifest_is_told_beside_the_list(

@@ -125,6 +125,20 @@ async def test_deleting_tells_whether_there_was_one(api: GrpcApi) -> None:
     assert await api.calls.DeletePod(request) == pb.DeletePodResponse(deleted=False)
 
 
+async def test_rows_that_cannot_be_read_are_named_by_their_keys(api: GrpcApi) -> None:
+    for kind in (b"pods", b"leases"):
+        rows = [b"/decube/%s/default/%s" % (kind, name) for name in (b"A", b"a/b", b"\xff", b"z")]
+        await api.store.txn(Txn(success=tuple(Put(row, b"x") for row in rows)))
+    pods = await api.calls.ListPods(pb.ListPodsRequest(), timeout=WAIT_S_MAX)
+    leases = await api.calls.ListLeases(pb.ListLeasesRequest(), timeout=WAIT_S_MAX)
+    for listed in (pods, leases):
+        assert listed.unreadable == 4
+        assert list(listed.unreadable_names) == ["default/A", "default/a/b", "default/z"]
+    for name in ("A", "a/b"):
+        request = pb.DeletePodRequest(name=name)
+        assert await api.calls.DeletePod(request) == pb.DeletePodResponse(deleted=True)
+
+
 async def test_an_update_without_a_mask_sets_what_is_not_empty(api: GrpcApi) -> None:
     await create(api, "a", app="web")
     changed = pb.Pod(name="a", status="running")

@@ -18,7 +18,7 @@ from tests.support.replicas import wait_until
 from decube.pb.decube import decube_pb2
 from decube.pb.decube.decube_pb2_grpc import DeCubeServiceStub
 from decube.pb.etcd import rpc_pb2 as pb
-from decube.pb.etcd.rpc_pb2_grpc import LeaseStub
+from decube.pb.etcd.rpc_pb2_grpc import LeaseStub, MaintenanceStub
 
 if TYPE_CHECKING:
     from tests.support.replicas import Replica, Replicas
@@ -75,6 +75,18 @@ async def test_all_nodes_tell_their_part(two: Replicas) -> None:
     assert b.state()["primary"]["etcd_address"] == a.etcd_address
     (peer,) = a.state()["peers"]
     assert (peer["node_id"], peer["role"], peer["connected"]) == ("b", "standby", True)
+
+
+async def test_the_primarys_alarm_is_told_by_its_standby_too(two: Replicas) -> None:
+    a, b = two["a"], two["b"]
+    await wait_until(lambda: has_primary(b), two.told)
+    with a.channel() as channel:
+        alarm = pb.AlarmRequest(action=pb.AlarmRequest.ACTIVATE, alarm=pb.NOSPACE)
+        MaintenanceStub(channel).Alarm(alarm)
+    health = f"http://{b.rest_address}/health"
+    await wait_until(lambda: httpx2.get(health, timeout=20).status_code == 503, two.told)
+    assert httpx2.get(health, timeout=20).json()["reason"] == "ALARM NOSPACE"
+    assert httpx2.get(f"{health}?exclude=NOSPACE", timeout=20).status_code == 200
 
 
 async def test_any_node_can_be_asked_to_write(two: Replicas) -> None:

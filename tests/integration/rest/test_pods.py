@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -281,15 +282,17 @@ async def test_a_damaged_row_is_a_server_error_that_names_the_key(api: RestApi) 
     assert (await api.client.delete(f"{PODS}/a")).json() == {"deleted": False}
 
 
+@pytest.mark.parametrize("name", ["UPPER", "a b", "it's", "h\xe9", "%41", "a?b#c", "*"])
 async def test_a_row_with_a_name_that_no_pod_can_have_is_told_and_can_be_deleted(
-    api: RestApi,
+    api: RestApi, name: str
 ) -> None:
-    await api.store.txn(Txn(success=(Put(b"/decube/pods/default/UPPER", b"x"),)))
+    await api.store.txn(Txn(success=(Put(f"/decube/pods/default/{name}".encode(), b"x"),)))
     listed = (await api.client.get(PODS)).json()
-    assert (listed["unreadable"], listed["unreadable_names"]) == (1, ["default/UPPER"])
-    refusal(await api.client.get(f"{PODS}/UPPER"), 400, "invalid")
-    assert (await api.client.delete(f"{PODS}/UPPER")).json() == {"deleted": True}
-    refusal(await api.client.delete(f"{PODS}/UPPER"), 400, "invalid")
+    assert (listed["unreadable"], listed["unreadable_names"]) == (1, [f"default/{name}"])
+    path = f"{PODS}/{quote(name, safe='')}"
+    refusal(await api.client.get(path), 400, "invalid")
+    assert (await api.client.delete(path)).json() == {"deleted": True}
+    refusal(await api.client.delete(path), 400, "invalid")
     assert (await api.client.get(PODS)).json()["unreadable"] == 0
 
 

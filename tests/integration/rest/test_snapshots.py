@@ -85,6 +85,7 @@ async def test_without_waiting_it_is_accepted_and_completes(api: RestApi) -> Non
         "estimated_time_remaining": "0s",
         "errors": [],
         "error_code": "",
+        "failed_at": "",
     }
 
 

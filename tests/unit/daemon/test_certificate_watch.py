@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from decube.config.listener_tls import ListenerName
-
 DAY_S = 86_400.0
 INTERVAL_S = DAY_S / 4
 NOT_AFTER = "decube_tls_certificate_not_after_timestamp_seconds"
@@ -31,11 +29,11 @@ NOT_AFTER = "decube_tls_certificate_not_after_timestamp_seconds"
 class Watched:
     """A watch of one pair that two listeners show, on a clock that a test moves."""
 
-    def __init__(self, pair: Pair, clock: ManualClock) -> None:
+    def __init__(self, pair: Pair, clock: ManualClock, **more: Identity) -> None:
         self.clock = clock
         self.metrics = CollectorRegistry()
         self.identity = Identity(listener_tls(pair), clock.now())
-        identities: dict[ListenerName, Identity] = {"rest": self.identity, "grpc": self.identity}
+        identities: dict[Any, Identity] = {"rest": self.identity, "grpc": self.identity, **more}
         self.watch = CertificateWatch(identities, INTERVAL_S, self.metrics, clock)
         self.events: list[Any] = []
 
@@ -119,3 +117,17 @@ async def test_a_bad_certificate_is_told_once_and_counted(authority: TestAuthori
         assert event["reason"].startswith(f"security.cert_file: {pair.cert_file}: ")
     assert node.metrics.get_sample_value("decube_tls_reload_failures_total") == 1
     assert node.identity.material.leaf.subject == "CN=server"
+
+
+async def test_a_bad_certificate_is_told_once_for_listeners_that_ask_different_clients(
+    authority: TestAuthority,
+) -> None:
+    clock = ManualClock(SystemClock().now())
+    pair = authority.issue("server", duration=timedelta(days=25))
+    tls = listener_tls(pair, authority.ca_file, "require")
+    node = Watched(pair, clock, etcd=Identity(tls, clock.now()))
+    async with node.running():
+        pair.cert_file.write_bytes(b"-----BEGIN CERTIFICATE-----\n")
+        await node.advance(2)
+        (event,) = node.events
+        assert event["listeners"] == ["rest", "grpc", "etcd"]

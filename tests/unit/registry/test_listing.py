@@ -9,7 +9,13 @@ from decube.kit.errors import Compacted, Invalid
 from decube.model.names import Namespace
 from decube.model.selector_text import parse_selector
 from decube.registry import listing
-from decube.registry.listing import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, ListQuery, Page
+from decube.registry.listing import (
+    PAGE_LIMIT_DEFAULT,
+    PAGE_LIMIT_MAX,
+    UNREADABLE_NAME_LENGTH_MAX,
+    ListQuery,
+    Page,
+)
 from decube.store.types import Revision
 
 if TYPE_CHECKING:
@@ -172,3 +178,14 @@ async def test_the_first_of_the_unreadable_rows_are_named(scene: Scene) -> None:
     page = await scene.pods.list(ListQuery(namespace=None))
     assert page.unreadable == 5
     assert page.unreadable_names == ("default/ROW-0", "default/ROW-1", "default/ROW-2")
+
+
+async def test_an_unreadable_row_is_named_as_its_key_is_if_that_is_not_endless(
+    scene: Scene,
+) -> None:
+    await scene.put("/decube/pods/" + "l" * UNREADABLE_NAME_LENGTH_MAX + "o", b"x")
+    for rest in ("a\\b", "no-name", "no-name/"):
+        await scene.put(f"/decube/pods/{rest}", b"x")
+    page = await scene.pods.list(ListQuery(namespace=None))
+    assert page.unreadable == 4
+    assert page.unreadable_names == (r"a\x5cb", "no-name", "no-name/")

@@ -65,6 +65,7 @@ class LeaseCalls:
             next_continuation_token=page.continue_token,
             resource_version=page.resource_version,
             unreadable=page.unreadable,
+            unreadable_names=page.unreadable_names,
         )
 
     async def renew_lease(self, request: pb.RenewLeaseRequest) -> pb.RenewLeaseResponse:

@@ -60,6 +60,7 @@ class PodCalls:
             next_continuation_token=page.continue_token,
             resource_version=str(page.resource_version),
             unreadable=page.unreadable,
+            unreadable_names=page.unreadable_names,
         )
 
     async def update_pod(self, request: pb.UpdatePodRequest) -> pb.UpdatePodResponse:

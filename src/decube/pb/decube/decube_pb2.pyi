@@ -306,6 +306,7 @@ class ListPodsResponse(_message.Message):
     NEXT_CONTINUATION_TOKEN_FIELD_NUMBER: _builtins.int
     RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_NAMES_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """of this page"""
     next_continuation_token: _builtins.str
@@ -316,6 +317,10 @@ class ListPodsResponse(_message.Message):
     """stored rows that hold no pod, left out"""
     @_builtins.property
     def pods(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pod]: ...
+    @_builtins.property
+    def unreadable_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The first of them: of /decube/pods/ns/x it has ns/x, in which \\xNN is a byte (\\x5c a backslash)."""
+
     def __init__(
         self,
         *,
@@ -324,10 +329,11 @@ class ListPodsResponse(_message.Message):
         next_continuation_token: _builtins.str = ...,
         resource_version: _builtins.str = ...,
         unreadable: _builtins.int = ...,
+        unreadable_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "next_continuation_token", b"next_continuation_token", "pods", b"pods", "resource_version", b"resource_version", "unreadable", b"unreadable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "next_continuation_token", b"next_continuation_token", "pods", b"pods", "resource_version", b"resource_version", "unreadable", b"unreadable", "unreadable_names", b"unreadable_names"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1080,6 +1086,7 @@ class ListLeasesResponse(_message.Message):
     NEXT_CONTINUATION_TOKEN_FIELD_NUMBER: _builtins.int
     RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_NAMES_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """of this page"""
     next_continuation_token: _builtins.str
@@ -1090,6 +1097,10 @@ class ListLeasesResponse(_message.Message):
     """stored rows that hold no lease, left out"""
     @_builtins.property
     def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lease]: ...
+    @_builtins.property
+    def unreadable_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the first of them, as in ListPodsResponse"""
+
     def __init__(
         self,
         *,
@@ -1098,10 +1109,11 @@ class ListLeasesResponse(_message.Message):
         next_continuation_token: _builtins.str = ...,
         resource_version: _builtins.str = ...,
         unreadable: _builtins.int = ...,
+        unreadable_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "leases", b"leases", "next_continuation_token", b"next_continuation_token", "resource_version", b"resource_version", "unreadable", b"unreadable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "leases", b"leases", "next_continuation_token", b"next_continuation_token", "resource_version", b"resource_version", "unreadable", b"unreadable", "unreadable_names", b"unreadable_names"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from decube.kit.durations import Duration
 from decube.kit.errors import Closed, Conflict, DecubeError, Internal
 from decube.model.snapshot import SnapshotProgress, SnapshotView
+from decube.model.timestamps import rfc3339_micro
 from decube.store.types import CancelledTooLate
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Activity:
     outcome: Outcome = "running"
     error: str = ""
     error_code: str = ""
+    failed_at: str = ""
 
     def __post_init__(self) -> None:
         self._began_s = self.clock.monotonic_s()
@@ -71,11 +73,15 @@ class Activity:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Note how it went."""
-        done = error is None or isinstance(error, CancelledTooLate)
-        self.outcome = "completed" if done else "failed"
-        if done:
-            return
+        """Note how it went, unless that is known."""
+        if error is not None and not isinstance(error, CancelledTooLate):
+            self.fail(error)
+        elif self.outcome == "running":
+            self.outcome = "completed"
+
+    def fail(self, error: BaseException) -> None:
+        """Note that it failed, and why."""
+        self.outcome, self.failed_at = "failed", rfc3339_micro(self.clock.now())
         if isinstance(error, DecubeError):
             self.error, self.error_code = error.message, error.code
         elif isinstance(error, asyncio.CancelledError):
@@ -111,6 +117,7 @@ class Activity:
             estimated_time_remaining=left,
             errors=[self.error] if self.error else [],
             error_code=self.error_code,
+            failed_at=self.failed_at,
         )
 
     def view(self) -> SnapshotView:
@@ -167,6 +174,16 @@ class Activities:
             for known in self._all
             if known.phase == "creating" and known.outcome != "completed"
         ]
+
+    def drop(self, activity: Activity) -> None:
+        """Forget one of which there is nothing to tell."""
+        self._all.remove(activity)
+
+    def read_whole(self, snapshot_id: str) -> None:
+        """Forget what had failed with a snapshot that is there, and sound."""
+        for known in tuple(self._all):
+            if known.id == snapshot_id and known.outcome == "failed" and known.phase != "creating":
+                self._all.remove(known)
 
     def forget(self, snapshot_id: str) -> bool:
         """Forget what has ended with a snapshot; tell whether a failed creation was among it."""

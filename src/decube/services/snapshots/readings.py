@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,7 @@ from decube.services.snapshots.verification import verify
 from decube.store.types import CancelledTooLate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from decube.model.snapshot import SnapshotVerification
     from decube.services.snapshots.activity import Activities, Phase
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from decube.store.types import Revision
 
 READERS_MAX: Final = 4
+_OF_THE_SNAPSHOT: Final = (Damaged.code, NotFound.code)
 
 _log = structlog.get_logger("decube.snapshots")
 
@@ -60,9 +61,13 @@ class Readings:
     async def verify(self, manifest: Manifest) -> SnapshotVerification:
         """Check every hash. Raises `Exhausted`."""
         async with self._reading(manifest) as reader:
-            activity = self._begin(manifest, "verifying")
-            with activity:
-                return await verify(manifest, reader, activity.advance)
+            with self._checking(manifest) as activity:
+                verified = await verify(manifest, reader, activity.advance)
+                if verified.wrong is not None:
+                    activity.fail(verified.wrong)
+                else:
+                    self._activities.read_whole(manifest.id)
+                return verified.result
 
     async def restore(self, manifest: Manifest, *, check_hashes: bool) -> Revision:
         """Put a snapshot back in place; see `SnapshotService.restore`."""
@@ -118,8 +123,20 @@ class Readings:
                 _log.warning("a snapshot was not packed", id=manifest.id, error=error.message)
                 # An answer that has begun can only break off: whoever gets it finds the reason
                 # here, in the snapshot's status.
-                with self._begin(manifest, "verifying"):
+                with self._checking(manifest):
                     raise error from failed
+            self._activities.read_whole(manifest.id)
+
+    @contextmanager
+    def _checking(self, manifest: Manifest) -> Iterator[Activity]:
+        """Note what is found of a snapshot itself, and nothing of what hinders to look at it."""
+        activity = self._begin(manifest, "verifying")
+        try:
+            with activity:
+                yield activity
+        finally:
+            if activity.outcome == "failed" and activity.error_code not in _OF_THE_SNAPSHOT:
+                self._activities.drop(activity)
 
     @asynccontextmanager
     async def _kept(self, snapshot_id: str) -> AsyncIterator[None]:

@@ -145,7 +145,7 @@ async def test_verifying_compares_the_hash_of_the_image_in_every_form(
 ) -> None:
     manifest = await stored(catalogue, CONTENT, form)
     lying = msgspec.structs.replace(manifest, checksum="0" * 64)
-    result = await verify(lying, reader(catalogue, lying), lambda *_: None)
+    result = (await verify(lying, reader(catalogue, lying), lambda *_: None)).result
     assert not result.valid
     assert "SHA-256 of the image" in result.errors[0]
     assert result.image_checked
@@ -176,13 +176,13 @@ async def test_verifying_names_everything_that_is_damaged(
     catalogue: Catalogue, form: ChunkForm, tmp_path: Path
 ) -> None:
     manifest = await stored(catalogue, CONTENT, form)
-    sound = await verify(manifest, reader(catalogue, manifest), lambda *_: None)
+    sound = (await verify(manifest, reader(catalogue, manifest), lambda *_: None)).result
     assert sound.valid
     assert sound.image_checked
     assert sound.bytes_checked == manifest.stored_bytes
     for name in ("chunk-0", "chunk-2"):
         flip(tmp_path / "snapshots" / SNAPSHOT_ID / name, 100)
-    damaged = await verify(manifest, reader(catalogue, manifest), lambda *_: None)
+    damaged = (await verify(manifest, reader(catalogue, manifest), lambda *_: None)).result
     assert not damaged.valid
     assert not damaged.image_checked
     assert [error.split()[0] for error in damaged.errors] == ["chunk-0", "chunk-2"]
@@ -192,11 +192,11 @@ async def test_verifying_needs_no_key_for_what_is_stored(
     catalogue: Catalogue, tmp_path: Path
 ) -> None:
     manifest = await stored(catalogue, CONTENT, FORMS["zstd and age"])
-    result = await verify(manifest, reader(catalogue, manifest, None), lambda *_: None)
+    result = (await verify(manifest, reader(catalogue, manifest, None), lambda *_: None)).result
     assert result.valid
     assert not result.image_checked
     flip(tmp_path / "snapshots" / SNAPSHOT_ID / "chunk-1", 500)
-    result = await verify(manifest, reader(catalogue, manifest, None), lambda *_: None)
+    result = (await verify(manifest, reader(catalogue, manifest, None), lambda *_: None)).result
     assert not result.valid
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +52,7 @@ class SlowFolder(FolderLocation):
         self.waited = asyncio.Event()
         self.waiting = 0
         self.full = False
+        self.gone = False
 
     def halt(self) -> None:
         self.goes_on.clear()
@@ -64,6 +65,8 @@ class SlowFolder(FolderLocation):
     async def read(self, key: str, offset: int, length: int) -> bytes:
         if "chunk" in key:
             await self._wait()
+            if self.gone:
+                raise Unavailable("the location does not answer")
         return await super().read(key, offset, length)
 
     async def write(self, key: str, pieces: AsyncIterator[bytes]) -> None:
@@ -373,6 +376,81 @@ async def test_one_that_another_node_deletes_while_it_is_downloaded_is_gone_and_
     with pytest.raises(NotFound, match=f"there is no snapshot {name} any more"):
         _ = [piece async for piece in download.content]
     assert (await scene.service.progress(name)).error_code == NotFound.code
+
+
+async def downloaded(scene: Scene, name: str) -> bytes:
+    return b"".join([piece async for piece in (await scene.service.download(name)).content])
+
+
+READINGS = {
+    "verify": lambda scene, name: scene.service.verify(name),
+    "download": downloaded,
+    "restore": lambda scene, name: scene.service.restore(name),
+}
+
+
+@pytest.mark.parametrize("found_by", READINGS)
+@pytest.mark.parametrize("read_by", READINGS)
+async def test_damage_is_told_until_it_is_read_whole_again(
+    scene: Scene, found_by: str, read_by: str
+) -> None:
+    name = await scene.created()
+    chunk = scene.folder / "snapshots" / name / "chunk-1"
+    content = chunk.read_bytes()
+    chunk.write_bytes(bytes(len(content)))
+    with suppress(Damaged):
+        await READINGS[found_by](scene, name)
+    found = await scene.service.progress(name)
+    assert (found.phase, found.error_code) == ("failed", Damaged.code)
+    assert "chunk-1" in "; ".join(found.errors)
+    assert found.failed_at
+    chunk.write_bytes(content)
+    await READINGS[read_by](scene, name)
+    sound = await scene.service.progress(name)
+    assert (sound.phase, sound.errors, sound.failed_at) == ("completed", [], "")
+
+
+@pytest.mark.parametrize("reading", ["verify", "download"])
+async def test_a_location_that_cannot_be_reached_says_nothing_of_a_snapshot(
+    scene: Scene, reading: str
+) -> None:
+    name = await scene.created()
+    scene.location.gone = True
+    with pytest.raises(Unavailable):
+        await READINGS[reading](scene, name)
+    assert (await scene.service.progress(name)).phase == "completed"
+    # Nor that what was found before is not so any more.
+    scene.location.gone = False
+    (scene.folder / "snapshots" / name / "chunk-1").write_bytes(b"")
+    await scene.service.verify(name)
+    found = await scene.service.progress(name)
+    scene.location.gone = True
+    with pytest.raises(Unavailable):
+        await READINGS[reading](scene, name)
+    assert await scene.service.progress(name) == found
+
+
+async def test_a_client_that_leaves_a_download_says_nothing_of_a_snapshot(scene: Scene) -> None:
+    name = await scene.created()
+    (scene.folder / "snapshots" / name / "chunk-1").write_bytes(b"")
+    await scene.service.verify(name)
+    found = await scene.service.progress(name)
+    assert found.error_code == Damaged.code
+    download = await scene.service.download(name)
+    await anext(download.content)
+    await download.content.aclose()
+    assert await scene.service.progress(name) == found
+
+
+async def test_damage_that_is_found_again_is_told_with_its_time(scene: Scene) -> None:
+    name = await scene.created()
+    (scene.folder / "snapshots" / name / "chunk-1").write_bytes(b"")
+    told = []
+    for _ in range(2):
+        with pytest.raises(Damaged):
+            await downloaded(scene, name)
+        told.append((await scene.service.progress(name)).failed_at)
+    assert told[0] < told[1]
 
 
 async def archived(scene: Scene) -> tuple[str, bytes]:
