@@ -170,11 +170,15 @@ impl Run {
     fn wait_until_compacted(&self, empty_bytes: u64) {
         let kept: usize = self.model.kept().map(|kept| record(kept).size_bytes()).sum();
         let bytes = empty_bytes + kept as u64;
-        for _ in 0..20_000 {
+        for turn in 0..30_000 {
             if self.engine.status().db_size_bytes == bytes {
                 return;
             }
-            std::thread::yield_now();
+            // Mostly it is there at once; on a busy machine it may take the better part of a second.
+            match turn {
+                ..1_000 => std::thread::yield_now(),
+                _ => std::thread::park_timeout(Duration::from_millis(1)),
+            }
         }
         panic!("{} bytes where the model keeps {bytes}", self.engine.status().db_size_bytes);
     }
