@@ -117,14 +117,8 @@ impl Router {
         if !self.store.engine.takes_writes() && forward::may_need_primary(method) {
             return Box::pin(async move { Ok(router.as_standby(method, request).await) });
         }
-        if let Some(service) = self.reflection.of(method) {
-            let answer = service(request);
-            return Box::pin(async move {
-                let response = answer.await.map(ReplyBody::Tonic);
-                // Its messages are not seen here.
-                router.counters.handle(method, code(response.headers()));
-                Ok(response)
-            });
+        if matches!(method, Method::Reflection | Method::ReflectionAlpha) {
+            return self.reflect(method, request);
         }
         let body = request.into_body();
         if method == Method::LeaseKeepAlive {
@@ -140,6 +134,20 @@ impl Router {
         Box::pin(async move {
             let response = router.unary(method, body).await;
             router.count(method, &response);
+            Ok(response)
+        })
+    }
+
+    fn reflect(self: &Arc<Self>, method: Method, request: Request<Incoming>) -> Answering {
+        let answer = match self.reflection.answer(method, request) {
+            Ok(answer) => answer,
+            Err(refused) => return Box::pin(ready(Ok(self.refuse(method, refused)))),
+        };
+        let router = Arc::clone(self);
+        Box::pin(async move {
+            let response = answer.await.map(ReplyBody::Tonic);
+            // Its messages are not seen here.
+            router.counters.handle(method, code(response.headers()));
             Ok(response)
         })
     }

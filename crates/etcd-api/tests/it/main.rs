@@ -12,6 +12,7 @@ mod maintenance;
 mod metrics;
 mod pings;
 mod range_stream;
+mod reflection;
 mod served;
 mod standby;
 mod tls;

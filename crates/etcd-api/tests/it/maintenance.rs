@@ -1,4 +1,4 @@
-//! Maintenance, Cluster, health, reflection, and what is not there.
+//! Maintenance, Cluster, health, and what is not there.
 
 use std::time::Duration;
 
@@ -13,10 +13,6 @@ use decube_etcd_api::wire::health::health_check_response::ServingStatus;
 use decube_etcd_api::wire::health::health_client::HealthClient;
 use decube_etcd_api::wire::health::{HealthCheckRequest, HealthListRequest};
 use tonic::Code;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
-use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
-use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
-use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::served::{
     Served, check_refused, owned, revision, serve, serve_quota, serve_with, within,
@@ -215,24 +211,4 @@ async fn health_is_told_as_gos_library_tells_it() {
         assert_eq!(end.code(), Code::Unavailable);
     }
     assert!(served.await.expect("no panic"), "drained");
-}
-
-#[tokio::test]
-async fn reflection_lists_etcds_services() {
-    let served = serve();
-    let mut reflection = ServerReflectionClient::new(served.channel.clone());
-    let request = ServerReflectionRequest {
-        message_request: Some(MessageRequest::ListServices(String::new())),
-        ..Default::default()
-    };
-    let answers = reflection.server_reflection_info(tokio_stream::once(request)).await;
-    let answer = answers.expect("a stream").into_inner().message().await.expect("an answer");
-    let services = match answer.and_then(|answer| answer.message_response) {
-        Some(MessageResponse::ListServicesResponse(list)) => list.service,
-        other => panic!("not a list: {other:?}"),
-    };
-    for name in ["KV", "Watch", "Lease", "Cluster", "Maintenance", "Auth"] {
-        let full = format!("etcdserverpb.{name}");
-        assert!(services.iter().any(|service| service.name == full), "{full} in {services:?}");
-    }
 }
