@@ -2,7 +2,7 @@
 //!
 //! Three levels of sorted arrays: leaves of keys, branches of leaves, and the branches. An entry
 //! holds no copy of its key (the record has it), which a `BTreeMap` would need; for a million keys
-//! of 70 bytes that saves 100 MB. A leaf has a copy of its lowest key, its fence.
+//! of 70 bytes that saves 100 MB. A leaf has a fence, which parts its keys from those below.
 
 use std::cmp::Ordering;
 
@@ -41,9 +41,14 @@ impl Keyed for Leaf {
 }
 
 impl Leaf {
-    fn of(entries: Sorted<KeyHistory>) -> Self {
-        let fence = entries.get(0).map(|lowest| lowest.key().into());
-        Self { fence: fence.unwrap_or_default(), entries }
+    /// Behind the keys up to `below`. The fence is the shortest that parts them: with the lowest key
+    /// for one, of keys that come in descending order behind a full leaf each would get a leaf of
+    /// its own, and behind a full branch a branch.
+    fn behind(below: &[u8], entries: Sorted<KeyHistory>) -> Self {
+        let lowest = entries.get(0).map_or(&[][..], KeyHistory::key);
+        let shared = below.iter().zip(lowest).take_while(|(a, b)| a == b).count();
+        let fence = lowest.iter().copied().take(shared + 1).collect();
+        Self { fence, entries }
     }
 
     /// A key below it comes to the first leaf. More are to come: not each shall lower it again.
@@ -101,7 +106,7 @@ impl Index {
     /// Adds a version where [`Index::find`] says its key belongs.
     pub(crate) fn push_at(&mut self, position: Position, record: Record) {
         let Some(branch) = self.branches.get_mut(position.branch) else {
-            let leaf = Leaf::of(Sorted::of(vec![KeyHistory::new(record)]));
+            let leaf = Leaf::behind(&[], Sorted::of(vec![KeyHistory::new(record)]));
             return self.branches.push(Sorted::of(vec![leaf]));
         };
         let is_below = |leaf: &Leaf| *record.key() < *leaf.fence;
@@ -118,8 +123,9 @@ impl Index {
             }
             Err(slot) => leaf.entries.insert(slot, KeyHistory::new(record)),
         };
-        let Some(upper) = upper else { return };
-        if let Some(upper) = branch.insert(position.leaf + 1, Leaf::of(upper)) {
+        let (Some(upper), Some(below)) = (upper, leaf.entries.as_slice().last()) else { return };
+        let upper = Leaf::behind(below.key(), upper);
+        if let Some(upper) = branch.insert(position.leaf + 1, upper) {
             self.branches.insert(position.branch + 1, upper);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Index, KeyHistory};
+use super::{Branch, Index, KeyHistory};
 use crate::record::{Record, Version};
 use crate::types::{LeaseId, Revision};
 
@@ -101,4 +101,25 @@ fn assert_same(
         prop_assert_eq!(found, expected);
     }
     Ok(())
+}
+
+/// Puts keys in ascending order, so that they fill a whole number of leaves and of branches, and then
+/// others behind them from the highest down.
+fn check_descending(filling: impl Fn(u32) -> String, behind: impl Fn(u32) -> String) {
+    let mut index = Index::default();
+    let mut put =
+        |key: String| index.push_at(index.find(key.as_bytes()), record(key.as_bytes(), 2));
+    (0..1_024).for_each(|number| put(filling(number)));
+    (0..4_000).rev().for_each(|number| put(behind(number)));
+    let leaves: usize = index.branches.iter().map(Branch::len).sum();
+    assert!(leaves < 5_024 / 8, "{leaves} leaves");
+    assert!(index.branches.len() < leaves / 8, "{} branches", index.branches.len());
+    let keys = index.range(b"", None).map(|entry| entry.key().to_vec());
+    assert!(keys.eq((0..1_024).map(filling).chain((0..4_000).map(behind)).map(String::into_bytes)));
+}
+
+#[test]
+fn keys_that_come_in_descending_order_behind_full_leaves_share_leaves() {
+    check_descending(|number| format!("a{number:05}"), |number| format!("b{number:05}"));
+    check_descending(|number| format!("a{number:05}"), |number| format!("a{:05}", 1_024 + number));
 }
