@@ -196,6 +196,8 @@ fn an_image_that_nobody_reads_for_a_minute_stands_in_no_compactions_way() {
     assert!(!stalled.take(1).unwrap().is_empty(), "the head was ready before");
     let lost = stalled.take(1 << 20).unwrap_err();
     assert!(matches!(lost, Error::ImageLost { .. }), "{lost}");
+    let again = stalled.take(1 << 20).expect_err("that is not its end");
+    assert!(matches!(again, Error::ImageLost { .. }), "{again}");
 }
 
 #[test]

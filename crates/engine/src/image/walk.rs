@@ -84,12 +84,13 @@ impl Walk {
         &self.head
     }
 
-    /// The next items; `None` behind the last.
+    /// The next items; `None` behind the last. Where it cannot go on it stays: whoever asks again must
+    /// not take that for the end.
     pub(crate) fn next(&mut self, store: &Store) -> Result<Option<Vec<ImageItem>>, WalkEnd> {
         if !self.first.is_empty() {
             return Ok(Some(std::mem::take(&mut self.first)));
         }
-        let Some(from) = self.resume.take() else { return Ok(None) };
+        let Some(from) = self.resume.clone() else { return Ok(None) };
         let state = store.state.read();
         if state.generation != self.generation {
             return Err(WalkEnd::Replaced);
