@@ -339,4 +339,15 @@ mod tests {
         let refused = answers.recv_timeout(PATIENCE).expect("an answer").result;
         assert!(latched(&refused.expect_err("the state is half done")));
     }
+
+    #[test]
+    fn nothing_is_evaluated_on_what_a_panic_left_though_nobody_told_it_yet() {
+        let engine = trapped();
+        let change = || engine.store().state.write().change(|_| panic!("in its middle"));
+        catch_unwind(AssertUnwindSafe(change)).expect_err("it panics");
+        let grant = Command::LeaseGrant { id: LeaseId::NONE, ttl_s: 60 };
+        let refused = engine.execute(grant).expect_err("the state is half done");
+        assert!(matches!(refused, Error::Latched { .. }), "{refused}");
+        assert!(engine.leases().is_empty());
+    }
 }

@@ -132,11 +132,16 @@ impl Writer {
     }
 
     /// Evaluates some jobs and hands what they changed to the log; false when the group has to be
-    /// published before the next.
+    /// published before the next. What another thread's panic left is looked at here, with the lock
+    /// held: that thread tells it to the queue a moment later, and a group has several slices.
     fn evaluate_slice(&mut self, jobs: &mut VecDeque<Job>) -> Result<bool, Error> {
         let mut logged = Vec::new();
         let store = Arc::clone(&self.store);
         let mut state = store.state.write();
+        if state.is_half_done() {
+            let reason = "a panic ended a change of the store in its middle".into();
+            return Err(Error::Latched { reason });
+        }
         let go_on = state.change(|state| self.evaluate_some(state, jobs, &mut logged));
         drop(state);
         let Some(log) = &mut self.log else { return Ok(go_on) };
