@@ -103,9 +103,9 @@ impl Checkpointer {
                 if let Err(lost) = upkeep.check_locks() {
                     store.queue.refuse(Error::Latched { reason: lost.reason() });
                 }
-                self.try_to(|| upkeep.run());
+                let has_more = self.try_to(|| upkeep.run()) && upkeep.has_more();
                 inner = self.inner.lock();
-                if inner.waiting.is_none() && !inner.is_closed {
+                if inner.waiting.is_none() && !inner.is_closed && !has_more {
                     self.changed.wait_for(&mut inner, UPKEEP_INTERVAL);
                 }
                 continue;
@@ -125,15 +125,17 @@ impl Checkpointer {
     }
 
     /// A panic is a failure like others: this thread changes nothing of the state, and has more to do.
-    fn try_to(&self, work: impl FnOnce() -> Result<(), IoFailure>) {
+    /// Returns whether it succeeded.
+    fn try_to(&self, work: impl FnOnce() -> Result<(), IoFailure>) -> bool {
         let reason = match catch_unwind(AssertUnwindSafe(work)) {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(failure)) => failure.reason(),
             Err(panic) => told_by_panic("storage thread", &*panic),
         };
         let mut inner = self.inner.lock();
         inner.failures += 1;
         inner.failure = Some(reason);
+        false
     }
 
     /// Gives up, leaving nothing behind, when the store is closed or replaced meanwhile.

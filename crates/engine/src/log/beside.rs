@@ -59,4 +59,9 @@ impl Upkeep {
         self.0.remove_expired(&Pace::Gentle(Arc::clone(&self.0.clock)))?;
         self.0.prepare_spare()
     }
+
+    /// Whether files are left that there was no time to remove.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.0.catalog().aside.is_empty()
+    }
 }

@@ -260,9 +260,11 @@ impl Writer {
         std::mem::take(&mut self.effects).publish(&self.store, compacted);
     }
 
+    /// A group that had nothing to log says nothing about the disk.
     fn time_commit(&mut self) {
         let meters = &self.store.meters;
-        if let Some(times) = self.log.as_mut().and_then(Log::take_commit_times) {
+        if let Some(log) = &mut self.log {
+            let Some(times) = log.take_commit_times() else { return };
             meters.log_write.observe_time(times.write);
             meters.log_sync.observe_time(times.sync);
         }
