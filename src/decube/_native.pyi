@@ -339,11 +339,11 @@ class Replication:
     def tails(self) -> tuple[str, ...]:
         """Return the files that hold what was never replicated. Lists a directory."""
 
-    def announce(self, rest: str, grpc: str, etcd: str) -> None:
-        """Tell peers where this node's ports are; "" where there is none.
+    def ask_peers(self) -> None:
+        """Have a primary hear whether another was made the primary; blocks for two seconds."""
 
-        From the first time on peers are answered and dialed.
-        """
+    def announce(self, rest: str, grpc: str, etcd: str) -> None:
+        """Tell peers where this node's ports are, "" for none; peers are dialed from then on."""
 
     def promote(self) -> None:
         """Become the primary of a new term. Blocks while an image of the store is written.

@@ -166,6 +166,12 @@ impl PyReplication {
         PyTuple::new(py, py.detach(|| replication.tails()))
     }
 
+    fn ask_peers(&self, py: Python<'_>) -> PyResult<()> {
+        let replication = self.replication.get()?;
+        py.detach(|| replication.ask_peers());
+        Ok(())
+    }
+
     fn announce(&self, py: Python<'_>, rest: String, grpc: String, etcd: String) -> PyResult<()> {
         let replication = self.replication.get()?;
         py.detach(|| {

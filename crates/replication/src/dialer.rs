@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
 use crate::connection::Connection;
 use crate::greeting;
 use crate::node::Node;
 use crate::refusals::{chain, reason};
 use crate::standby::{Ended, Session};
-use crate::wire::from_dialer;
+use crate::wire::{Feed, FromDialer, Member, ToDialer, from_dialer};
 
 /// Between two attempts to dial a peer that is down.
 const DELAY_MAX: Duration = Duration::from_secs(30);
@@ -59,11 +59,37 @@ pub(crate) async fn run(node: Arc<Node>, address: String) {
     }
 }
 
+/// Hears from the peer at `address` who it is, and so which term holds; no session follows.
+pub(crate) async fn ask(node: &Node, address: &str) -> Result<(), Status> {
+    let greeted = greet(node, address).await?;
+    node.meet(&greeted.peer)
+}
+
 async fn session(
     node: &Arc<Node>,
     address: &str,
     epoch: watch::Receiver<u64>,
 ) -> Result<Ended, Status> {
+    let Greeted { connection: _open, inbound, outbound, peer, feed } = greet(node, address).await?;
+    node.meet(&peer)?;
+    node.peers.reached(address, &peer);
+    // What the peer was told of this member may not hold any more, since before the greeting.
+    if epoch.has_changed().unwrap_or(true) {
+        return Ok(Ended::Again);
+    }
+    Session { node, address, inbound, outbound, peer }.run(feed, epoch).await
+}
+
+/// A connection whose both sides have proven and told who they are.
+struct Greeted {
+    connection: Connection,
+    inbound: Streaming<ToDialer>,
+    outbound: mpsc::Sender<FromDialer>,
+    peer: Member,
+    feed: Feed,
+}
+
+async fn greet(node: &Node, address: &str) -> Result<Greeted, Status> {
     let patience = node.options.peer_timeout;
     let late = |_late| Status::deadline_exceeded("the peer does not answer");
     let opened = timeout(patience, Connection::open(&node.options, address)).await.map_err(late)?;
@@ -78,18 +104,10 @@ async fn session(
         let (peer, feed) = greeting::offer(node, &mut inbound, &outbound, &nonce).await?;
         Ok::<_, Status>((inbound, peer, feed))
     };
-    let greeted = timeout(patience, greeting).await.map_err(late)?;
-    let (inbound, peer, feed) = match greeted {
-        Ok(greeted) => greeted,
-        Err(status) => return Err(connection.explain(status).await),
-    };
-    node.meet(&peer)?;
-    node.peers.reached(address, &peer);
-    // What the peer was told of this member may not hold any more, since before the greeting.
-    if epoch.has_changed().unwrap_or(true) {
-        return Ok(Ended::Again);
+    match timeout(patience, greeting).await.map_err(late)? {
+        Ok((inbound, peer, feed)) => Ok(Greeted { connection, inbound, outbound, peer, feed }),
+        Err(status) => Err(connection.explain(status).await),
     }
-    Session { node, address, inbound, outbound, peer }.run(feed, epoch).await
 }
 
 /// Notes a failure, and returns how long to wait.

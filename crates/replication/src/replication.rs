@@ -3,11 +3,14 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use decube_engine::{Engine, Error, InstallError, Revision, Role, TxnRequest};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::node::Node;
 use crate::options::{Addresses, ReplicationOptions};
@@ -19,6 +22,9 @@ const THREADS: usize = 2;
 
 /// How long sessions may take to notice that the member stops.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a primary that starts waits for peers that do not answer.
+const ASK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// While a standby is waited for, how often it is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -64,8 +70,9 @@ pub enum CopyError {
 pub struct Replication {
     node: Arc<Node>,
     local_address: SocketAddr,
-    /// Until it joins its peers.
+    /// Until it answers its peers.
     listener: Mutex<Option<TcpListener>>,
+    has_joined: AtomicBool,
     runtime: Mutex<Option<Runtime>>,
     /// Promotions and demotions come one after the other.
     changing: Mutex<()>,
@@ -79,8 +86,8 @@ impl Replication {
         Ok(replication)
     }
 
-    /// Takes the address, but answers and dials nobody before [`Replication::join`]: peers are not
-    /// to know of a member whose start may fail yet.
+    /// Takes the address, but answers and dials nobody before [`Replication::ask_peers`] or
+    /// [`Replication::join`]: peers are not to know of a member whose start may fail yet.
     pub fn open(engine: Engine, options: ReplicationOptions) -> Result<Self, StartError> {
         if engine.standing().role == Role::Standalone {
             return Err(StartError::NoRole);
@@ -106,24 +113,65 @@ impl Replication {
             node: Arc::new(Node::new(engine, options)),
             local_address,
             listener: Mutex::new(Some(listener)),
+            has_joined: AtomicBool::new(false),
             runtime: Mutex::new(Some(runtime)),
             changing: Mutex::new(()),
         })
+    }
+
+    /// Has a primary hear from its peers whether another was made the primary while it was away,
+    /// before anybody writes here. Blocks for a moment, and not for peers that do not answer. Peers
+    /// are answered from now on: one of them may be asking too.
+    pub fn ask_peers(&self) {
+        let Self { node, .. } = self;
+        let runtime = self.runtime.lock();
+        let Some(runtime) = runtime.as_ref() else { return };
+        if node.engine.standing().role != Role::Primary || node.options.peers.is_empty() {
+            return;
+        }
+        self.answer(runtime);
+        let mut asking = JoinSet::new();
+        for address in node.options.peers.clone() {
+            let node = Arc::clone(node);
+            asking.spawn_on(async move { dialer::ask(&node, &address).await }, runtime.handle());
+        }
+        let asked = async {
+            while let Some(answer) = asking.join_next().await {
+                // Whoever dials it next tells why it could not be asked.
+                if let Ok(Err(status)) = answer {
+                    tracing::debug!(%status, "a peer was asked in vain");
+                }
+                if node.engine.standing().role != Role::Primary {
+                    return;
+                }
+            }
+        };
+        // The timer needs the runtime it is made in.
+        let late = runtime.block_on(async { timeout(ASK_PATIENCE, asked).await });
+        if late.is_err() {
+            tracing::warn!("not all peers could be asked whether this member still is the primary");
+        }
     }
 
     /// Answers and dials peers from now on. Joining twice is fine.
     pub fn join(&self) {
         let Self { node, .. } = self;
         let runtime = self.runtime.lock();
-        let (Some(runtime), Some(listener)) = (runtime.as_ref(), self.listener.lock().take())
-        else {
+        let Some(runtime) = runtime.as_ref() else { return };
+        if self.has_joined.swap(true, Ordering::SeqCst) {
             return;
-        };
-        runtime.spawn(node.tasks.track_future(server::run(Arc::clone(node), listener)));
+        }
+        self.answer(runtime);
         for address in &node.options.peers {
             let dialing = dialer::run(Arc::clone(node), address.clone());
             runtime.spawn(node.tasks.track_future(dialing));
         }
+    }
+
+    fn answer(&self, runtime: &Runtime) {
+        let Self { node, .. } = self;
+        let Some(listener) = self.listener.lock().take() else { return };
+        runtime.spawn(node.tasks.track_future(server::run(Arc::clone(node), listener)));
         let reload = node.options.tls_reload_interval;
         if let Some(tls) = node.options.server_tls.clone() {
             runtime.spawn(async move { tls.follow_files(reload).await });
@@ -246,7 +294,7 @@ impl Replication {
         };
         let patience = self.node.options.peer_timeout;
         // The timer needs the runtime it is made in.
-        let late = runtime.block_on(async { tokio::time::timeout(patience, waiting).await });
+        let late = runtime.block_on(async { timeout(patience, waiting).await });
         if late.is_err() {
             tracing::warn!("no standby has everything that this primary wrote");
         }
@@ -258,7 +306,7 @@ impl Replication {
         self.node.tasks.close();
         if let Some(runtime) = self.runtime.lock().take() {
             let tasks = self.node.tasks.clone();
-            let ended = async { tokio::time::timeout(STOP_GRACE, tasks.wait()).await };
+            let ended = async { timeout(STOP_GRACE, tasks.wait()).await };
             if runtime.block_on(ended).is_err() {
                 tracing::error!("a session did not end in time");
             }

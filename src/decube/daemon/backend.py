@@ -93,6 +93,6 @@ async def _replicate(
     store: EmbeddedStore, listeners: Listeners, facts: NodeFacts
 ) -> NodeReplication:
     replication = await listeners.open_peers(store)
-    await replication.follow_role()
+    await replication.find_role()
     facts.leadership = facts.replication = replication
     return replication

@@ -89,6 +89,11 @@ class NodeReplication:
             peers=peers,
         )
 
+    async def find_role(self) -> None:
+        """Be what the peers know this node to be, before it takes a write."""
+        await self._core.ask_peers()
+        await self.follow_role()
+
     async def promote(self) -> None:
         """Become the primary; see `Replicator.promote`."""
         await self._core.promote()

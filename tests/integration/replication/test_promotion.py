@@ -43,7 +43,8 @@ async def test_a_standby_is_promoted_and_the_old_primary_comes_back_as_a_standby
     for network in (two.network("a", "b"), two.network("b", "a")):
         network.heal()
     await two.start("a")
-    await two.wait_until_role("a", "standby")
+    assert a.state()["role"] == "standby"
+    assert await asyncio.to_thread(a.put, "through it at once") > lost + REVISION_JUMP // 2
     await two.wait_until_equal()
     assert (a.get("replicated"), a.get("lost0"), a.get("after")) == ("v", None, "v")
     (tail,) = a.state()["tails"]

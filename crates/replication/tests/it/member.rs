@@ -78,12 +78,18 @@ impl Member {
     }
 
     pub(crate) fn start(&mut self, role: Role) {
+        self.open(role);
+        self.replication().join();
+    }
+
+    /// Without its peers.
+    pub(crate) fn open(&mut self, role: Role) {
         let mut options = self.store_options();
         options.role = role;
         (self.settings)(&mut options);
         let engine = Engine::open(options).expect("the store opens");
         let (told, _) = bell();
-        let replication = Replication::start(engine.clone(), self.options(told));
+        let replication = Replication::open(engine.clone(), self.options(told));
         let replication = replication.expect("replication starts");
         self.link.leads_to(Some(replication.local_address()));
         self.running = Some((engine, replication));

@@ -1,6 +1,8 @@
 //! A standby takes over, and the one before it comes back.
 
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use decube_engine::log::FrameReader;
@@ -56,6 +58,46 @@ fn the_standby_takes_over_and_the_old_primary_returns_with_its_tail_kept() {
     assert_eq!(tail_of(&old), (replicated + 1..=last).collect::<Vec<_>>());
     assert_eq!(old.replication().tails().len(), 1);
     assert!(matches!(old.put("x", "y"), Err(Error::NotPrimary)));
+}
+
+#[test]
+fn an_old_primary_asks_its_peers_before_anybody_can_write_to_it() {
+    let (mut old, new) = running_pair(59);
+    old.kill();
+    new.replication().promote().unwrap();
+    old.open(Role::Primary);
+    old.replication().ask_peers();
+    assert_eq!((old.status().role, old.status().term), (Role::Standby, 2));
+    assert!(matches!(old.put("x", "y"), Err(Error::NotPrimary)));
+    old.replication().join();
+    wait_until_equal(&new, &old);
+}
+
+#[test]
+fn two_that_start_at_once_answer_while_they_ask() {
+    let (mut old, mut new) = running_pair(60);
+    old.kill();
+    new.replication().promote().unwrap();
+    new.stop();
+    new.open(Role::Standby);
+    old.open(Role::Primary);
+    thread::scope(|scope| {
+        scope.spawn(|| new.replication().ask_peers());
+        old.replication().ask_peers();
+    });
+    assert_eq!((old.status().role, new.status().role), (Role::Standby, Role::Primary));
+}
+
+#[test]
+fn a_primary_does_not_wait_for_peers_that_do_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (link, absent) = (Link::new(), Link::new());
+    let mut primary = Member::new("alone", 61, &link, &[&absent]);
+    primary.peers.push(silent.local_addr().expect("its address").to_string());
+    primary.peer_timeout = Duration::from_secs(3600);
+    primary.open(Role::Primary);
+    primary.replication().ask_peers();
+    primary.put("x", "y").expect("it is the primary");
 }
 
 #[test]

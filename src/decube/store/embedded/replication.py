@@ -103,6 +103,13 @@ class Replication:
         """Return the files of frames that were never replicated. Lists a directory."""
         return self._native.tails()
 
+    async def ask_peers(self) -> None:
+        """Have a primary hear whether another was made the primary while this one was away.
+
+        Then it is a standby when this returns. Waits two seconds at most for those that are silent.
+        """
+        await _off_the_loop(self._native.ask_peers)
+
     def announce(self, *, rest: str, grpc: str, etcd: str) -> None:
         """Tell peers where this node's ports are; from the first time on it answers and dials."""
         self._native.announce(rest, grpc, etcd)
