@@ -6,7 +6,7 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 
 use super::Router;
-use crate::forward::Place;
+use crate::forward::{Place, Untrailed};
 use crate::grpc::{self, Method, ReplyBody};
 use crate::wire::etcdserverpb as pb;
 
@@ -21,7 +21,8 @@ impl Router {
             Method::Range | Method::RangeStream => self.range_as_standby(method, request).await,
             _ => match self.forwarder.place(request.headers()).await {
                 Ok(Place::There(connection)) => {
-                    self.forwarder.pass_on(connection, request.map(Either::Left)).await
+                    let request = request.map(|body| Either::Left(Untrailed(body)));
+                    self.forwarder.pass_on(connection, request).await
                 }
                 // It counts itself.
                 Ok(Place::Here) if method == Method::LeaseKeepAlive => {
