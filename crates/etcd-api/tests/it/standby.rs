@@ -166,6 +166,32 @@ async fn without_a_primary_there_is_no_leader_and_reads_of_what_is_here_go_on() 
     assert_eq!(status.expect("a status").into_inner().leader, 9);
 }
 
+#[tokio::test]
+async fn headers_of_calls_that_wait_for_a_primary_share_room_and_give_it_back() {
+    let standby = serve_store(standby_store(), |options| {
+        options.workers = NonZeroUsize::MIN;
+        options.primary_patience = Duration::from_millis(500);
+        options.primary = Some(FindPrimary::new(|| None));
+        options.arriving_bytes_max = 64 << 10;
+    });
+    let codes = async || {
+        let put = async || {
+            let request = PutRequest { key: owned("a"), ..PutRequest::default() };
+            let mut request = tonic::Request::new(request);
+            let long = "x".repeat(40 << 10).parse().expect("a header value");
+            request.metadata_mut().insert("large", long);
+            standby.kv().put(request).await.expect_err("there is no primary").code()
+        };
+        let (first, second) = tokio::join!(put(), put());
+        [first, second]
+    };
+    for _ in 0..2 {
+        let codes = codes().await;
+        assert!(codes.contains(&Code::ResourceExhausted), "{codes:?}");
+        assert!(codes.contains(&Code::Unavailable), "{codes:?}");
+    }
+}
+
 /// A primary that takes connections, reads until it has seen a key, and then hangs up, or says nothing
 /// for ever.
 async fn broken_primary(
