@@ -55,12 +55,12 @@ impl ClientTls {
 }
 
 fn config(contents: &Contents, files: &TlsFiles) -> Result<ClientConfig, TlsError> {
-    let Authorities { roots, certificates } =
-        contents.authorities(files, "checking the certificates of peers")?;
+    const PURPOSE: &str = "checking the certificates of peers";
+    let Authorities { roots, signing, certificates } = contents.authorities(files, PURPOSE)?;
+    let verifier = |roots| WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
     // Only an empty store is refused, and that has been.
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(
-        |_empty| TlsError::NoAuthorities { purpose: "checking the certificates of peers" },
-    )?;
+    let all = verifier(roots).map_err(|_empty| TlsError::NoAuthorities { purpose: PURPOSE })?;
+    let strict = verifier(signing).ok().map(|strict| strict as Arc<dyn ServerCertVerifier>);
     let (chain, key) = contents.pair(files)?;
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -68,7 +68,8 @@ fn config(contents: &Contents, files: &TlsFiles) -> Result<ClientConfig, TlsErro
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Listed::<dyn ServerCertVerifier>::new(
             certificates,
-            verifier,
+            all,
+            strict,
         )))
         .with_client_auth_cert(chain, key)
         .map_err(|error| mismatch(files, &error))?;

@@ -9,6 +9,7 @@ use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::keys;
+use crate::listed::may_sign;
 use crate::options::{TlsError, TlsFiles};
 
 /// As they lie on the disk. Compared to find out whether anything changed: unlike times and sizes
@@ -56,20 +57,31 @@ impl Contents {
         let (Some(pem), Some(path)) = (&self.authorities, &files.ca_file) else {
             return Err(TlsError::NoAuthorities { purpose });
         };
-        let mut roots = RootCertStore::empty();
+        let (mut roots, mut signing) = (RootCertStore::empty(), RootCertStore::empty());
         let certificates = certificates(pem, path)?;
         for certificate in &certificates {
-            roots
-                .add(certificate.clone())
-                .map_err(|error| invalid(path, "certificate of an authority", error.to_string()))?;
+            let add = |to: &mut RootCertStore| {
+                let added = to.add(certificate.clone());
+                added.map_err(|error| {
+                    invalid(path, "certificate of an authority", error.to_string())
+                })
+            };
+            add(&mut roots)?;
+            if may_sign(certificate) {
+                add(&mut signing)?;
+            }
         }
-        Ok(Authorities { roots: Arc::new(roots), certificates })
+        Ok(Authorities { roots: Arc::new(roots), signing: Arc::new(signing), certificates })
     }
 }
 
-/// Whom the other side's certificate must come from, and the same as certificates.
+/// Whom the other side's certificate must come from.
 pub(crate) struct Authorities {
+    /// All that the file holds.
     pub(crate) roots: Arc<RootCertStore>,
+    /// Those whose signature on others counts.
+    pub(crate) signing: Arc<RootCertStore>,
+    /// The same as `roots`.
     pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 

@@ -5,6 +5,10 @@
 //! with, whoever is on the list is trusted, as long as the time and the purposes that the
 //! certificate tells fit. webpki takes no authority for a client or server, whoever it is. That
 //! somebody has the certificate's key is proved by the handshake as ever.
+//!
+//! The other way round webpki takes whatever is on the list for an authority: a client whose own
+//! certificate is there could make certificates for others, which Go's library does not trust. So who
+//! is not there must come from one that says it is an authority's.
 
 use std::sync::Arc;
 
@@ -14,43 +18,82 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::certificate::{CertificateInner, Raw, Version};
 use x509_cert::der::Decode;
 use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::ext::pkix::ExtendedKeyUsage;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
 /// What a certificate is shown for (RFC 5280, section 4.2.1.12).
 const ANYTHING: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 const SERVER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const CLIENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
-/// Trusts whom another trusts, and whom the file of authorities holds.
+/// Trusts whom the file of authorities holds, and who comes from one of them.
 #[derive(Debug)]
 pub(crate) struct Listed<V: ?Sized> {
     certificates: Vec<CertificateDer<'static>>,
+    /// Takes all of them for authorities.
     other: Arc<V>,
+    /// Takes those for authorities that are; `None`: there are none.
+    strict: Option<Arc<V>>,
 }
 
 impl<V: ?Sized> Listed<V> {
-    pub(crate) fn new(certificates: Vec<CertificateDer<'static>>, other: Arc<V>) -> Self {
-        Self { certificates, other }
+    /// `strict` is made like `other`, of the certificates alone that [`may_sign`].
+    pub(crate) fn new(
+        certificates: Vec<CertificateDer<'static>>,
+        other: Arc<V>,
+        strict: Option<Arc<V>>,
+    ) -> Self {
+        Self { certificates, other, strict }
     }
 
-    /// Whether the other one refused this certificate for nothing but being an authority's. It has
-    /// looked at the time before.
+    /// Who is to say whether a certificate is trusted.
+    fn judge(&self, shown: &CertificateDer<'_>) -> Result<&V, Error> {
+        if self.certificates.contains(shown) {
+            return Ok(&self.other);
+        }
+        self.strict.as_deref().ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    }
+
+    /// Whether this certificate was refused for nothing but being an authority's, or one that comes
+    /// from nobody on the list. Time and purposes were looked at before.
     fn holds(
         &self,
         shown: &CertificateDer<'_>,
         purpose: ObjectIdentifier,
         refused: &Error,
     ) -> bool {
-        is_authority_shown(refused) && self.certificates.contains(shown) && serves(shown, purpose)
+        is_about_issuer(refused) && self.certificates.contains(shown) && serves(shown, purpose)
     }
 }
 
-fn is_authority_shown(refused: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(reason)) = refused else { return false };
-    reason.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+fn is_about_issuer(refused: &Error) -> bool {
+    match refused {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+        Error::InvalidCertificate(CertificateError::Other(reason)) => {
+            reason.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+        }
+        _ => false,
+    }
+}
+
+/// Whether what is signed with a certificate's key counts: it says that it is an authority's. One of
+/// a version that could not say so is.
+pub(crate) fn may_sign(certificate: &CertificateDer<'_>) -> bool {
+    let Ok(certificate) = CertificateInner::<Raw>::from_der(certificate) else { return false };
+    let certificate = certificate.tbs_certificate();
+    let is_authority = match certificate.get_extension::<BasicConstraints>() {
+        Ok(Some((_, told))) => told.ca,
+        Ok(None) => certificate.version() != Version::V3,
+        Err(_) => false,
+    };
+    let signs = match certificate.get_extension::<KeyUsage>() {
+        Ok(Some((_, told))) => told.key_cert_sign(),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    is_authority && signs
 }
 
 /// Whether a certificate is for a purpose. One that tells none is for all.
@@ -70,7 +113,8 @@ impl ClientCertVerifier for Listed<dyn ClientCertVerifier> {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.other.verify_client_cert(end_entity, intermediates, now).or_else(|refused| {
+        let judge = self.judge(end_entity)?;
+        judge.verify_client_cert(end_entity, intermediates, now).or_else(|refused| {
             if self.holds(end_entity, CLIENT, &refused) {
                 return Ok(ClientCertVerified::assertion());
             }
@@ -122,9 +166,9 @@ impl ServerCertVerifier for Listed<dyn ServerCertVerifier> {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let other = &self.other;
+        let judge = self.judge(end_entity)?;
         let verified =
-            other.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+            judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         verified.or_else(|refused| {
             if !self.holds(end_entity, SERVER, &refused) {
                 return Err(refused);

@@ -134,18 +134,19 @@ fn client_verifier(
     contents: &Contents,
     files: &TlsFiles,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+    const PURPOSE: &str = "checking the certificates of clients";
     if files.client_auth == ClientAuth::None {
         return Ok(None);
     }
-    let Authorities { roots, certificates } =
-        contents.authorities(files, "checking the certificates of clients")?;
-    let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
-    if files.client_auth == ClientAuth::Request {
-        builder = builder.allow_unauthenticated();
-    }
+    let Authorities { roots, signing, certificates } = contents.authorities(files, PURPOSE)?;
+    let verifier = |roots| {
+        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        if files.client_auth == ClientAuth::Request {
+            builder = builder.allow_unauthenticated();
+        }
+        builder.build()
+    };
     // Only an empty store is refused, and that has been.
-    let verifier = builder.build().map_err(|_empty| TlsError::NoAuthorities {
-        purpose: "checking the certificates of clients",
-    })?;
-    Ok(Some(Arc::new(Listed::new(certificates, verifier))))
+    let all = verifier(roots).map_err(|_empty| TlsError::NoAuthorities { purpose: PURPOSE })?;
+    Ok(Some(Arc::new(Listed::new(certificates, all, verifier(signing).ok()))))
 }
