@@ -2,14 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::keys;
-use crate::listed::may_sign;
 use crate::options::{TlsError, TlsFiles};
 
 /// As they lie on the disk. Compared to find out whether anything changed: unlike times and sizes
@@ -48,41 +46,25 @@ impl Contents {
         Ok((chain, key))
     }
 
-    /// What the file of authorities holds; `purpose` is what fails without them.
+    /// What the file of authorities holds, and the same as certificates; `purpose` is what fails
+    /// without them.
     pub(crate) fn authorities(
         &self,
         files: &TlsFiles,
         purpose: &'static str,
-    ) -> Result<Authorities, TlsError> {
+    ) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
         let (Some(pem), Some(path)) = (&self.authorities, &files.ca_file) else {
             return Err(TlsError::NoAuthorities { purpose });
         };
-        let (mut roots, mut signing) = (RootCertStore::empty(), RootCertStore::empty());
+        let mut roots = RootCertStore::empty();
         let certificates = certificates(pem, path)?;
         for certificate in &certificates {
-            let add = |to: &mut RootCertStore| {
-                let added = to.add(certificate.clone());
-                added.map_err(|error| {
-                    invalid(path, "certificate of an authority", error.to_string())
-                })
-            };
-            add(&mut roots)?;
-            if may_sign(certificate) {
-                add(&mut signing)?;
-            }
+            roots
+                .add(certificate.clone())
+                .map_err(|error| invalid(path, "certificate of an authority", error.to_string()))?;
         }
-        Ok(Authorities { roots: Arc::new(roots), signing: Arc::new(signing), certificates })
+        Ok((roots, certificates))
     }
-}
-
-/// Whom the other side's certificate must come from.
-pub(crate) struct Authorities {
-    /// All that the file holds.
-    pub(crate) roots: Arc<RootCertStore>,
-    /// Those whose signature on others counts.
-    pub(crate) signing: Arc<RootCertStore>,
-    /// The same as `roots`.
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

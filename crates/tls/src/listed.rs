@@ -5,10 +5,6 @@
 //! with, whoever is on the list is trusted, as long as the time and the purposes that the
 //! certificate tells fit. webpki takes no authority for a client or server, whoever it is. That
 //! somebody has the certificate's key is proved by the handshake as ever.
-//!
-//! The other way round webpki takes whatever is on the list for an authority: a client whose own
-//! certificate is there could make certificates for others, which Go's library does not trust. So who
-//! is not there must come from one that says it is an authority's.
 
 use std::sync::Arc;
 
@@ -17,11 +13,16 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use x509_cert::certificate::{CertificateInner, Raw, Version};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
+use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode;
 use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
+use x509_cert::ext::pkix::ExtendedKeyUsage;
+
+use crate::authorities::Authorities;
 
 /// What a certificate is shown for (RFC 5280, section 4.2.1.12).
 const ANYTHING: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
@@ -32,28 +33,29 @@ const CLIENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2
 #[derive(Debug)]
 pub(crate) struct Listed<V: ?Sized> {
     certificates: Vec<CertificateDer<'static>>,
-    /// Takes all of them for authorities.
+    /// Takes all of them for authorities: of one of them it says whether it is valid.
     other: Arc<V>,
-    /// Takes those for authorities that are; `None`: there are none.
-    strict: Option<Arc<V>>,
+    authorities: Authorities<V>,
 }
 
 impl<V: ?Sized> Listed<V> {
-    /// `strict` is made like `other`, of the certificates alone that [`may_sign`].
+    /// `make` makes what trusts whoever comes from such; `None`, as it does then: there are none.
     pub(crate) fn new(
-        certificates: Vec<CertificateDer<'static>>,
-        other: Arc<V>,
-        strict: Option<Arc<V>>,
-    ) -> Self {
-        Self { certificates, other, strict }
+        (roots, certificates): (RootCertStore, Vec<CertificateDer<'static>>),
+        make: impl Fn(RootCertStore) -> Option<Arc<V>> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let other = make(roots)?;
+        let authorities = Authorities::among(&certificates, Box::new(make));
+        Some(Self { certificates, other, authorities })
     }
 
     /// Who is to say whether a certificate is trusted.
-    fn judge(&self, shown: &CertificateDer<'_>) -> Result<&V, Error> {
+    fn judge(&self, shown: &CertificateDer<'_>, now: UnixTime) -> Result<Arc<V>, Error> {
         if self.certificates.contains(shown) {
-            return Ok(&self.other);
+            return Ok(Arc::clone(&self.other));
         }
-        self.strict.as_deref().ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+        let nobody = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        self.authorities.at(now).ok_or(nobody)
     }
 
     /// Whether this certificate was refused for nothing but being an authority's, or one that comes
@@ -78,24 +80,6 @@ fn is_about_issuer(refused: &Error) -> bool {
     }
 }
 
-/// Whether what is signed with a certificate's key counts: it says that it is an authority's. One of
-/// a version that could not say so is.
-pub(crate) fn may_sign(certificate: &CertificateDer<'_>) -> bool {
-    let Ok(certificate) = CertificateInner::<Raw>::from_der(certificate) else { return false };
-    let certificate = certificate.tbs_certificate();
-    let is_authority = match certificate.get_extension::<BasicConstraints>() {
-        Ok(Some((_, told))) => told.ca,
-        Ok(None) => certificate.version() != Version::V3,
-        Err(_) => false,
-    };
-    let signs = match certificate.get_extension::<KeyUsage>() {
-        Ok(Some((_, told))) => told.key_cert_sign(),
-        Ok(None) => true,
-        Err(_) => false,
-    };
-    is_authority && signs
-}
-
 /// Whether a certificate is for a purpose. One that tells none is for all.
 fn serves(certificate: &CertificateDer<'_>, purpose: ObjectIdentifier) -> bool {
     let Ok(certificate) = CertificateInner::<Raw>::from_der(certificate) else { return false };
@@ -113,7 +97,7 @@ impl ClientCertVerifier for Listed<dyn ClientCertVerifier> {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let judge = self.judge(end_entity)?;
+        let judge = self.judge(end_entity, now)?;
         judge.verify_client_cert(end_entity, intermediates, now).or_else(|refused| {
             if self.holds(end_entity, CLIENT, &refused) {
                 return Ok(ClientCertVerified::assertion());
@@ -166,7 +150,7 @@ impl ServerCertVerifier for Listed<dyn ServerCertVerifier> {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judge = self.judge(end_entity)?;
+        let judge = self.judge(end_entity, now)?;
         let verified =
             judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         verified.or_else(|refused| {

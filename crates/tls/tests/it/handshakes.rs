@@ -1,8 +1,8 @@
 //! Who gets in, and whom a client lets in.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use decube_tls::{ClientAuth, ClientTls, ServerLimits, ServerTls, Socket, TlsError, TlsFiles};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, date_time_ymd};
@@ -172,6 +172,23 @@ async fn who_is_listed_and_is_no_authority_lets_nobody_else_in() {
     assert_eq!(come_from(&no_authority).await, (false, false));
     let authority = usages(KeyUsagePurpose::KeyCertSign);
     assert_eq!(come_from(&authority).await, (true, true));
+}
+
+#[tokio::test]
+async fn an_authority_that_is_not_valid_lets_nobody_in_and_another_does() {
+    let expired = Authority::saying("ours", |params| params.not_after = date_time_ymd(2001, 1, 1));
+    let early = Authority::saying("ours", |params| params.not_before = date_time_ymd(2200, 1, 1));
+    let valid = Authority::new("ours");
+    assert_eq!(come_from(&expired).await, (false, false));
+    assert_eq!(come_from(&early).await, (false, false));
+    // The same name, and all in one file.
+    let read = |authority: &Authority| fs::read_to_string(authority.ca_file()).expect("a file");
+    let all = [read(&expired), read(&early), read(&valid)].concat();
+    for authority in [&expired, &early, &valid] {
+        fs::write(authority.ca_file(), &all).expect("a file");
+    }
+    assert_eq!(come_from(&expired).await, (false, false));
+    assert_eq!(come_from(&valid).await, (true, true));
 }
 
 #[tokio::test]
