@@ -1,11 +1,13 @@
 //! The port of a standby: what only the primary can do is passed on to the primary's own port.
 //!
 //! A standby answers serializable reads and watches itself. Everything that writes, reads what must
-//! be the latest, or speaks of leases goes on as it came, bytes and trailers, over one connection a
-//! worker; the client cannot tell. When the primary is not known or does not answer, the client is
-//! told that there is no leader, and tries the other endpoints; when it broke off in the middle of a
-//! call, that nobody knows what became of it. A standby that is made the primary while a call waits
-//! for one carries it out itself.
+//! be the latest, or speaks of leases goes on as it came, and the answer comes back so, over one
+//! connection a worker; the client cannot tell. When the primary is not known or does not answer,
+//! the client is told that there is no leader, and tries the other endpoints; when it broke off in
+//! the middle of a call, that nobody knows what became of it. A standby that is made the primary
+//! while a call waits for one carries it out itself.
+
+mod body;
 
 use std::fmt;
 use std::io;
@@ -18,13 +20,13 @@ use decube_tls::{ClientTls, Socket};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+pub(crate) use self::body::Untrailed;
 use crate::grpc::{Method, Relayed, ReplyBody, error_response};
 use crate::status;
 use crate::store::Store;
@@ -49,7 +51,7 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// The body of a call that is passed on: as it comes, or read already.
-pub(crate) type Body = Either<Incoming, Full<Bytes>>;
+pub(crate) type Body = Either<Untrailed, Full<Bytes>>;
 
 /// The primary of a standby.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::files::{Authorities, Contents};
+use crate::files::Contents;
 use crate::listed::Listed;
 use crate::options::{TlsError, TlsFiles};
 use crate::reload::{Reloaded, TlsStatus, mismatch, provider};
@@ -55,21 +55,20 @@ impl ClientTls {
 }
 
 fn config(contents: &Contents, files: &TlsFiles) -> Result<ClientConfig, TlsError> {
-    let Authorities { roots, certificates } =
-        contents.authorities(files, "checking the certificates of peers")?;
-    // Only an empty store is refused, and that has been.
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(
-        |_empty| TlsError::NoAuthorities { purpose: "checking the certificates of peers" },
-    )?;
+    const PURPOSE: &str = "checking the certificates of peers";
+    let authorities = contents.authorities(files, PURPOSE)?;
+    let listed = Listed::<dyn ServerCertVerifier>::new(authorities, |roots| {
+        let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+        // Only an empty store is refused.
+        builder.build().ok().map(|verifier| verifier as Arc<dyn ServerCertVerifier>)
+    });
+    let listed = listed.ok_or(TlsError::NoAuthorities { purpose: PURPOSE })?;
     let (chain, key) = contents.pair(files)?;
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| mismatch(files, &error))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Listed::<dyn ServerCertVerifier>::new(
-            certificates,
-            verifier,
-        )))
+        .with_custom_certificate_verifier(Arc::new(listed))
         .with_client_auth_cert(chain, key)
         .map_err(|error| mismatch(files, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec()];

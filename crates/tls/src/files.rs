@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -47,12 +46,13 @@ impl Contents {
         Ok((chain, key))
     }
 
-    /// What the file of authorities holds; `purpose` is what fails without them.
+    /// What the file of authorities holds, and the same as certificates; `purpose` is what fails
+    /// without them.
     pub(crate) fn authorities(
         &self,
         files: &TlsFiles,
         purpose: &'static str,
-    ) -> Result<Authorities, TlsError> {
+    ) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
         let (Some(pem), Some(path)) = (&self.authorities, &files.ca_file) else {
             return Err(TlsError::NoAuthorities { purpose });
         };
@@ -63,14 +63,8 @@ impl Contents {
                 .add(certificate.clone())
                 .map_err(|error| invalid(path, "certificate of an authority", error.to_string()))?;
         }
-        Ok(Authorities { roots: Arc::new(roots), certificates })
+        Ok((roots, certificates))
     }
-}
-
-/// Whom the other side's certificate must come from, and the same as certificates.
-pub(crate) struct Authorities {
-    pub(crate) roots: Arc<RootCertStore>,
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -8,6 +8,7 @@
 //!
 //! TLS 1.2 and 1.3. Nothing here logs or formats key material.
 
+mod authorities;
 mod client;
 mod expiry;
 mod files;

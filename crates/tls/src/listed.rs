@@ -13,44 +13,71 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode;
 use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
+
+use crate::authorities::Authorities;
 
 /// What a certificate is shown for (RFC 5280, section 4.2.1.12).
 const ANYTHING: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 const SERVER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const CLIENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
-/// Trusts whom another trusts, and whom the file of authorities holds.
+/// Trusts whom the file of authorities holds, and who comes from one of them.
 #[derive(Debug)]
 pub(crate) struct Listed<V: ?Sized> {
     certificates: Vec<CertificateDer<'static>>,
+    /// Takes all of them for authorities: of one of them it says whether it is valid.
     other: Arc<V>,
+    authorities: Authorities<V>,
 }
 
 impl<V: ?Sized> Listed<V> {
-    pub(crate) fn new(certificates: Vec<CertificateDer<'static>>, other: Arc<V>) -> Self {
-        Self { certificates, other }
+    /// `make` makes what trusts whoever comes from such; `None`, as it does then: there are none.
+    pub(crate) fn new(
+        (roots, certificates): (RootCertStore, Vec<CertificateDer<'static>>),
+        make: impl Fn(RootCertStore) -> Option<Arc<V>> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let other = make(roots)?;
+        let authorities = Authorities::among(&certificates, Box::new(make));
+        Some(Self { certificates, other, authorities })
     }
 
-    /// Whether the other one refused this certificate for nothing but being an authority's. It has
-    /// looked at the time before.
+    /// Who is to say whether a certificate is trusted.
+    fn judge(&self, shown: &CertificateDer<'_>, now: UnixTime) -> Result<Arc<V>, Error> {
+        if self.certificates.contains(shown) {
+            return Ok(Arc::clone(&self.other));
+        }
+        let nobody = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        self.authorities.at(now).ok_or(nobody)
+    }
+
+    /// Whether this certificate was refused for nothing but being an authority's, or one that comes
+    /// from nobody on the list. Time and purposes were looked at before.
     fn holds(
         &self,
         shown: &CertificateDer<'_>,
         purpose: ObjectIdentifier,
         refused: &Error,
     ) -> bool {
-        is_authority_shown(refused) && self.certificates.contains(shown) && serves(shown, purpose)
+        is_about_issuer(refused) && self.certificates.contains(shown) && serves(shown, purpose)
     }
 }
 
-fn is_authority_shown(refused: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(reason)) = refused else { return false };
-    reason.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+fn is_about_issuer(refused: &Error) -> bool {
+    match refused {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+        Error::InvalidCertificate(CertificateError::Other(reason)) => {
+            reason.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+        }
+        _ => false,
+    }
 }
 
 /// Whether a certificate is for a purpose. One that tells none is for all.
@@ -70,7 +97,8 @@ impl ClientCertVerifier for Listed<dyn ClientCertVerifier> {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.other.verify_client_cert(end_entity, intermediates, now).or_else(|refused| {
+        let judge = self.judge(end_entity, now)?;
+        judge.verify_client_cert(end_entity, intermediates, now).or_else(|refused| {
             if self.holds(end_entity, CLIENT, &refused) {
                 return Ok(ClientCertVerified::assertion());
             }
@@ -122,9 +150,9 @@ impl ServerCertVerifier for Listed<dyn ServerCertVerifier> {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let other = &self.other;
+        let judge = self.judge(end_entity, now)?;
         let verified =
-            other.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+            judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         verified.or_else(|refused| {
             if !self.holds(end_entity, SERVER, &refused) {
                 return Err(refused);

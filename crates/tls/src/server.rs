@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::files::{Authorities, Contents};
+use crate::files::Contents;
 use crate::listed::Listed;
 use crate::options::{ClientAuth, TlsError, TlsFiles};
 use crate::reload::{Reloaded, TlsStatus, mismatch, provider};
@@ -134,18 +134,20 @@ fn client_verifier(
     contents: &Contents,
     files: &TlsFiles,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+    const PURPOSE: &str = "checking the certificates of clients";
     if files.client_auth == ClientAuth::None {
         return Ok(None);
     }
-    let Authorities { roots, certificates } =
-        contents.authorities(files, "checking the certificates of clients")?;
-    let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
-    if files.client_auth == ClientAuth::Request {
-        builder = builder.allow_unauthenticated();
-    }
-    // Only an empty store is refused, and that has been.
-    let verifier = builder.build().map_err(|_empty| TlsError::NoAuthorities {
-        purpose: "checking the certificates of clients",
-    })?;
-    Ok(Some(Arc::new(Listed::new(certificates, verifier))))
+    let authorities = contents.authorities(files, PURPOSE)?;
+    let client_auth = files.client_auth;
+    let listed = Listed::<dyn ClientCertVerifier>::new(authorities, move |roots| {
+        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        if client_auth == ClientAuth::Request {
+            builder = builder.allow_unauthenticated();
+        }
+        // Only an empty store is refused.
+        builder.build().ok()
+    });
+    let listed = listed.ok_or(TlsError::NoAuthorities { purpose: PURPOSE })?;
+    Ok(Some(Arc::new(listed)))
 }

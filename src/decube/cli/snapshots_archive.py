@@ -55,7 +55,8 @@ def download(
         raise AlreadyExists(f"{target} is there already", hint="--force replaces it")
     client = _patient(node)
     partial = target.with_name(f"{target.name}.partial")
-    before = _status(node.client(), snapshot_id)
+    # As patiently: the location that it looks at may be slow.
+    before = _status(client, snapshot_id)
     with client.download(f"{SNAPSHOT.path(snapshot_id)}/archive") as (size, pieces):
         try:
             with _private(partial) as output, progress_bar("downloading", in_bytes=True) as report:

@@ -5,11 +5,15 @@
 use std::io::Read;
 
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use tonic::Status;
 
 /// What it begins with.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Of what a client may compress in pieces. To begin one takes as long as to read kilobytes, and an
+/// empty one is 20 bytes: a request of 100,000 would hold up all clients of a worker.
+const MEMBERS_MAX: usize = 16;
 
 /// The message that was compressed; never takes more memory than one of `bytes_max`.
 pub(super) fn inflate(compressed: &[u8], bytes_max: usize) -> Result<Bytes, Status> {
@@ -17,16 +21,24 @@ pub(super) fn inflate(compressed: &[u8], bytes_max: usize) -> Result<Bytes, Stat
         let text = "grpc: the message is compressed, and not by gzip, the one encoding known here";
         return Err(Status::unimplemented(text));
     }
-    let mut message = Vec::new();
-    let mut plain = MultiGzDecoder::new(compressed).take(bytes_max as u64 + 1);
-    plain.read_to_end(&mut message).map_err(|error| {
-        Status::internal(format!("grpc: failed to decompress the received message: {error}"))
-    })?;
-    if message.len() > bytes_max {
-        let text = format!("grpc: message after decompression larger than max {bytes_max}");
-        return Err(Status::resource_exhausted(text));
+    let (mut message, mut rest) = (Vec::new(), compressed);
+    for _ in 0..MEMBERS_MAX {
+        let room = bytes_max + 1 - message.len();
+        let mut member = GzDecoder::new(rest).take(room as u64);
+        member.read_to_end(&mut message).map_err(|error| {
+            Status::internal(format!("grpc: failed to decompress the received message: {error}"))
+        })?;
+        if message.len() > bytes_max {
+            let text = format!("grpc: message after decompression larger than max {bytes_max}");
+            return Err(Status::resource_exhausted(text));
+        }
+        rest = member.into_inner().into_inner();
+        if rest.is_empty() {
+            return Ok(message.into());
+        }
     }
-    Ok(message.into())
+    let text = format!("grpc: the message is compressed in more than {MEMBERS_MAX} pieces");
+    Err(Status::resource_exhausted(text))
 }
 
 #[cfg(test)]
@@ -55,6 +67,19 @@ mod tests {
         // A bomb is not blown up: a gigabyte of zeros is a megabyte of gzip.
         let bomb = inflate(&deflate(&vec![0; 64 << 20]), 1_000).expect_err("it is no message");
         assert_eq!(bomb.code(), Code::ResourceExhausted);
+    }
+
+    #[test]
+    fn what_was_compressed_in_pieces_comes_back_unless_they_are_many() {
+        let pieces = [deflate(b"a "), deflate(b""), deflate(b"message")].concat();
+        assert_eq!(inflate(&pieces, 9).expect("it fits"), &b"a message"[..]);
+        assert_eq!(inflate(&pieces, 8).expect_err("too long").code(), Code::ResourceExhausted);
+        let damaged = [&pieces[..], b"behind"].concat();
+        assert_eq!(inflate(&damaged, 9).expect_err("no gzip").code(), Code::Internal);
+        let many = deflate(b"").repeat(MEMBERS_MAX);
+        assert_eq!(inflate(&many, 9).expect("not too many"), &b""[..]);
+        let too_many = [many, deflate(b"")].concat();
+        assert_eq!(inflate(&too_many, 9).expect_err("too many").code(), Code::ResourceExhausted);
     }
 
     #[test]

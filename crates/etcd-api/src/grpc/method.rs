@@ -40,7 +40,7 @@ impl Method {
     /// Whether the messages of its calls pass through our hands: those of the streams that tonic
     /// serves do not.
     pub(crate) fn messages_are_seen(self) -> bool {
-        !matches!(self, Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha)
+        !matches!(self, Self::Reflection | Self::ReflectionAlpha)
     }
 }
 

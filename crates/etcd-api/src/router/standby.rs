@@ -1,14 +1,17 @@
 //! The calls of a standby, of which most are the primary's to answer.
 
 use http::header::CONTENT_LENGTH;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 
 use super::Router;
-use crate::forward::Place;
+use crate::forward::{Place, Untrailed};
 use crate::grpc::{self, Method, ReplyBody};
 use crate::wire::etcdserverpb as pb;
+
+/// What a header takes beside its name and value.
+const HEADER_BYTES: usize = 96;
 
 impl Router {
     /// Answers what a standby may have to pass on.
@@ -17,11 +20,17 @@ impl Router {
         method: Method,
         request: Request<Incoming>,
     ) -> Response<ReplyBody> {
+        // They are kept for as long as a primary is waited for, and may have come in few bytes.
+        let _room = match self.store.arriving.room_for(kept_bytes(request.headers())) {
+            Ok(room) => room,
+            Err(shed) => return self.refuse(method, shed),
+        };
         let response = match method {
             Method::Range | Method::RangeStream => self.range_as_standby(method, request).await,
             _ => match self.forwarder.place(request.headers()).await {
                 Ok(Place::There(connection)) => {
-                    self.forwarder.pass_on(connection, request.map(Either::Left)).await
+                    let request = request.map(|body| Either::Left(Untrailed(body)));
+                    self.forwarder.pass_on(connection, request).await
                 }
                 // It counts itself.
                 Ok(Place::Here) if method == Method::LeaseKeepAlive => {
@@ -68,4 +77,12 @@ impl Router {
             Err(refusal) => refusal,
         }
     }
+}
+
+/// What headers take in memory, about.
+fn kept_bytes(headers: &HeaderMap) -> usize {
+    let each = |(name, value): (&HeaderName, &HeaderValue)| {
+        HEADER_BYTES + name.as_str().len() + value.len()
+    };
+    headers.iter().map(each).sum()
 }

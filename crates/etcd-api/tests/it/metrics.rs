@@ -8,6 +8,8 @@ use decube_engine::{Command, LogLocation, Options, Role, Storage};
 use decube_etcd_api::wire::etcdserverpb::{
     HashKvRequest, LeaseGrantRequest, LeaseKeepAliveRequest, PutRequest, RangeRequest,
 };
+use decube_etcd_api::wire::health::HealthCheckRequest;
+use decube_etcd_api::wire::health::health_client::HealthClient;
 use decube_etcd_api::{FindPrimary, Primary};
 use tonic::Request;
 use tonic::metadata::MetadataValue;
@@ -128,6 +130,19 @@ async fn messages_of_streams_are_counted_one_by_one() {
             r#"etcd_debugging_lease_ttl_total_bucket{le="64"} 1"#,
         ],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_to_those_who_watch_the_servers_health_are_counted() {
+    let served = serve();
+    let mut health = HealthClient::new(served.channel.clone());
+    let watched = health.watch(HealthCheckRequest::default()).await.expect("a stream");
+    watched.into_inner().message().await.expect("an answer").expect("one at once");
+    let labels =
+        r#"grpc_type="server_stream",grpc_service="grpc.health.v1.Health",grpc_method="Watch""#;
+    for name in ["grpc_server_msg_received_total", "grpc_server_msg_sent_total"] {
+        check(&served, &[&format!("{name}{{{labels}}} 1")]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

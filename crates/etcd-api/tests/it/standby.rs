@@ -1,6 +1,8 @@
 //! The port of a standby. What it has itself is told from what its primary has by the value.
 
+use std::convert::Infallible;
 use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +17,9 @@ use decube_etcd_api::wire::etcdserverpb::{
 use decube_etcd_api::{FindPrimary, Primary};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper::client::conn::http2 as client;
@@ -39,10 +42,12 @@ fn standby_store() -> Options {
     Options { role: Role::Standby, ..Options::new(Storage::Log(location)) }
 }
 
-/// A standby with nothing in it; `who` is whom it takes for its primary.
+/// A standby with nothing in it; `who` is whom it takes for its primary. All its clients share one
+/// worker, and the way to the primary.
 fn standby(who: &Arc<Mutex<Option<Primary>>>) -> Served {
     let who = Arc::clone(who);
     serve_store(standby_store(), |options| {
+        options.workers = NonZeroUsize::MIN;
         options.primary_patience = Duration::from_millis(500);
         options.primary = Some(FindPrimary::new(move || who.lock().clone()));
     })
@@ -161,6 +166,32 @@ async fn without_a_primary_there_is_no_leader_and_reads_of_what_is_here_go_on() 
     assert_eq!(status.expect("a status").into_inner().leader, 9);
 }
 
+#[tokio::test]
+async fn headers_of_calls_that_wait_for_a_primary_share_room_and_give_it_back() {
+    let standby = serve_store(standby_store(), |options| {
+        options.workers = NonZeroUsize::MIN;
+        options.primary_patience = Duration::from_millis(500);
+        options.primary = Some(FindPrimary::new(|| None));
+        options.arriving_bytes_max = 64 << 10;
+    });
+    let codes = async || {
+        let put = async || {
+            let request = PutRequest { key: owned("a"), ..PutRequest::default() };
+            let mut request = tonic::Request::new(request);
+            let long = "x".repeat(40 << 10).parse().expect("a header value");
+            request.metadata_mut().insert("large", long);
+            standby.kv().put(request).await.expect_err("there is no primary").code()
+        };
+        let (first, second) = tokio::join!(put(), put());
+        [first, second]
+    };
+    for _ in 0..2 {
+        let codes = codes().await;
+        assert!(codes.contains(&Code::ResourceExhausted), "{codes:?}");
+        assert!(codes.contains(&Code::Unavailable), "{codes:?}");
+    }
+}
+
 /// A primary that takes connections, reads until it has seen a key, and then hangs up, or says nothing
 /// for ever.
 async fn broken_primary(
@@ -277,4 +308,62 @@ async fn calls_that_wait_for_a_primary_are_carried_out_by_the_member_that_become
         Some((7, 0)),
         "there is no such lease"
     );
+}
+
+/// A message of a call, behind its prefix.
+fn framed(message: &impl prost::Message) -> Bytes {
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).expect("it is short").to_be_bytes();
+    Bytes::from([&[0][..], &length, &message].concat())
+}
+
+/// A call by hand, with trailers, and what its answer ends with.
+async fn call_with_trailers(
+    client: &mut client::SendRequest<UnsyncBoxBody<Bytes, Infallible>>,
+    method: &str,
+    headers: &HeaderMap,
+    message: Bytes,
+    trailers: Option<HeaderMap>,
+) -> Option<HeaderValue> {
+    let frames = [Some(Frame::data(message)), trailers.map(Frame::trailers)];
+    let body = StreamBody::new(tokio_stream::iter(frames.into_iter().flatten().map(Ok)));
+    let mut request = Request::post(format!("http://decube/etcdserverpb.{method}"))
+        .header("content-type", "application/grpc")
+        .body(body.boxed_unsync())
+        .expect("a request");
+    request.headers_mut().extend(headers.clone());
+    let answer = client.send_request(request).await.expect("an answer");
+    let status = answer.headers().get("grpc-status").cloned();
+    let rest = answer.into_body().collect().await.expect("it comes whole");
+    status.or_else(|| rest.trailers().and_then(|trailers| trailers.get("grpc-status").cloned()))
+}
+
+#[tokio::test]
+async fn trailers_of_one_client_cost_the_others_no_call() {
+    let (_primary, standby) = pair();
+    let grant = LeaseGrantRequest { id: 7, ttl: 60 };
+    standby.lease().lease_grant(grant).await.expect("a lease");
+    let (renew, renewals) = tokio::sync::mpsc::channel(1);
+    renew.send(LeaseKeepAliveRequest { id: 7 }).await.expect("a stream");
+    let renewals = tokio_stream::wrappers::ReceiverStream::new(renewals);
+    let mut answers =
+        standby.lease().lease_keep_alive(renewals).await.expect("a stream").into_inner();
+    answers.message().await.expect("an answer").expect("an answer");
+
+    let socket = TcpStream::connect(standby.server.local_address()).await.expect("it listens");
+    let (mut client, connection) =
+        client::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    // The first call puts it into the table of headers, so that it takes the second few bytes.
+    let long = HeaderMap::from_iter([(
+        HeaderName::from_static("a"),
+        HeaderValue::try_from("x".repeat(1_000)).expect("a header value"),
+    )]);
+    let status = framed(&StatusRequest::default());
+    call_with_trailers(&mut client, "Maintenance/Status", &long, status, None).await;
+    let put = framed(&PutRequest { key: owned("a"), ..PutRequest::default() });
+    let told = call_with_trailers(&mut client, "KV/Put", &HeaderMap::new(), put, Some(long)).await;
+    renew.send(LeaseKeepAliveRequest { id: 7 }).await.expect("the stream is open");
+    answers.message().await.expect("an answer").expect("an answer");
+    assert_eq!(told.as_ref().map(HeaderValue::as_bytes), Some(&b"0"[..]));
 }

@@ -1,11 +1,11 @@
 //! Who gets in, and whom a client lets in.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use decube_tls::{ClientAuth, ClientTls, ServerLimits, ServerTls, Socket, TlsError, TlsFiles};
-use rcgen::{ExtendedKeyUsagePurpose, SanType, date_time_ymd};
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -146,6 +146,68 @@ async fn an_authority_that_comes_itself_is_held_to_what_it_says() {
         params.subject_alt_names = vec![SanType::DnsName("another".try_into().expect("a name"))];
     });
     assert_eq!(shown_by(&elsewhere, &elsewhere).await, (true, false));
+}
+
+/// Lets a client and a server come from an authority, each to somebody who trusts that; tells who was
+/// let in.
+async fn come_from(authority: &Authority) -> (bool, bool) {
+    let others = Authority::new("others");
+    let files = others.issue("server", &LOCALHOST);
+    let strict = server(requiring(files, authority, ClientAuth::Require));
+    let (accepted, _) = talk(&strict, &client(authority, &others)).await;
+    let theirs = server(authority.issue("server", &LOCALHOST));
+    let (_, connected) = talk(&theirs, &client(&others, authority)).await;
+    (accepted.is_ok_and(|socket| socket.is_authenticated()), connected.is_ok())
+}
+
+#[tokio::test]
+async fn who_is_listed_and_is_no_authority_lets_nobody_else_in() {
+    for is_ca in [IsCa::ExplicitNoCa, IsCa::NoCa] {
+        let leaf = Authority::saying("ours", |params| params.is_ca = is_ca);
+        assert_eq!(shown_by(&leaf, &leaf).await, (true, true));
+        assert_eq!(come_from(&leaf).await, (false, false));
+    }
+    let usages = |usage| Authority::saying("ours", |params| params.key_usages = vec![usage]);
+    let no_authority = usages(KeyUsagePurpose::DigitalSignature);
+    assert_eq!(come_from(&no_authority).await, (false, false));
+    let authority = usages(KeyUsagePurpose::KeyCertSign);
+    assert_eq!(come_from(&authority).await, (true, true));
+}
+
+#[tokio::test]
+async fn an_authority_that_is_not_valid_lets_nobody_in_and_another_does() {
+    let expired = Authority::saying("ours", |params| params.not_after = date_time_ymd(2001, 1, 1));
+    let early = Authority::saying("ours", |params| params.not_before = date_time_ymd(2200, 1, 1));
+    let valid = Authority::new("ours");
+    assert_eq!(come_from(&expired).await, (false, false));
+    assert_eq!(come_from(&early).await, (false, false));
+    // The same name, and all in one file.
+    let read = |authority: &Authority| fs::read_to_string(authority.ca_file()).expect("a file");
+    let all = [read(&expired), read(&early), read(&valid)].concat();
+    for authority in [&expired, &early, &valid] {
+        fs::write(authority.ca_file(), &all).expect("a file");
+    }
+    assert_eq!(come_from(&expired).await, (false, false));
+    assert_eq!(come_from(&valid).await, (true, true));
+}
+
+#[tokio::test]
+async fn who_is_listed_is_trusted_whoever_made_the_certificate() {
+    let unknown = Authority::new("unknown");
+    for (ends, trusted) in [(2300, true), (2001, false)] {
+        let leaf = unknown.issue("leaf", &Leaf { host: "localhost", ends });
+        let others = Authority::new("others");
+        let strict = TlsFiles {
+            client_auth: ClientAuth::Require,
+            ..trusting(others.issue("server", &LOCALHOST), &leaf.cert_file)
+        };
+        let itself = ClientTls::open(trusting(leaf.clone(), &others.ca_file()));
+        let (accepted, _) = talk(&server(strict), &itself.expect("good files")).await;
+        assert_eq!(accepted.is_ok_and(|socket| socket.is_authenticated()), trusted, "{ends}");
+        let files = trusting(others.issue("client", &LOCALHOST), &leaf.cert_file);
+        let client = ClientTls::open(files).expect("good files");
+        assert_eq!(talk(&server(leaf), &client).await.1.is_ok(), trusted, "{ends}");
+    }
 }
 
 /// A client that shows a certificate whose key it has not.
