@@ -186,10 +186,10 @@ class Engine:
         """Return all live leases in order."""
 
     def status(self) -> dict[str, int]:
-        """Return the engine's figures by name (`decube_engine::Status`).
+        """Return the engine's figures (`decube_engine::Status`); `latched`, `standby`: 0 or 1."""
 
-        1 is `latched` if writes are refused until it is opened anew, `standby` if by its role.
-        """
+    def is_primary(self) -> bool:
+        """Tell whether replication made it the primary; that outlives the process."""
 
     def troubles(self) -> tuple[str | None, str | None]:
         """Tell why writes are refused, and why a checkpoint or the log's upkeep failed last."""

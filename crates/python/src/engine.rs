@@ -186,6 +186,10 @@ impl PyEngine {
         figures(py, &status, (latched, role == Role::Standby))
     }
 
+    fn is_primary(&self) -> PyResult<bool> {
+        Ok(self.open_store()?.engine.standing().role == Role::Primary)
+    }
+
     fn troubles(&self, py: Python<'_>) -> PyResult<(Option<String>, Option<String>)> {
         let store = self.open_store()?;
         let (status, writes) = py.detach(|| (store.engine.status(), store.engine.check_writes()));

@@ -59,12 +59,6 @@ pub(crate) async fn run(node: Arc<Node>, address: String) {
     }
 }
 
-/// Hears from the peer at `address` who it is, and so which term holds; no session follows.
-pub(crate) async fn ask(node: &Node, address: &str) -> Result<(), Status> {
-    let greeted = greet(node, address).await?;
-    node.meet(&greeted.peer)
-}
-
 async fn session(
     node: &Arc<Node>,
     address: &str,
@@ -81,15 +75,15 @@ async fn session(
 }
 
 /// A connection whose both sides have proven and told who they are.
-struct Greeted {
+pub(crate) struct Greeted {
     connection: Connection,
     inbound: Streaming<ToDialer>,
     outbound: mpsc::Sender<FromDialer>,
-    peer: Member,
+    pub(crate) peer: Member,
     feed: Feed,
 }
 
-async fn greet(node: &Node, address: &str) -> Result<Greeted, Status> {
+pub(crate) async fn greet(node: &Node, address: &str) -> Result<Greeted, Status> {
     let patience = node.options.peer_timeout;
     let late = |_late| Status::deadline_exceeded("the peer does not answer");
     let opened = timeout(patience, Connection::open(&node.options, address)).await.map_err(late)?;

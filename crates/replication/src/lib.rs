@@ -12,6 +12,7 @@
 //! does with it is in `standby.rs`. All of it runs on two threads of its own. No lock of this crate
 //! is held while the engine is asked.
 
+mod asking;
 mod connection;
 mod dialer;
 mod feed;

@@ -111,7 +111,7 @@ impl Node {
                 self.peers.stepped_down();
                 tracing::warn!(
                     term = standing.term(),
-                    primary = %other.name,
+                    told_by = %other.name,
                     "another member began a higher term: this one is a standby now"
                 );
             }

@@ -9,22 +9,18 @@ use std::time::Duration;
 use decube_engine::{Engine, Error, InstallError, Revision, Role, TxnRequest};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::node::Node;
 use crate::options::{Addresses, ReplicationOptions};
 use crate::status::ReplicationStatus;
-use crate::{dialer, server};
+use crate::{asking, dialer, server};
 
 /// One streams while another waits for a file.
 const THREADS: usize = 2;
 
 /// How long sessions may take to notice that the member stops.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-
-/// How long a primary that starts waits for peers that do not answer.
-const ASK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// While a standby is waited for, how often it is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -120,8 +116,8 @@ impl Replication {
     }
 
     /// Has a primary hear from its peers whether another was made the primary while it was away,
-    /// before anybody writes here. Blocks for a moment, and not for peers that do not answer. Peers
-    /// are answered from now on: one of them may be asking too.
+    /// before anybody writes here. Blocks for a moment, and two seconds for peers that do not answer.
+    /// Peers are answered from now on: one of them may be asking too.
     pub fn ask_peers(&self) {
         let Self { node, .. } = self;
         let runtime = self.runtime.lock();
@@ -130,27 +126,7 @@ impl Replication {
             return;
         }
         self.answer(runtime);
-        let mut asking = JoinSet::new();
-        for address in node.options.peers.clone() {
-            let node = Arc::clone(node);
-            asking.spawn_on(async move { dialer::ask(&node, &address).await }, runtime.handle());
-        }
-        let asked = async {
-            while let Some(answer) = asking.join_next().await {
-                // Whoever dials it next tells why it could not be asked.
-                if let Ok(Err(status)) = answer {
-                    tracing::debug!(%status, "a peer was asked in vain");
-                }
-                if node.engine.standing().role != Role::Primary {
-                    return;
-                }
-            }
-        };
-        // The timer needs the runtime it is made in.
-        let late = runtime.block_on(async { timeout(ASK_PATIENCE, asked).await });
-        if late.is_err() {
-            tracing::warn!("not all peers could be asked whether this member still is the primary");
-        }
+        runtime.block_on(asking::ask_peers(node));
     }
 
     /// Answers and dials peers from now on. Joining twice is fine.

@@ -85,7 +85,7 @@ def _row(peer: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         peer["node_id"] or "?",
         peer["address"],
-        peer["role"],
+        peer["role"] if peer["last_heartbeat"] else "?",
         "yes" if peer["connected"] else f"no: {peer['error'] or 'not yet'}",
         *_progress(peer),
     )
@@ -94,7 +94,10 @@ def _row(peer: Mapping[str, Any]) -> tuple[str, ...]:
 def _progress(peer: Mapping[str, Any]) -> tuple[str, str]:
     if not peer["last_heartbeat"]:
         return "?", "?"
-    return str(peer["revision"]), _seconds(peer["lag_seconds"])
+    # What one that is away had when it was last heard of. A primary lacks nothing.
+    away = "" if peer["connected"] else ", or more"
+    lag = "-" if peer["role"] == "primary" else _seconds(peer["lag_seconds"])
+    return f"{peer['revision']}{away}", lag
 
 
 def _seconds(value: float) -> str:

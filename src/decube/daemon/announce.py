@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("decube.daemon")
 
 
-def warn_about(loaded: Loaded) -> None:
-    """Log what somebody set and gets nothing of, and what is dangerous."""
+def warn_about(loaded: Loaded, *, was_primary: bool = False) -> None:
+    """Log what somebody set and gets nothing of, and what is dangerous.
+
+    `was_primary`: of others, which the settings know nothing of.
+    """
     settings = loaded.settings
+    if was_primary:
+        _log.warning(
+            "the data directory is a primary's, and nothing replicates what is written here:"
+            " set replication.role to primary if it has standbys, or was replaced by one",
+            setting="replication.role",
+        )
     by_reason: dict[str, list[str]] = {}
     for key in loaded.without_effect():
         by_reason.setdefault(str(key.no_effect), []).append(key.path)

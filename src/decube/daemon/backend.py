@@ -39,6 +39,7 @@ class Backend(NamedTuple):
     logs: CoreLogRelay | None = None
     restore: Restore | None = None
     troubles: Troubles | None = None
+    was_primary: bool = False
     replication: NodeReplication | None = None
 
 
@@ -75,6 +76,7 @@ async def open_backend(
         logs=logs,
         restore=replication.restore if replication else embedded.restore,
         troubles=embedded.troubles,
+        was_primary=replication is None and embedded.is_primary(),
         replication=replication,
     )
 

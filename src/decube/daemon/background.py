@@ -62,7 +62,8 @@ def _start_troubles(
         return []
     from decube.daemon.store_troubles import tell_troubles  # noqa: PLC0415 - embedded stores
 
-    return [tasks.create_task(tell_troubles(troubles), name="troubles")]
+    alarm = surroundings.facts.alarm
+    return [tasks.create_task(tell_troubles(troubles, alarm), name="troubles")]
 
 
 def _start_catalogue(surroundings: Surroundings, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:

@@ -74,7 +74,7 @@ async def run_node(
                 settings, facts, store, metrics, certificates, snapshots, backend
             )
             background = start_background(surroundings, tasks)
-            await _tell(loaded, directory, facts, store)
+            await _tell(loaded, directory, facts, backend)
             ready.set()
             await stop.wait()
             _tell_stopping()
@@ -186,11 +186,13 @@ def _tell_stopping() -> None:
     tell_stopping()
 
 
-async def _tell(loaded: Loaded, directory: DataDirectory, facts: NodeFacts, store: Store) -> None:
+async def _tell(
+    loaded: Loaded, directory: DataDirectory, facts: NodeFacts, backend: Backend
+) -> None:
     """Let people, programs and the service manager know that the node is ready."""
     from decube.daemon.announce import tell_ready, warn_about  # noqa: PLC0415 - by the thread
 
-    warn_about(loaded)
+    warn_about(loaded, was_primary=backend.was_primary)
     info = facts.node_info()
     directory.publish(
         {
@@ -206,5 +208,5 @@ async def _tell(loaded: Loaded, directory: DataDirectory, facts: NodeFacts, stor
     gc.collect()
     gc.freeze()
     gc.enable()
-    tell_ready(info, loaded.settings, directory.path, (await store.status()).backend)
+    tell_ready(info, loaded.settings, directory.path, (await backend.store.status()).backend)
     notify(f"READY=1\nMAINPID={os.getpid()}")

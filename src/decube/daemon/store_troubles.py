@@ -1,4 +1,4 @@
-"""Says in the log when the store stops writing, and when the upkeep of its log fails.
+"""Says in the log when the store stops writing, is full, or fails in the upkeep of its log.
 
 The engine logs nothing itself. It is looked at every second; what has not changed is not repeated.
 A store that stopped writing recovers by being opened again, so the node ends a minute later, for
@@ -30,12 +30,17 @@ _SYSTEM_CLOCK = SystemClock()
 _log = structlog.get_logger("decube.store")
 
 
-async def tell_troubles(troubles: Troubles, clock: Clock = _SYSTEM_CLOCK) -> None:
+async def tell_troubles(
+    troubles: Troubles, alarm: Callable[[], str], clock: Clock = _SYSTEM_CLOCK
+) -> None:
     """Log what goes wrong, until the store is closed. `troubles` is the embedded store's.
+
+    `alarm` names the one that is raised, "" for none.
 
     Raises `StartFailure` a minute after the store stopped writing.
     """
     told: tuple[str | None, str | None] = (None, None)
+    raised = ""
     ends_s = math.inf
     while True:
         try:
@@ -51,6 +56,7 @@ async def tell_troubles(troubles: Troubles, clock: Clock = _SYSTEM_CLOCK) -> Non
         if upkeep and upkeep != told[1]:
             _log.warning("a checkpoint or the upkeep of the log failed", reason=upkeep)
         told = (latched, upkeep)
+        raised = _tell_alarm(raised, alarm())
         if latched and clock.monotonic_s() >= ends_s:
             raise StartFailure(
                 latched,
@@ -59,3 +65,17 @@ async def tell_troubles(troubles: Troubles, clock: Clock = _SYSTEM_CLOCK) -> Non
                 "which is all that was acknowledged",
             )
         await clock.sleep(LOOK_INTERVAL_S)
+
+
+def _tell_alarm(before: str, now: str) -> str:
+    """Log that an alarm was raised or ended; returns the one of now."""
+    if now and now != before:
+        _log.error(
+            "the store has reached etcd.quota_backend_bytes: writes that need room are refused",
+            alarm=now,
+            hint="`decube kv del` what is of no use, `decube kv compact --physical`, then"
+            " `decube kv alarm disarm`; or raise the setting, restart, and disarm",
+        )
+    elif before and not now:
+        _log.info("the alarm was ended: all writes are taken again", alarm=before)
+    return now

@@ -29,7 +29,7 @@ async def test_each_trouble_is_told_once_and_a_new_one_again() -> None:
         return troubles.pop(0)
 
     with capture_logs() as logged:
-        task = asyncio.create_task(tell_troubles(look, clock))
+        task = asyncio.create_task(tell_troubles(look, str, clock))
         await asyncio.sleep(0)
         await clock.advance(10 * LOOK_INTERVAL_S)
         await task
@@ -40,9 +40,30 @@ async def test_each_trouble_is_told_once_and_a_new_one_again() -> None:
     ]
 
 
+async def test_a_full_store_is_told_once_and_that_it_is_so_no_more() -> None:
+    clock = ManualClock()
+    alarms = ["", "NOSPACE", "NOSPACE", "", "NOSPACE"]
+
+    def look() -> tuple[None, None]:
+        if not alarms:
+            raise Closed("the store is closed")
+        return None, None
+
+    with capture_logs() as logged:
+        task = asyncio.create_task(tell_troubles(look, lambda: alarms.pop(0), clock))
+        await asyncio.sleep(0)
+        await clock.advance(10 * LOOK_INTERVAL_S)
+        await task
+    assert [(event["log_level"], event["alarm"]) for event in logged] == [
+        ("error", "NOSPACE"),
+        ("info", "NOSPACE"),
+        ("error", "NOSPACE"),
+    ]
+
+
 async def test_a_node_whose_store_stopped_writing_ends_a_minute_later() -> None:
     clock = ManualClock()
-    task = asyncio.create_task(tell_troubles(lambda: ("the disk failed", None), clock))
+    task = asyncio.create_task(tell_troubles(lambda: ("the disk failed", None), str, clock))
     await asyncio.sleep(0)
     await clock.advance(STOPPED_GRACE_S - LOOK_INTERVAL_S)
     assert not task.done()

@@ -89,6 +89,20 @@ fn two_that_start_at_once_answer_while_they_ask() {
 }
 
 #[test]
+fn an_old_primary_waits_for_peers_that_are_starting_too() {
+    let (mut old, mut new) = running_pair(62);
+    old.kill();
+    new.replication().promote().unwrap();
+    new.stop();
+    old.open(Role::Primary);
+    thread::scope(|scope| {
+        scope.spawn(|| old.replication().ask_peers());
+        new.start(Role::Standby);
+    });
+    assert_eq!((old.status().role, new.status().role), (Role::Standby, Role::Primary));
+}
+
+#[test]
 fn a_primary_does_not_wait_for_peers_that_do_not_answer() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let (link, absent) = (Link::new(), Link::new());

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from decube.api.rest import lease_shapes as shapes
-from decube.api.rest.operations import BODY_ERRORS, STORE_ERRORS, Operation, Schema, json_of
+from decube.api.rest.operations import (
+    BODY_ERRORS,
+    PRINTABLE,
+    STORE_ERRORS,
+    Operation,
+    Schema,
+    json_of,
+)
 from decube.api.rest.shapes import Deleted
 from decube.model.lease import HOLDER_LENGTH_MAX, TTL_S_DEFAULT, TTL_S_MAX, TTL_S_MIN, LeaseView
 from decube.model.names import SUBDOMAIN_LENGTH_MAX, SUBDOMAIN_PATTERN
@@ -118,7 +125,7 @@ def add_lease_rules(schemas: dict[str, Schema], annotations: Schema) -> None:
     creation = schemas["LeaseCreation"]
     properties = creation["properties"]
     properties["holder"] |= {
-        "pattern": "^[ -~]+$",
+        "pattern": f"^{PRINTABLE}+$",
         "minLength": 1,
         "maxLength": HOLDER_LENGTH_MAX,
     }

@@ -17,6 +17,8 @@ STORE_ERRORS: Final = (429, 503)
 """What the store can answer to anything that asks it."""
 BODY_ERRORS: Final = (413, 415, 422)
 """What is answered to a body that is not taken."""
+PRINTABLE: Final = r"[^\u0000-\u001f\u007f-\u009f]"
+"""A letter of a text without rules but that it can be printed, as near as a pattern comes to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decube.api.rest import shapes
 from decube.api.rest.operations import (
     BODY_ERRORS,
+    PRINTABLE,
     STORE_ERRORS,
     Operation,
     Schema,
@@ -179,7 +180,7 @@ def add_pod_rules(schemas: dict[str, Schema], annotations: Schema) -> None:
         properties["name"] |= _text(name, names.SUBDOMAIN_LENGTH_MAX)
         properties["namespace"] |= {"$ref": "#/components/schemas/Namespace"}
         properties["node_name"] |= _text(name, names.SUBDOMAIN_LENGTH_MAX, or_empty=True)
-        properties["status"] |= {"pattern": "^[ -~]*$", "maxLength": PHASE_LENGTH_MAX}
+        properties["status"] |= {"pattern": f"^{PRINTABLE}*$", "maxLength": PHASE_LENGTH_MAX}
         properties["labels"] |= map_of(_text(labels.VALUE_PATTERN, labels.NAME_LENGTH_MAX))
         properties["annotations"] |= annotations
         properties["resource_version"] |= {"$ref": "#/components/schemas/ResourceVersion"}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PARAMETERS_MAX = 32
 _NONE: Mapping[str, str] = {}
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def read_query(scope: Scope, known: Sequence[str]) -> Mapping[str, str]:
@@ -44,7 +44,7 @@ def read_query(scope: Scope, known: Sequence[str]) -> Mapping[str, str]:
 
 def read_boolean(parameters: Mapping[str, str], name: str) -> bool:
     """Read `true` or `false` (also 1 and 0); absent is false."""
-    text = parameters.get(name, "")
+    text = parameters.get(name, "false")
     if text not in _BOOLEANS:
         raise Invalid(f"{name} {shown(text)} is neither true nor false", field=name)
     return _BOOLEANS[text]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decube.api.rest import snapshot_shapes as shapes
-from decube.api.rest.operations import BODY_ERRORS, Operation, Schema, json_of
+from decube.api.rest.operations import BODY_ERRORS, PRINTABLE, Operation, Schema, json_of
 from decube.api.rest.shapes import Deleted
 from decube.model.snapshot import (
     NAME_LENGTH_MAX,
@@ -167,5 +167,5 @@ SNAPSHOT_OPERATIONS = (
 def add_snapshot_rules(schemas: dict[str, Schema], annotations: Schema) -> None:
     """Write into the schemas what the types do not know; `annotations` are the rules of such."""
     properties = schemas["SnapshotCreation"]["properties"]
-    properties["name"] |= {"pattern": "^[ -~]*$", "maxLength": NAME_LENGTH_MAX}
+    properties["name"] |= {"pattern": f"^{PRINTABLE}*$", "maxLength": NAME_LENGTH_MAX}
     properties["metadata"] |= annotations

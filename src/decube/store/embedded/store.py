@@ -226,6 +226,13 @@ class EmbeddedStore:
         except _native.StoreError as error:
             raise translate(error) from None
 
+    def is_primary(self) -> bool:
+        """Tell whether replication made it the primary; that outlives the process."""
+        try:
+            return self._engine.is_primary()
+        except _native.StoreError as error:
+            raise translate(error) from None
+
     def troubles(self) -> tuple[str | None, str | None]:
         """Tell why writes are refused, and why a checkpoint or the log's upkeep failed last."""
         try:
