@@ -145,6 +145,8 @@ def test_at_the_quota_writes_are_refused_and_deletes_make_room(tmp_path: Path) -
         assert "database space exceeded" in answer.stderr
         refused = httpx2.post(pods(node), json={"name": "a", "annotations": {"n": "x" * 9000}})
         assert refused.status_code == 429
+        assert "kv alarm disarm" in refused.json()["error"]["details"]["hint"]
+        assert "retry-after" not in refused.headers
         assert etcdctl(node, "get", "k0").returncode == 0
         assert etcdctl(node, "del", "k", "--prefix").returncode == 0
     finally:
