@@ -114,7 +114,7 @@ def _snapshots(
 ) -> SnapshotService:
     from decube.daemon.snapshots import snapshots_over  # noqa: PLC0415 - imported by the thread
 
-    return snapshots_over(store, backend.restore, settings, data_directory, metrics)
+    return snapshots_over(store, backend, settings, data_directory, metrics)
 
 
 def _services(
