@@ -54,8 +54,8 @@ def check(*, config: ConfigFile = None, assignments: Assignments = ()) -> None:
     """Check file, environment and --set; exit 0 if `decube up` would accept them.
 
     What it meets on the machine only when it starts is not tried: addresses,
-    certificates, the data directory, and whether a location of snapshots can
-    be reached.
+    certificates, the data directory, the log file, and whether a location of
+    snapshots can be reached.
 
     For example:
 
