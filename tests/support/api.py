@@ -16,6 +16,7 @@ from tests.support.waiting import WAIT_S_MAX
 from decube.api.grpc import GrpcDependencies, GrpcOptions, GrpcServer
 from decube.api.rest import RestDependencies, RestOptions, RestServer
 from decube.config.settings import Settings
+from decube.daemon.backend import Backend
 from decube.daemon.services import services_over
 from decube.daemon.snapshots import snapshots_over
 from decube.kit.addresses import Address
@@ -77,7 +78,9 @@ async def services(store: Store, metrics: CollectorRegistry) -> AsyncIterator[Se
     """Make all services over a store, with a location for snapshots that goes with them."""
     with TemporaryDirectory(prefix="decube-snapshots-") as directory:
         restore = getattr(store, "restore", None)
-        snapshots = snapshots_over(store, restore, Settings(), Path(directory), metrics)
+        snapshots = snapshots_over(
+            store, Backend(store, store, restore=restore), Settings(), Path(directory), metrics
+        )
         try:
             yield services_over(store, metrics, snapshots)
         finally:

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from decube.cli.output import print_object, print_table
 from decube.cli.start import Given
 from decube.config import describe
-from decube.config.settings import SnapshotEncryptionSettings, SnapshotSettings
+from decube.config.settings import SnapshotSettings
 
 app = App(name="config", help="Show, check and explain the settings.", version_flags=[])
 
@@ -54,8 +54,8 @@ def check(*, config: ConfigFile = None, assignments: Assignments = ()) -> None:
     """Check file, environment and --set; exit 0 if `decube up` would accept them.
 
     What it meets on the machine only when it starts is not tried: addresses,
-    certificates, the data directory, and whether a location of snapshots can
-    be reached.
+    certificates, the data directory, the log file, and whether a location of
+    snapshots can be reached.
 
     For example:
 
@@ -75,7 +75,7 @@ def check(*, config: ConfigFile = None, assignments: Assignments = ()) -> None:
 
 def _check_snapshots(wanted: SnapshotSettings) -> None:
     """Refuse what can only be known by those who keep and encrypt snapshots."""
-    if wanted.location or wanted.encryption != SnapshotEncryptionSettings():
+    if wanted.has_location_or_keys:
         from decube.daemon.snapshots import checked
 
         checked(wanted, Path())

@@ -39,8 +39,6 @@ _HINTS: Final[dict[type[DecubeError], str]] = {
 }
 
 HINTS_BY_REASON: Final = {
-    "quota": "make room and end the alarm: `decube kv del` what is of no use, then `decube kv "
-    "compact --physical` and `decube kv alarm disarm`",
     "latched": "its log tells why, and within a minute it ends; started again it has all that was "
     "acknowledged",
     "unhealthy": "it is there, and takes no writes: its log tells why; start it again",

@@ -53,9 +53,11 @@ class EtcdTarget(ClientTls):
         try:
             info = RestClient(self.address, self.timeout.seconds, self).call("GET", "/node/info")
         except Unavailable as error:
+            # What it is about, a certificate or another server, says more than this guess.
+            guess = "is the node up? name it by --address, or the endpoints by --endpoints"
             raise Unavailable(
                 f"cannot ask {self.address} for its etcd endpoints: {error.message}",
-                hint="is the node up? name it by --address, or the endpoints by --endpoints",
+                hint=error.details.get("hint") or guess,
             ) from error
         told = info.get("etcd_address") or ""
         if not told:

@@ -301,6 +301,11 @@ class SnapshotSettings(Section, frozen=True, kw_only=True):
     ] = ""
     encryption: SnapshotEncryptionSettings = SnapshotEncryptionSettings()
 
+    @property
+    def has_location_or_keys(self) -> bool:
+        """Whether it says what only those who keep and encrypt snapshots can check."""
+        return bool(self.location) or self.encryption != SnapshotEncryptionSettings()
+
 
 class LoggingSettings(Section, frozen=True, kw_only=True):
     """Logs."""

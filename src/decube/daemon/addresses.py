@@ -53,7 +53,7 @@ def cannot_listen(what: str, key: str, address: Address, error: OSError) -> Star
         return StartFailure(
             f"the {what} API cannot listen on {address}: the port is taken",
             ExitCode.ADDRESS_IN_USE,
-            hint=f"stop what has it (`ss -ltnp` tells), or set another {key}",
+            hint=f"stop what has it (`ss -tanp` tells), or set another {key}",
         )
     if isinstance(error, socket.gaierror):
         # Its numbers are not the system's.

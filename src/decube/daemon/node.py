@@ -53,6 +53,7 @@ async def run_node(
     settings = loaded.settings
     facts = NodeFacts(settings)
     certificates = read_certificates(settings, SystemClock().now())
+    _check_snapshots(settings, directory.path)
     async with AsyncExitStack() as resources:
         listeners = Listeners(settings, facts, certificates)
         opened = asyncio.Event()
@@ -85,6 +86,16 @@ async def run_node(
             await asyncio.gather(snapshots.close(), listeners.drain())
 
 
+def _check_snapshots(settings: Settings, data_directory: Path) -> None:
+    """Refuse a location or a key that cannot be before a client is served and then left alone."""
+    if not settings.snapshot.has_location_or_keys:
+        return  # what would be imported is not waited for by the etcd port
+    _import_structlog()
+    from decube.daemon.snapshots import checked  # noqa: PLC0415 - only where there is something
+
+    checked(settings.snapshot, data_directory)
+
+
 def _metrics(
     settings: Settings, backend: Backend, facts: NodeFacts, data_directory: Path
 ) -> CollectorRegistry:
@@ -114,7 +125,7 @@ def _snapshots(
 ) -> SnapshotService:
     from decube.daemon.snapshots import snapshots_over  # noqa: PLC0415 - imported by the thread
 
-    return snapshots_over(store, backend.restore, settings, data_directory, metrics)
+    return snapshots_over(store, backend, settings, data_directory, metrics)
 
 
 def _services(
@@ -148,10 +159,14 @@ async def _import_rest_after(opened: asyncio.Event) -> None:
     await asyncio.to_thread(_import_rest)
 
 
-def _import_rest() -> None:
-    # structlog would draw tracebacks with it; as long as it takes to import, REST could serve.
+def _import_structlog() -> None:
+    # It would draw tracebacks with rich; as long as that takes to import, REST could serve.
     with absent("rich"):
         importlib.import_module("structlog")
+
+
+def _import_rest() -> None:
+    _import_structlog()
     for module in (
         "kit.logging",
         "daemon.announce",

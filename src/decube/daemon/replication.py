@@ -125,12 +125,17 @@ class NodeReplication:
 
     async def restore(self, pieces: AsyncIterable[ImagePiece]) -> Revision:
         """Restore an image in place, see `EmbeddedStore.restore`; a standby says who can."""
+        # The role may have changed since it was checked first.
+        self.check_restores()
+        return await self._own.restore(pieces)
+
+    def check_restores(self) -> None:
+        """Raise `NotLeader` where a snapshot is to be restored on another node."""
         if not self.is_leader:
             raise NotLeader(
                 "this node is a standby: restore the snapshot on the primary",
                 leader=self._last_leader or None,
             )
-        return await self._own.restore(pieces)
 
     async def follow_role(self) -> bool:
         """Have the store forward as the role of this moment wants it; tell whether it knows where.

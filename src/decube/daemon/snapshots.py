@@ -16,6 +16,7 @@ from decube.services.snapshots import (
     SnapshotService,
 )
 from decube.services.snapshots.chunks import ChunkForm
+from decube.services.snapshots.dependencies import any_role
 from decube.services.snapshots.encryption import Identities, Recipients
 from decube.services.snapshots.location import open_location
 from decube.services.snapshots.metrics import SnapshotMetrics
@@ -27,27 +28,31 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from decube.config.settings import Settings, SnapshotSettings
+    from decube.daemon.backend import Backend
     from decube.daemon.facts import NodeFacts
     from decube.services.snapshots.location import Location
-    from decube.services.snapshots.ports import Restore
     from decube.store.protocol import Store
 
 
 def snapshots_over(
     store: Store,
-    restore: Restore | None,
+    backend: Backend,
     settings: Settings,
     data_directory: Path,
     metrics: CollectorRegistry,
 ) -> SnapshotService:
-    """Make the service. Raises `Invalid` for a location or a key that cannot be."""
+    """Make the service of a store, which is over the backend's.
+
+    Raises `Invalid` for a location or a key that cannot be.
+    """
     wanted = settings.snapshot
     location, recipients = checked(wanted, data_directory)
     return SnapshotService(
         SnapshotDependencies(
             source=store,
             catalogue=Catalogue(location),
-            restore=restore,
+            restore=backend.restore,
+            check_role=backend.replication.check_restores if backend.replication else any_role,
             metrics=SnapshotMetrics(metrics),
         ),
         SnapshotOptions(

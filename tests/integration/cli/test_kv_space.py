@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from tests.support.cli import Cli
 from tests.support.node import NodeProcess
 
+from decube.store.limits import QUOTA_HINT
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -36,7 +38,7 @@ def test_a_full_quota_is_told_with_the_steps_that_end_it_which_do(tmp_path: Path
         for done in (refused, pod, lease):
             assert done.returncode == EXHAUSTED, done.stderr
             assert "space exceeded" in done.stderr
-            assert "`decube kv compact --physical` and `decube kv alarm disarm`" in done.stderr
+            assert QUOTA_HINT in done.stderr
         (raised,) = json.loads(cli("kv", "alarm", "list", "-o", "json").stdout)["alarms"]
         assert raised["alarm"] == "NOSPACE"
         # The steps as they were told.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import grpc
 import httpx2
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from tests.support.node import NodeProcess
 from tests.support.peers import peer
 from tests.support.waiting import WAIT_S_MAX
@@ -145,6 +147,19 @@ def test_at_the_quota_writes_are_refused_and_deletes_make_room(tmp_path: Path) -
         assert "database space exceeded" in answer.stderr
         refused = httpx2.post(pods(node), json={"name": "a", "annotations": {"n": "x" * 9000}})
         assert refused.status_code == 429
+        assert "kv alarm disarm" in refused.json()["error"]["details"]["hint"]
+        assert "retry-after" not in refused.headers
+        large = decube_pb2.CreatePodRequest(
+            pod=decube_pb2.Pod(name="a", annotations={"n": "x" * 9000})
+        )
+        with grpc.insecure_channel(node.grpc_address) as channel:
+            with pytest.raises(grpc.RpcError) as failed:
+                decube_pb2_grpc.DeCubeServiceStub(channel).CreatePod(large, timeout=WAIT_S_MAX)
+            # Without a RetryInfo.
+            (detail,) = rpc_status.from_call(failed.value).details
+        info = error_details_pb2.ErrorInfo()
+        assert detail.Unpack(info)
+        assert "kv alarm disarm" in info.metadata["hint"]
         assert etcdctl(node, "get", "k0").returncode == 0
         assert etcdctl(node, "del", "k", "--prefix").returncode == 0
     finally:

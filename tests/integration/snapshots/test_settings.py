@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -102,8 +103,11 @@ def test_what_cannot_be_is_refused_at_the_start(
     node: NodeProcess, key: str, value: str, told: str
 ) -> None:
     node.environment = {**node.environment, f"DECUBE_SNAPSHOT_{key}": value}
-    node.start()
-    assert node.running.wait(READY_SECONDS_MAX) == 2
+    host, _, port = node.etcd_address.rpartition(":")
+    # Who finds it before anything listens does not come to find that this port is taken.
+    with socket.create_server((host, int(port))):
+        node.start()
+        assert node.running.wait(READY_SECONDS_MAX) == 2
     assert told in node.said()
     checked = Cli({f"DECUBE_SNAPSHOT_{key}": value})("config", "check")
     assert (checked.returncode, checked.stdout) == (2, "")

@@ -128,10 +128,11 @@ def test_clients_are_asked_for_a_certificate_where_a_ca_is_set(
     assert node.cli(alice)("pods", "create", "web").returncode == 0
     assert node.cli(alice)("kv", "put", "a", "1").returncode == 0
     for nobody in (None, TestAuthority(tmp_path, "stranger").issue("mallory")):
-        done = node.cli(nobody)("pods", "list")
-        assert done.returncode == 7
-        assert "does not accept this client" in done.stderr
-        assert "--cert and --key" in done.stderr
+        for command in (("pods", "list"), ("kv", "get", "a")):
+            done = node.cli(nobody)(*command)
+            assert done.returncode == 7
+            assert "does not accept this client" in done.stderr
+            assert "--cert and --key" in done.stderr
         endpoints = ("--endpoints", f"https://{node.etcd_address}")
         refused = node.cli(nobody)("kv", "get", "a", *endpoints, "--timeout", "10m")
         assert refused.returncode == 7

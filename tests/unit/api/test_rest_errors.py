@@ -7,7 +7,16 @@ import pytest
 from litestar.exceptions import HTTPException, InternalServerException
 
 from decube.api.rest.errors import Problem, error_answer
-from decube.kit.errors import ANSWERS, Compacted, DecubeError, NotLeader, TooLarge, Unavailable
+from decube.kit.errors import (
+    ANSWERS,
+    Compacted,
+    DecubeError,
+    Exhausted,
+    NotLeader,
+    TooLarge,
+    Unavailable,
+)
+from decube.store.limits import QUOTA, QUOTA_HINT
 
 
 def told(error: Exception) -> tuple[int, dict[str, Any], dict[bytes, bytes]]:
@@ -37,6 +46,14 @@ def test_every_kind_is_told_with_its_status_and_code(kind: type[DecubeError]) ->
 def test_an_unavailable_store_tells_when_to_retry() -> None:
     _, _, headers = told(Unavailable("what", retry_after_s=2.3))
     assert headers[b"retry-after"] == b"3"
+
+
+def test_a_full_quota_asks_nobody_to_retry() -> None:
+    full = Exhausted("what", reason=QUOTA, hint=QUOTA_HINT)
+    status, error, headers = told(full)
+    assert (status, error["code"]) == (429, "exhausted")
+    assert error["details"] == {"reason": "quota", "hint": QUOTA_HINT}
+    assert b"retry-after" not in headers
 
 
 def test_a_standby_tells_its_leader() -> None:

@@ -42,7 +42,9 @@ async def test_a_taken_port_is_noticed_and_told_with_its_key() -> None:
     failure = cannot_listen("gRPC", "api.grpc.address", address, caught.value)
     assert failure.exit_code == ExitCode.ADDRESS_IN_USE
     assert failure.message == f"the gRPC API cannot listen on {address}: the port is taken"
-    assert "api.grpc.address" in str(failure.details["hint"])
+    hint = str(failure.details["hint"])
+    assert "api.grpc.address" in hint
+    assert "ss -tanp" in hint, "the port may also be that of an outgoing connection"
 
 
 async def test_an_address_of_another_machine_is_told_apart() -> None:

@@ -40,6 +40,14 @@ def test_an_io_error_says_what_to_do_by_its_number(
     assert error.details["path"] == "/x"
 
 
+def test_a_full_quota_says_how_to_make_room() -> None:
+    error = translate(StoreError("no_space", "database space exceeded", {}))
+    assert isinstance(error, Exhausted)
+    assert error.details["reason"] == "quota"
+    for step in ("kv del", "kv compact", "etcd.quota_backend_bytes", "kv alarm disarm"):
+        assert step in str(error.details["hint"])
+
+
 def test_a_store_of_another_process_is_closed_here() -> None:
     error = translate(StoreError("forked", "belongs to process 7", {"pid": 7}))
     assert isinstance(error, Closed)

@@ -20,6 +20,7 @@ from decube.kit.errors import (
     Unavailable,
     Unimplemented,
 )
+from decube.store.limits import QUOTA_HINT
 from decube.store.remote.errors import cancelled_watch, translate
 
 CODE = grpc.StatusCode
@@ -54,6 +55,11 @@ def told(code: grpc.StatusCode, text: str) -> DecubeError:
 )
 def test_an_etcd_error_becomes_our_kind(code: grpc.StatusCode, text: str, kind: type) -> None:
     assert type(told(code, f"etcdserver: {text}")) is kind
+
+
+def test_a_full_quota_says_how_to_make_room() -> None:
+    error = told(CODE.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded")
+    assert error.details == {"reason": "quota", "hint": QUOTA_HINT}
 
 
 def test_what_the_transport_breaks_is_unavailable() -> None:

@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 
 from decube.api.rest.answers import JSON, Answer, Headers
 from decube.kit.errors import DecubeError, Internal, Unavailable, answer_of
+from decube.store.limits import QUOTA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,8 @@ def _kind_answer(error: DecubeError, request_id: str) -> Answer:
         where = {"exc_info": error} if isinstance(error, Internal) else {"error": error.message}
         _log.error("request failed", request_id=request_id, **where)
     headers: Headers = (JSON,)
-    if status in (_TOO_MANY, _UNAVAILABLE):
+    # A full quota stays full: who came back by the clock would only be refused again.
+    if status in (_TOO_MANY, _UNAVAILABLE) and error.details.get("reason") != QUOTA:
         wait_s = error.retry_after_s if isinstance(error, Unavailable) else RETRY_AFTER_DEFAULT_S
         headers = (JSON, (b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
     return _answer(status, error.code, error.message, error.details, headers)

@@ -775,7 +775,7 @@ class RestoreSnapshotResponse(_message.Message):
     error: _builtins.str
     restored_revision: _builtins.str
     error_code: _builtins.str
-    """not_found, invalid, conflict, denied, corrupt: nothing was changed"""
+    """not_found, invalid, conflict, denied, damaged: nothing was changed"""
     def __init__(
         self,
         *,

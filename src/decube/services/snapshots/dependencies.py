@@ -12,16 +12,24 @@ from decube.services.snapshots.metrics import SnapshotMetrics
 
 if TYPE_CHECKING:
     from decube.services.snapshots.catalogue import Catalogue
-    from decube.services.snapshots.ports import ImageSource, Restore
+    from decube.services.snapshots.ports import CheckRole, ImageSource, Restore
+
+
+def any_role() -> None:
+    """Let the node restore, as one without a part in replication."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotDependencies:
-    """The store, and where snapshots are. `restore` is None where there is none in place."""
+    """The store, and where snapshots are. `restore` is None where there is none in place.
+
+    `check_role` raises `NotLeader` where another node must restore.
+    """
 
     source: ImageSource
     catalogue: Catalogue
     restore: Restore | None = None
+    check_role: CheckRole = any_role
     metrics: SnapshotMetrics = field(default_factory=SnapshotMetrics)
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids = field(default_factory=RandomIds)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from decube.store.protocol import StoreImage
     from decube.store.types import Revision, StoreStatus
 
+    CheckRole = Callable[[], None]
     Restore = Callable[[AsyncIterator[ImagePiece]], Awaitable[Revision]]
 
 

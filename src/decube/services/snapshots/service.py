@@ -74,6 +74,7 @@ class SnapshotService:
         self.metrics = dependencies.metrics
         self._clock = dependencies.clock
         self._ids = dependencies.ids
+        self._check_role = dependencies.check_role
         self._creation = Creation(
             dependencies.source, dependencies.catalogue, options.form, options.tool_version
         )
@@ -185,6 +186,9 @@ class SnapshotService:
         Raises `NotFound`, `Invalid` on a store that cannot, `Conflict` while another is restored,
         `Denied` without its key, `NotLeader` on a standby, and `Damaged`: nothing was changed then.
         """
+        # A standby with a location of its own has not the primary's snapshots: that there is none
+        # would be told of the wrong node.
+        self._check_role()
         manifest = await self.catalogue.get(_existing_id(snapshot_id))
         return await self._readings.restore(manifest, check_hashes=not skip_hash_check)
 

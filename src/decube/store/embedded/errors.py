@@ -26,6 +26,7 @@ from decube.kit.errors import (
     Unavailable,
     Unimplemented,
 )
+from decube.store.limits import QUOTA, QUOTA_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +85,7 @@ _BY_KIND: Mapping[str, Make] = {
     ),
     "lease_not_found": lambda message, _: NotFound(message),
     "lease_exists": lambda message, attributes: AlreadyExists(message, **attributes),
-    "no_space": lambda message, _: Exhausted(message, reason="quota"),
+    "no_space": lambda message, _: Exhausted(message, reason=QUOTA, hint=QUOTA_HINT),
     "too_many_requests": lambda message, _: Exhausted(message, reason="overload"),
     "request_too_large": lambda message, attributes: TooLarge(
         message, limit_bytes=int(attributes["limit_bytes"])

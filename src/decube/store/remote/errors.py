@@ -25,6 +25,7 @@ from decube.kit.errors import (
     Unavailable,
     Unimplemented,
 )
+from decube.store.limits import QUOTA, QUOTA_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ _UNKNOWN_REVISION = 0
 _BY_TEXT: Mapping[str, Callable[[str], DecubeError]] = {
     COMPACTED: lambda text: Compacted(text, compact_revision=_UNKNOWN_REVISION),
     "mvcc: required revision is a future revision": lambda text: Invalid(text, field="revision"),
-    "mvcc: database space exceeded": lambda text: Exhausted(text, reason="quota"),
+    "mvcc: database space exceeded": lambda text: Exhausted(text, reason=QUOTA, hint=QUOTA_HINT),
     "too many requests": Exhausted,
     "key is not provided": lambda text: Invalid(text, field="key"),
     "requested lease not found": NotFound,
