@@ -254,3 +254,11 @@ async def test_a_standby_does_not_start_without_its_role(two: Replicas) -> None:
     assert "Traceback" not in refused.stderr
     await two.start("b")
     await two.wait_until_role("b", "standby")
+
+
+async def test_a_primary_without_its_role_says_that_nothing_replicates(two: Replicas) -> None:
+    a = two["a"]
+    a.stop()
+    a.environment = {**a.environment, "DECUBE_REPLICATION_ROLE": "none"}
+    a.start()
+    await wait_until(lambda: "nothing replicates what is written here" in a.said(), two.told)
