@@ -133,6 +133,7 @@ class Replicas:
             for node in self.nodes.values():
                 stack.enter_context(node)
             await self.start(*self.nodes)
+            await self.wait_until_met()
             self._stack = stack.pop_all()
         return self
 
@@ -150,6 +151,19 @@ class Replicas:
             self.nodes[name].start()
         for name in names:
             await asyncio.to_thread(self.nodes[name].wait_until_ready)
+
+    async def wait_until_met(self) -> None:
+        """Wait until each node has reached each other one.
+
+        Through a proxy nobody knows by its address who dialed: until then it is listed twice.
+        """
+
+        def met() -> bool:
+            others = len(self.nodes) - 1
+            told = [node.state()["peers"] for node in self.nodes.values()]
+            return all(len(p) == others and all(peer["connected"] for peer in p) for p in told)
+
+        await wait_until(met, self.told)
 
     async def wait_until_equal(self) -> None:
         """Wait until all nodes that run answer the same HashKV at the same revision."""
