@@ -13,7 +13,6 @@ not open the engine and `closed` after `close`. A `TypeError` means a defect in 
 
 from collections.abc import Callable
 from os import PathLike
-from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, final
 
 __all__ = [
@@ -423,7 +422,7 @@ class Image:
         Kind: `image_lost`, when it was closed, idle for too long, or the store was restored.
         """
 
-    def write_file(self, path: Path, bytes_max: int) -> tuple[int, str, bool]:
+    def write_file(self, path: PathLike[str], bytes_max: int) -> tuple[int, str, bool]:
         """Write the next bytes to a file (or `OSError`): how many, their SHA-256, if it was all."""
 
     def sha256(self) -> str:
@@ -488,8 +487,11 @@ class ImageInstaller:
     def push(self, data: bytes) -> None:
         """Take the next bytes, check them, and write them beside the store."""
 
-    def push_file(self, path: Path, bytes_max: int, digested: bool) -> tuple[int, str | None]:
-        """Take the bytes of a file, at most so many (or `OSError`): how many, their SHA-256."""
+    def expect_file(self, path: PathLike[str], bytes_max: int, digested: bool) -> None:
+        """Have a file read ahead, behind those expected before (or `OSError`)."""
+
+    def push_file(self) -> tuple[int, str | None]:
+        """Take the bytes of the first file expected (or `OSError`): how many, their SHA-256."""
 
     def commit(self) -> tuple[int, int, int]:
         """Install it and return the revision, sequence number and term that the store is at.
@@ -503,10 +505,7 @@ class ImageInstaller:
 
 @final
 class OfflineRestore:
-    """Makes a store out of an image where none runs. Every call blocks.
-
-    Kinds: `corrupt` and `newer_format` for the image or a segment, `io`.
-    """
+    """Makes a store of an image. Every call blocks. Kinds: `corrupt` and `newer_format`, `io`."""
 
     def __new__(cls) -> OfflineRestore: ...
     def push(self, data: bytes) -> None:

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use decube_engine::{Engine, Error, InstallError, InstallMode, Installed, Installer};
-use decube_snapshot::{FileRead, Stopped, read_ahead};
+use decube_snapshot::{FileRead, FilesAhead, Stopped};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -16,15 +16,21 @@ use crate::owned::Owned;
 
 #[pyclass(name = "ImageInstaller", module = "decube._native", frozen)]
 pub(crate) struct PyImageInstaller {
-    installer: Owned<Mutex<Option<Installer>>>,
+    open: Owned<Mutex<Option<Open>>>,
     /// It is to be closed: whoever pushes a long file need not go on.
     closing: AtomicBool,
 }
 
+struct Open {
+    installer: Installer,
+    /// From the first file on.
+    files: Option<FilesAhead>,
+}
+
 impl PyImageInstaller {
     pub(crate) fn new(installer: Installer) -> Self {
-        let installer = Owned::new(Mutex::new(Some(installer)));
-        Self { installer, closing: AtomicBool::new(false) }
+        let open = Owned::new(Mutex::new(Some(Open { installer, files: None })));
+        Self { open, closing: AtomicBool::new(false) }
     }
 
     pub(crate) fn begin(py: Python<'_>, engine: &Engine, mode: &str) -> PyResult<Self> {
@@ -40,45 +46,58 @@ impl PyImageInstaller {
 #[pymethods]
 impl PyImageInstaller {
     fn push(&self, py: Python<'_>, data: &[u8]) -> PyResult<()> {
-        let installer = self.installer.get()?;
-        py.detach(|| match installer.lock().as_mut() {
-            Some(installer) => installer.push(data),
+        let open = self.open.get()?;
+        py.detach(|| match open.lock().as_mut() {
+            Some(open) => open.installer.push(data),
             None => Err(ended()),
         })
         .map_err(|error| errors::not_installed(&error))
     }
 
-    fn push_file(
+    fn expect_file(
         &self,
         py: Python<'_>,
         path: PathBuf,
         bytes_max: u64,
         digested: bool,
-    ) -> PyResult<(u64, Option<String>)> {
-        let installer = self.installer.get()?;
+    ) -> PyResult<()> {
+        let open = self.open.get()?;
+        let expected = py.detach(|| {
+            let mut open = open.lock();
+            let Open { files, .. } = open.as_mut().ok_or_else(|| Stopped::Refused(ended()))?;
+            let file = File::open(path).map_err(Stopped::Io)?.take(bytes_max);
+            let files = match files {
+                Some(files) => files,
+                None => files.insert(FilesAhead::start().map_err(Stopped::Io)?),
+            };
+            files.expect(file, digested).map_err(Stopped::Io)
+        });
+        expected.map_err(stopped)
+    }
+
+    fn push_file(&self, py: Python<'_>) -> PyResult<(u64, Option<String>)> {
+        let open = self.open.get()?;
         let read = py.detach(|| {
-            let mut installer = installer.lock();
-            let installer = installer.as_mut().ok_or_else(|| Stopped::Refused(ended()))?;
-            let file = File::open(path).map_err(Stopped::Io)?;
-            read_ahead(file.take(bytes_max), digested, |bytes| {
+            let mut open = open.lock();
+            let Some(Open { installer, files: Some(files) }) = open.as_mut() else {
+                return Err(Stopped::Refused(ended()));
+            };
+            files.take(|bytes| {
                 if self.closing.load(Ordering::Relaxed) {
                     return Err(ended());
                 }
                 installer.push(bytes)
             })
         });
-        let FileRead { bytes, sha256 } = read.map_err(|stopped| match stopped {
-            Stopped::Io(error) => errors::of_system(&error),
-            Stopped::Refused(error) => errors::not_installed(&error),
-        })?;
+        let FileRead { bytes, sha256 } = read.map_err(stopped)?;
         Ok((bytes, sha256.map(hexadecimal)))
     }
 
     fn commit(&self, py: Python<'_>) -> PyResult<(i64, u64, u64)> {
-        let installer = self.installer.get()?;
+        let open = self.open.get()?;
         let result = py.detach(|| {
-            let whole = installer.lock().take();
-            whole.ok_or_else(ended)?.commit()
+            let whole = open.lock().take();
+            whole.ok_or_else(ended)?.installer.commit()
         });
         let Installed { revision, sequence, term } =
             result.map_err(|error| errors::not_installed(&error))?;
@@ -86,10 +105,17 @@ impl PyImageInstaller {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let installer = self.installer.get()?;
+        let open = self.open.get()?;
         self.closing.store(true, Ordering::Relaxed);
-        py.detach(|| drop(installer.lock().take()));
+        py.detach(|| drop(open.lock().take()));
         Ok(())
+    }
+}
+
+fn stopped(stopped: Stopped<InstallError>) -> PyErr {
+    match stopped {
+        Stopped::Io(error) => errors::of_system(&error),
+        Stopped::Refused(error) => errors::not_installed(&error),
     }
 }
 

@@ -7,6 +7,6 @@ mod background;
 mod digest;
 mod parts;
 
-pub use ahead::{FileRead, Stopped, read_ahead};
+pub use ahead::{FileRead, FilesAhead, Stopped};
 pub use digest::{Digest, PartsDigest, Sha256};
 pub use parts::{Part, PartsWriter};

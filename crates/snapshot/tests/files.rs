@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
 
-use decube_snapshot::{Digest, FileRead, PartsWriter, Sha256, Stopped, read_ahead};
+use decube_snapshot::{Digest, FileRead, FilesAhead, PartsWriter, Sha256, Stopped};
 
 const PART_BYTES: usize = 300_000;
 
@@ -102,42 +102,70 @@ fn whoever_makes_the_bytes_can_end_it() {
 }
 
 #[test]
-fn a_file_is_read_to_its_end() {
-    for length in [0, 1, 1 << 20, (3 << 20) + 5] {
-        let whole = content(length);
-        let mut read = Vec::new();
-        let take = |bytes: &[u8]| {
-            read.extend_from_slice(bytes);
-            Ok::<_, ()>(())
-        };
-        let done = read_ahead(&*whole, true, take).unwrap();
-        assert_eq!(done, FileRead { bytes: length as u64, sha256: Some(sha256(&whole)) });
-        assert!(read == whole);
-        let done = read_ahead(&*whole, false, |_| Ok::<_, ()>(())).unwrap();
-        assert_eq!(done, FileRead { bytes: length as u64, sha256: None });
+fn files_are_read_to_their_ends_one_after_the_other() {
+    let mut files = FilesAhead::start().unwrap();
+    let contents = [0, 1, 1 << 20, (6 << 20) + 5, 7].map(content);
+    for digested in [true, false] {
+        for content in &contents[..2] {
+            files.expect(Cursor::new(content.clone()), digested).unwrap();
+        }
+        for number in 0..contents.len() {
+            if let Some(next) = contents.get(number + 2) {
+                files.expect(Cursor::new(next.clone()), digested).unwrap();
+            }
+            let whole = &contents[number];
+            let mut read = Vec::new();
+            let take = |bytes: &[u8]| {
+                read.extend_from_slice(bytes);
+                Ok::<_, ()>(())
+            };
+            let done = files.take(take).unwrap();
+            let sha256 = digested.then(|| sha256(whole));
+            assert_eq!(done, FileRead { bytes: whole.len() as u64, sha256 });
+            assert!(read == *whole);
+        }
     }
+    // Nobody waits for one that nobody expects.
+    assert!(matches!(files.take(|_| Ok::<_, ()>(())), Err(Stopped::Io(_))));
 }
 
 #[test]
 fn whoever_takes_the_bytes_can_end_it() {
+    let mut files = FilesAhead::start().unwrap();
+    files.expect(io::repeat(7), true).unwrap();
+    files.expect(io::repeat(8), true).unwrap();
     let mut left = 3;
-    let stopped = read_ahead(io::repeat(7), true, |_| {
+    let stopped = files.take(|_| {
         left -= 1;
         if left > 0 { Ok(()) } else { Err("enough") }
     });
     assert!(matches!(stopped, Err(Stopped::Refused("enough"))));
+    assert!(matches!(files.take(|_| Ok::<_, ()>(())), Err(Stopped::Io(_))));
+    assert!(files.expect(io::empty(), true).is_err());
 }
 
 #[test]
-fn what_cannot_be_read_is_told() {
+fn files_that_nobody_takes_end_with_it() {
+    let mut files = FilesAhead::start().unwrap();
+    let expected = (0..64).take_while(|_| files.expect(io::repeat(7), true).is_ok()).count();
+    assert!((2..10).contains(&expected), "{expected} files are expected at once");
+    drop(files);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_next_file_is_read() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             Err(io::ErrorKind::PermissionDenied.into())
         }
     }
-    let stopped = read_ahead(io::repeat(7).take(3 << 20).chain(Broken), true, |_| Ok::<_, ()>(()));
+    let mut files = FilesAhead::start().unwrap();
+    files.expect(io::repeat(7).take(3 << 20).chain(Broken), true).unwrap();
+    files.expect(io::repeat(7).take(5), false).unwrap();
+    let stopped = files.take(|_| Ok::<_, ()>(()));
     assert!(
         matches!(stopped, Err(Stopped::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied)
     );
+    assert_eq!(files.take(|_| Ok::<_, ()>(())).unwrap(), FileRead { bytes: 5, sha256: None });
 }

@@ -54,8 +54,8 @@ class ImageFile(Protocol):
         """Whether its SHA-256 is wanted."""
         ...
 
-    def check(self, size_bytes: int, sha256: str | None) -> None:
-        """Raise, if this is not what has to be in it."""
+    def finish(self, size_bytes: int, sha256: str | None) -> None:
+        """All of it was taken: raise, if this is not what has to be in it."""
         ...
 
     def unreadable(self, error: OSError) -> Exception:

@@ -9,6 +9,7 @@ from decube.kit.errors import Damaged, NotFound
 from decube.services.snapshots.location.folder import failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from decube.services.snapshots.manifest import ChunkEntry
@@ -22,20 +23,22 @@ class ChunkFile:
     entry: ChunkEntry
     path: Path
     digested: bool
+    on_read: Callable[[], None]
 
     @property
     def size_bytes(self) -> int:
         """What the manifest says."""
         return self.entry.stored_bytes
 
-    def check(self, size_bytes: int, sha256: str | None) -> None:
-        """Raise `Damaged` for what the manifest says otherwise."""
+    def finish(self, size_bytes: int, sha256: str | None) -> None:
+        """Raise `Damaged` for what the manifest says otherwise; else tell that it was read."""
         if missing := self.entry.stored_bytes - size_bytes:
             raise Damaged(f"{self.what} is damaged: it is {missing} bytes short")
         if sha256 is not None and sha256 != self.entry.sha256:
             raise Damaged(f"{self.what} is damaged: its SHA-256 is not the manifest's")
         if size_bytes != self.entry.plain_bytes:
             raise Damaged(f"{self.what} is damaged: it is not as long as the manifest says")
+        self.on_read()
 
     def unreadable(self, error: OSError) -> Exception:
         """Tell it as the location does; but what is not there was there."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from decube.kit.errors import Damaged, NotFound
@@ -73,9 +74,9 @@ class SnapshotReader:
         size_bytes = 0
         for number, entry in enumerate(self._manifest.chunks, start=1):
             path = local.path(f"{self._folder}/{entry.name}")
-            yield ChunkFile(self.called(entry), entry, path, digested)
             size_bytes += entry.plain_bytes
-            on_progress(size_bytes, number)
+            on_read = partial(on_progress, size_bytes, number)
+            yield ChunkFile(self.called(entry), entry, path, digested, on_read)
 
     async def image(
         self, *, check_hashes: bool = True, on_progress: Callable[[int, int], None] | None = None

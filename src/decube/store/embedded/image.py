@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Coroutine
     from pathlib import Path
 
-    from decube.store.image_files import ImagePiece
+    from decube.store.image_files import ImageFile, ImagePiece
 
 T = TypeVar("T")
 
@@ -67,25 +67,43 @@ class EmbeddedImage:
 async def install_image(
     engine: _native.Engine, mode: Literal["restore", "reseed"], pieces: AsyncIterable[ImagePiece]
 ) -> Revision:
-    """Install an image; what the extension module raises goes through."""
+    """Install an image; what the extension module raises goes through.
+
+    A file is read ahead while the one before it is installed.
+    """
     installer = await asyncio.to_thread(engine.open_installer, mode)
+    expected: ImageFile | None = None
     try:
         async for piece in pieces:
-            await asyncio.to_thread(_push, installer, piece)
+            if not isinstance(piece, bytes):
+                await _expect(installer, piece)
+            if expected is not None:
+                await _push_file(installer, expected)
+                expected = None
+            if isinstance(piece, bytes):
+                await asyncio.to_thread(installer.push, piece)
+            else:
+                expected = piece
+        if expected is not None:
+            await _push_file(installer, expected)
         return await uninterrupted(asyncio.to_thread(lambda: Revision(installer.commit()[0])))
     finally:
         await asyncio.to_thread(installer.close)
 
 
-def _push(installer: _native.ImageInstaller, piece: ImagePiece) -> None:
-    if isinstance(piece, bytes):
-        installer.push(piece)
-        return
+async def _expect(installer: _native.ImageInstaller, file: ImageFile) -> None:
     try:
-        read = installer.push_file(piece.path, piece.size_bytes, piece.digested)
+        await asyncio.to_thread(installer.expect_file, file.path, file.size_bytes, file.digested)
     except OSError as error:
-        raise piece.unreadable(error) from error
-    piece.check(*read)
+        raise file.unreadable(error) from error
+
+
+async def _push_file(installer: _native.ImageInstaller, file: ImageFile) -> None:
+    try:
+        read = await asyncio.to_thread(installer.push_file)
+    except OSError as error:
+        raise file.unreadable(error) from error
+    file.finish(*read)
 
 
 async def uninterrupted(call: Coroutine[None, None, T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,7 @@ from decube.services.snapshots import (
     SnapshotOptions,
     SnapshotService,
 )
+from decube.services.snapshots.chunk_files import ChunkFile
 from decube.services.snapshots.location.folder import FolderLocation
 from decube.services.snapshots.readings import READERS_MAX
 from decube.store.types import Put, Txn
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from decube.model.snapshot import SnapshotView
     from decube.services.snapshots.catalogue import CataloguePage
     from decube.store.embedded import EmbeddedStore
+    from decube.store.image_files import ImagePiece
     from decube.store.types import Revision
 
 
@@ -252,14 +255,21 @@ async def test_a_restore_that_is_cancelled_too_late_is_told_as_restored(
     name = await scene.created()
     last = (await scene.store.txn(Txn(success=(Put(b"later", b"v"),)))).revision
 
-    async def cancelled_while_it_is_installed(image: AsyncIterator[bytes]) -> Revision:
-        async def pieces() -> AsyncIterator[bytes]:
+    async def cancelled_while_it_is_installed(image: AsyncIterator[ImagePiece]) -> Revision:
+        async def pieces() -> AsyncIterator[ImagePiece]:
             async for piece in image:
-                yield piece
+                assert isinstance(piece, ChunkFile)
+                yield replace(piece, on_read=cancel_behind_the_last)
+            is_last.set()
+
+        return await scene.store.restore(pieces())
+
+    def cancel_behind_the_last() -> None:
+        if is_last.is_set():
             # Once the store waits for what it cannot take back any more.
             asyncio.get_running_loop().call_soon(restoring.cancel)
 
-        return await scene.store.restore(pieces())
+    is_last = asyncio.Event()
 
     service = SnapshotService(
         SnapshotDependencies(
