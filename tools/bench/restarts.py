@@ -61,5 +61,5 @@ def recovery_line(bench: Bench) -> str:
     return (
         f"- Recovery: {replay_s:.2f} s more than an empty store for {log_gb * 1000:.0f} MB of log, "
         f"{replay_s / log_gb:.1f} s/GB. A checkpoint is due after 64 MiB of log or as much as the "
-        "last one had, so this bounds the replay."
+        "last one had, or the state has by now, so this bounds the replay."
     )

@@ -28,14 +28,14 @@ pub(crate) struct PyImage {
 
 struct Open {
     image: Image,
-    /// Of what is written to files.
-    parts: PartsWriter,
+    /// From the first file that is written on.
+    parts: Option<PartsWriter>,
 }
 
 impl PyImage {
     pub(crate) fn new(image: Image) -> Self {
         let revision = image.head().revision.0;
-        let image = Owned::new(Mutex::new(Some(Open { image, parts: PartsWriter::new() })));
+        let image = Owned::new(Mutex::new(Some(Open { image, parts: None })));
         Self { revision, image, closing: AtomicBool::new(false) }
     }
 }
@@ -63,7 +63,11 @@ impl PyImage {
             let mut open = image.lock();
             let Open { image, parts } = open.as_mut().ok_or_else(|| Stopped::Refused(closed()))?;
             let file = OpenOptions::new().write(true).open(path).map_err(Stopped::Io)?;
-            parts.write(&file, bytes_max, |space| {
+            let parts = match parts {
+                Some(parts) => parts,
+                None => parts.insert(PartsWriter::start().map_err(Stopped::Io)?),
+            };
+            parts.write(file, bytes_max, |space| {
                 if self.closing.load(Ordering::Relaxed) {
                     return Err(closed());
                 }
@@ -79,7 +83,7 @@ impl PyImage {
 
     fn sha256(&self, py: Python<'_>) -> PyResult<String> {
         let image = self.image.get()?;
-        let sha256 = py.detach(|| image.lock().as_ref().map(|open| open.parts.sha256()));
+        let sha256 = py.detach(|| image.lock().as_ref()?.parts.as_ref().map(PartsWriter::sha256));
         sha256.map(hexadecimal).ok_or_else(|| errors::refused(&closed(), 0))
     }
 

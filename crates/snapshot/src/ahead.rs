@@ -98,7 +98,9 @@ impl FilesAhead {
                     drop(self.spare.send(piece));
                 }
                 Ok(Coming::End(read)) => return read.map_err(Stopped::Io),
-                Err(_failed) => return Err(Stopped::Io(ended())),
+                Err(_failed) => {
+                    return Err(Stopped::Io(io::Error::other("the reading thread failed")));
+                }
             }
         }
     }

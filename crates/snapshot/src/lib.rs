@@ -6,6 +6,7 @@ mod ahead;
 mod background;
 mod digest;
 mod parts;
+mod pipeline;
 
 pub use ahead::{FileRead, FilesAhead, Stopped};
 pub use digest::{Digest, PartsDigest, Sha256};

@@ -1,22 +1,15 @@
 //! Writes a stream to files, a part of it to each, and digests the whole and the parts on the way.
 //!
-//! Whoever brings the bytes makes them on his own thread; one thread digests, one writes, and one
-//! syncs what was written a little behind. The bytes stay where they were made, and their memory is
-//! used again.
+//! The beginning of the next part is made and digested before there is a file for it: threads need
+//! not wait for each other where a part ends ([`Pipeline`]).
 
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread::{self, Scope};
+use std::io;
+use std::mem;
 
 use crate::ahead::Stopped;
-use crate::background::{named, step_back};
-use crate::digest::{PartsDigest, Sha256};
-
-/// Pieces that wait to be digested, or to be written.
-const PIECES_WAITING: usize = 2;
-/// Synced a little at a time: one sync of a whole part would hold up others on the same disk.
-const SYNC_BYTES: usize = 1 << 20;
+use crate::digest::{Digest, Sha256};
+use crate::pipeline::{Digests, PIECES_AHEAD, Pipeline};
 
 /// What a file got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,140 +23,78 @@ pub struct Part {
 }
 
 /// A stream, as far as it was written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PartsWriter {
-    digest: PartsDigest,
-    /// Behind the end of the last part.
+    pipeline: Pipeline,
+    /// Bytes of the next part that are under way.
+    ahead_bytes: usize,
+    /// Behind those: what did not fit into a part.
     rest: Vec<u8>,
     ended: bool,
+    whole: Sha256,
 }
 
 impl PartsWriter {
-    /// Nothing of it yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing of it yet. Starts its threads.
+    pub fn start() -> io::Result<Self> {
+        let (pipeline, whole) = (Pipeline::start()?, Digest::new().finish());
+        Ok(Self { pipeline, ahead_bytes: 0, rest: Vec::new(), ended: false, whole })
     }
 
-    /// Writes the next bytes, so many or all that are left. `take` makes a piece, in memory that was
-    /// used before; an empty one is the end. The file's last bytes are not synced yet.
+    /// Writes the next bytes, so many or all that are left; all parts are to be of one length. `take`
+    /// makes a piece, in memory that was used before; an empty one is the end. The file's last bytes
+    /// are not synced yet. After an error nothing more can be written.
     pub fn write<E>(
         &mut self,
-        file: &File,
+        file: File,
         bytes_max: usize,
         mut take: impl FnMut(Vec<u8>) -> Result<Vec<u8>, E>,
     ) -> Result<Part, Stopped<E>> {
-        let Self { digest, rest, ended } = self;
-        let mut left = bytes_max;
-        let written = thread::scope(|scope| {
-            let pipeline = Pipeline::start(scope, digest, file).map_err(Stopped::Io)?;
-            while left > 0 && !*ended {
-                let mut piece = std::mem::take(rest);
-                if piece.is_empty() {
-                    piece = take(pipeline.spare()).map_err(Stopped::Refused)?;
-                }
-                if piece.len() > left {
-                    *rest = piece.split_off(left);
-                }
-                left -= piece.len();
-                *ended = piece.is_empty();
-                if !pipeline.send(piece) {
-                    break;
-                }
-            }
-            pipeline.end().map_err(Stopped::Io)
-        });
-        written?;
-        if rest.is_empty() && !*ended {
-            *rest = take(Vec::new()).map_err(Stopped::Refused)?;
-            *ended = rest.is_empty();
+        let Some(mut left) = bytes_max.checked_sub(self.ahead_bytes) else {
+            return Err(Stopped::Io(io::ErrorKind::InvalidInput.into()));
+        };
+        self.pipeline.begin(file).map_err(Stopped::Io)?;
+        while left > 0 && !self.ended {
+            left -= self.feed(left, &mut take)?;
         }
-        Ok(Part { bytes: (bytes_max - left) as u64, sha256: digest.cut(), last: *ended })
+        self.pipeline.cut().map_err(Stopped::Io)?;
+        self.ahead_bytes = 0;
+        for _ in 0..PIECES_AHEAD {
+            let room = bytes_max - self.ahead_bytes;
+            if room > 0 && !self.ended {
+                self.ahead_bytes += self.feed(room, &mut take)?;
+            }
+        }
+        let Digests { part, whole } = self.pipeline.written().map_err(Stopped::Io)?;
+        self.whole = whole;
+        let last = self.ended && self.ahead_bytes == 0;
+        Ok(Part { bytes: (bytes_max - left) as u64, sha256: part, last })
     }
 
     /// The digest of all parts together.
     #[must_use]
     pub fn sha256(&self) -> Sha256 {
-        self.digest.clone().finish()
-    }
-}
-
-/// The threads of one part.
-struct Pipeline<'scope> {
-    pieces: SyncSender<Vec<u8>>,
-    spares: Receiver<Vec<u8>>,
-    writer: thread::ScopedJoinHandle<'scope, io::Result<()>>,
-}
-
-impl<'scope> Pipeline<'scope> {
-    fn start<'env>(
-        scope: &'scope Scope<'scope, 'env>,
-        digest: &'scope mut PartsDigest,
-        file: &'scope File,
-    ) -> io::Result<Self> {
-        let (pieces, coming) = sync_channel::<Vec<u8>>(PIECES_WAITING);
-        let (digested, to_write) = sync_channel::<Vec<u8>>(PIECES_WAITING);
-        let (spare, spares) = channel();
-        let (written, to_sync) = sync_channel(0);
-        named("decube-digest").spawn_scoped(scope, move || {
-            step_back();
-            for piece in coming {
-                digest.update(&piece);
-                if digested.send(piece).is_err() {
-                    return;
-                }
-            }
-        })?;
-        let syncer = named("decube-sync")
-            .spawn_scoped(scope, move || to_sync.iter().try_for_each(|()| file.sync_data()))?;
-        let writer = named("decube-write").spawn_scoped(scope, move || {
-            step_back();
-            write(file, &to_write, &spare, &written)?;
-            drop(written);
-            syncer.join().unwrap_or_else(|_| Err(failed()))
-        })?;
-        Ok(Self { pieces, spares, writer })
+        self.whole
     }
 
-    fn spare(&self) -> Vec<u8> {
-        self.spares.try_recv().unwrap_or_default()
-    }
-
-    /// Whether it goes on.
-    fn send(&self, piece: Vec<u8>) -> bool {
-        self.pieces.send(piece).is_ok()
-    }
-
-    /// Waits until all is written.
-    fn end(self) -> io::Result<()> {
-        drop(self.pieces);
-        self.writer.join().unwrap_or_else(|_| Err(failed()))
-    }
-}
-
-fn write(
-    mut file: &File,
-    pieces: &Receiver<Vec<u8>>,
-    spare: &Sender<Vec<u8>>,
-    written: &SyncSender<()>,
-) -> io::Result<()> {
-    let mut unsynced = 0;
-    for piece in pieces {
-        file.write_all(&piece)?;
-        unsynced += piece.len();
-        // Behind the last nobody wants it.
-        drop(spare.send(piece));
-        if unsynced >= SYNC_BYTES {
-            unsynced = 0;
-            // Waits for the sync before. If that failed, its reason is told in the end.
-            if written.send(()).is_err() {
-                break;
-            }
+    /// Sends a piece on its way, of at most so many bytes; returns how many.
+    fn feed<E>(
+        &mut self,
+        bytes_max: usize,
+        take: &mut impl FnMut(Vec<u8>) -> Result<Vec<u8>, E>,
+    ) -> Result<usize, Stopped<E>> {
+        let mut piece = mem::take(&mut self.rest);
+        if piece.is_empty() {
+            piece = take(self.pipeline.spare()).map_err(Stopped::Refused)?;
         }
+        if piece.len() > bytes_max {
+            self.rest = piece.split_off(bytes_max);
+        }
+        let bytes = piece.len();
+        self.ended = bytes == 0;
+        if bytes > 0 {
+            self.pipeline.send(piece).map_err(Stopped::Io)?;
+        }
+        Ok(bytes)
     }
-    Ok(())
-}
-
-fn failed() -> io::Error {
-    io::Error::other("a writing thread failed")
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
 use std::path::PathBuf;
 
 use decube_snapshot::{Digest, FileRead, FilesAhead, PartsWriter, Sha256, Stopped};
@@ -36,7 +36,7 @@ impl Scratch {
     /// Writes bytes, made in pieces, to as many files as it takes.
     fn write(&self, whole: &[u8], part_bytes: usize, piece_bytes: usize) -> (PartsWriter, usize) {
         let mut pieces = whole.chunks(piece_bytes);
-        let mut writer = PartsWriter::new();
+        let mut writer = PartsWriter::start().unwrap();
         for number in 0.. {
             let file = File::create(self.path(number)).unwrap();
             let make = |mut space: Vec<u8>| {
@@ -44,7 +44,7 @@ impl Scratch {
                 space.extend_from_slice(pieces.next().unwrap_or_default());
                 Ok::<_, ()>(space)
             };
-            let part = writer.write(&file, part_bytes, make).unwrap();
+            let part = writer.write(file, part_bytes, make).unwrap();
             let written = std::fs::read(self.path(number)).unwrap();
             assert_eq!((part.bytes, part.sha256), (written.len() as u64, sha256(&written)));
             if part.last {
@@ -85,7 +85,7 @@ fn what_cannot_be_written_is_told() {
     std::fs::write(scratch.path(0), b"").unwrap();
     let only_read = File::open(scratch.path(0)).unwrap();
     let endless = |_| Ok::<_, ()>(vec![7; 1 << 20]);
-    let stopped = PartsWriter::new().write(&only_read, 1 << 30, endless).unwrap_err();
+    let stopped = PartsWriter::start().unwrap().write(only_read, 1 << 30, endless).unwrap_err();
     assert!(matches!(stopped, Stopped::Io(error) if error.raw_os_error().is_some()));
 }
 
@@ -94,11 +94,24 @@ fn whoever_makes_the_bytes_can_end_it() {
     let scratch = Scratch::new();
     let file = File::create(scratch.path(0)).unwrap();
     let mut left = 12;
-    let stopped = PartsWriter::new().write(&file, 1 << 30, |_| {
+    let stopped = PartsWriter::start().unwrap().write(file, 1 << 30, |_| {
         left -= 1;
         if left > 0 { Ok(vec![7; 1 << 20]) } else { Err("ended") }
     });
     assert!(matches!(stopped, Err(Stopped::Refused("ended"))));
+}
+
+#[test]
+fn what_nobody_goes_on_with_ends() {
+    let scratch = Scratch::new();
+    let endless = |_| Ok::<_, ()>(vec![7; 1 << 20]);
+    let mut writer = PartsWriter::start().unwrap();
+    let part = writer.write(File::create(scratch.path(0)).unwrap(), 5 << 20, endless).unwrap();
+    assert_eq!((part.bytes, part.last), (5 << 20, false));
+    // Of the next part so much is under way already.
+    let short = writer.write(File::create(scratch.path(1)).unwrap(), 1 << 20, endless);
+    assert!(matches!(short, Err(Stopped::Io(error)) if error.kind() == ErrorKind::InvalidInput));
+    drop(writer);
 }
 
 #[test]
@@ -157,7 +170,7 @@ fn what_cannot_be_read_is_told_and_the_next_file_is_read() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::PermissionDenied.into())
+            Err(ErrorKind::PermissionDenied.into())
         }
     }
     let mut files = FilesAhead::start().unwrap();
@@ -165,7 +178,7 @@ fn what_cannot_be_read_is_told_and_the_next_file_is_read() {
     files.expect(io::repeat(7).take(5), false).unwrap();
     let stopped = files.take(|_| Ok::<_, ()>(()));
     assert!(
-        matches!(stopped, Err(Stopped::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied)
+        matches!(stopped, Err(Stopped::Io(error)) if error.kind() == ErrorKind::PermissionDenied)
     );
     assert_eq!(files.take(|_| Ok::<_, ()>(())).unwrap(), FileRead { bytes: 5, sha256: None });
 }

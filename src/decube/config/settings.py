@@ -137,8 +137,8 @@ class EtcdSettings(Section, frozen=True, kw_only=True):
         int,
         _count(
             "Entries of the log that a checkpoint waits for, beside its size: one is due when the "
-            "log since the last is longer than 64 MiB and than that one, and has so many entries "
-            "or four times that length.",
+            "log since the last is longer than 64 MiB and than that one, or than the store where "
+            "that is smaller by now, and has so many entries or four times that length.",
             least=0,
         ),
     ] = 10_000

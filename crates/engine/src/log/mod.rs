@@ -261,16 +261,16 @@ impl Log {
         self.bytes_written
     }
 
-    /// Whether the log has outgrown the last checkpoint and none is being written. After a failed
-    /// checkpoint it waits for as much log again.
+    /// Whether the log has outgrown the last checkpoint, or the state of about `state_bytes`, and
+    /// none is being written. After a failed checkpoint it waits for as much log again.
     #[must_use]
-    pub fn checkpoint_due(&self) -> bool {
-        self.shared.checkpoint_due(self.log_bytes(), self.durable_sequence)
+    pub fn checkpoint_due(&self, state_bytes: u64) -> bool {
+        self.shared.checkpoint_due(self.log_bytes(), self.durable_sequence, state_bytes)
     }
 
     /// Whether opening the store again is much shorter with a checkpoint of what it ends with.
-    pub(crate) fn checkpoint_saves_time(&self) -> bool {
-        self.shared.checkpoint_saves_time(self.log_bytes(), self.durable_sequence)
+    pub(crate) fn checkpoint_saves_time(&self, state_bytes: u64) -> bool {
+        self.shared.checkpoint_saves_time(self.log_bytes(), self.durable_sequence, state_bytes)
     }
 
     /// Starts a checkpoint of the state as of `head.sequence`, which must be durable and above the

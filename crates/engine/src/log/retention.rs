@@ -141,17 +141,27 @@ impl Shared {
         self.catalog.lock()
     }
 
-    /// Whether the log, at these bytes and this sequence number, is due for a checkpoint.
-    pub(crate) fn checkpoint_due(&self, log_bytes: u64, sequence: u64) -> bool {
+    /// Whether the log, at these bytes and this sequence number, is due for a checkpoint of a state
+    /// of about `state_bytes`.
+    ///
+    /// A growing state is written each time that its log is as long as the last image. One that a
+    /// compaction made small is soon written, and there was as much log as that will take.
+    pub(crate) fn checkpoint_due(&self, log_bytes: u64, sequence: u64, state_bytes: u64) -> bool {
         let catalog = self.catalog();
-        !catalog.checkpoint_running
-            && self.has_grown(&catalog, (log_bytes, sequence), catalog.image_bytes)
+        let image_bytes = catalog.image_bytes.min(state_bytes);
+        !catalog.checkpoint_running && self.has_grown(&catalog, (log_bytes, sequence), image_bytes)
     }
 
     /// Whether a log that ends there takes long to replay, beside reading the image.
-    pub(crate) fn checkpoint_saves_time(&self, log_bytes: u64, sequence: u64) -> bool {
+    pub(crate) fn checkpoint_saves_time(
+        &self,
+        log_bytes: u64,
+        sequence: u64,
+        state_bytes: u64,
+    ) -> bool {
         let catalog = self.catalog();
-        self.has_grown(&catalog, (log_bytes, sequence), catalog.image_bytes / IMAGE_PER_LOG)
+        let image_bytes = catalog.image_bytes.min(state_bytes);
+        self.has_grown(&catalog, (log_bytes, sequence), image_bytes / IMAGE_PER_LOG)
     }
 
     /// Whether the log has grown by so many bytes since the last checkpoint, and enough for any.

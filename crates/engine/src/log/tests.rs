@@ -54,13 +54,21 @@ fn commit(log: &mut Log, entry: &Entry) -> u64 {
 }
 
 fn checkpoint(log: &Log) {
+    checkpoint_of(log, None);
+}
+
+fn checkpoint_of(log: &Log, record: Option<Record>) {
     let head = ImageHead {
         sequence: log.durable_sequence(),
         term: 1,
         revision: Revision(2),
         compact_revision: Revision(-1),
     };
-    log.begin_checkpoint(head).finish().unwrap();
+    let mut writer = log.begin_checkpoint(head);
+    if let Some(record) = record {
+        writer.push(&ImageItem::Record(record)).unwrap();
+    }
+    writer.finish().unwrap();
 }
 
 #[test]
@@ -139,6 +147,25 @@ fn as_many_checkpoints_and_covered_segments_are_kept_as_asked_for() {
 }
 
 #[test]
+fn a_checkpoint_is_due_when_there_is_as_much_log_as_it_will_be_long() {
+    let disk = Faulty::new(1);
+    let mut log = open_with(&disk, |options| {
+        options.checkpoint_bytes_min = 10_000;
+        options.checkpoint_entries_min = 0;
+    });
+    let entry = put(2, &vec![7; 100_000]);
+    commit(&mut log, &entry);
+    let Entry::Write { records, .. } = entry else { panic!("it is one") };
+    checkpoint_of(&log, records.into_iter().next());
+    commit(&mut log, &put(3, &vec![7; 50_000]));
+    assert!(!log.checkpoint_due(100_000));
+    assert!(log.checkpoint_due(40_000), "a compaction made the state small");
+    checkpoint(&log);
+    commit(&mut log, &put(4, &vec![7; 5_000]));
+    assert!(!log.checkpoint_due(100), "there is a least length");
+}
+
+#[test]
 fn a_checkpoint_waits_for_its_entries_but_not_for_ever() {
     let limits = |options: &mut Options| {
         options.checkpoint_bytes_min = 10_000;
@@ -150,7 +177,7 @@ fn a_checkpoint_waits_for_its_entries_but_not_for_ever() {
         let first = log.durable_sequence() + 1;
         (first..first + 9).find(|sequence| {
             commit(log, &put(i64::try_from(*sequence).unwrap() + 1, &vec![7; bytes]));
-            log.checkpoint_due()
+            log.checkpoint_due(u64::MAX)
         })
     };
     assert_eq!(due_after(&mut log, 4_000), Some(5), "three entries are long enough, but few");

@@ -273,8 +273,13 @@ impl Writer {
     }
 
     fn start_checkpoint_if_due(&self) {
-        let Some(log) = self.log.as_ref().filter(|log| log.checkpoint_due()) else { return };
-        let walk = Walk::begin(&self.store, &self.store.state.read(), Extent::History);
+        let Some(log) = &self.log else { return };
+        let state = self.store.state.read();
+        if !log.checkpoint_due(state.size.bytes as u64) {
+            return;
+        }
+        let walk = Walk::begin(&self.store, &state, Extent::History);
+        drop(state);
         // With too many images open there is none to be had now; it stays due.
         let Ok(walk) = walk else { return };
         let writer = log.begin_checkpoint(*walk.head());
@@ -283,8 +288,11 @@ impl Writer {
 
     /// The one that saves whoever opens the store again from replaying much log.
     fn last_checkpoint(&self) -> Option<checkpointer::Job> {
-        let log = self.log.as_ref().filter(|log| log.checkpoint_saves_time())?;
-        let walk = Walk::begin(&self.store, &self.store.state.read(), Extent::History).ok()?;
+        let state = self.store.state.read();
+        let bytes = state.size.bytes as u64;
+        let log = self.log.as_ref().filter(|log| log.checkpoint_saves_time(bytes))?;
+        let walk = Walk::begin(&self.store, &state, Extent::History).ok()?;
+        drop(state);
         let writer = log.begin_checkpoint(*walk.head()).hurry();
         Some(checkpointer::Job { writer, walk })
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from decube.kit.durations import Duration
-from decube.kit.errors import Closed, Conflict, DecubeError, Internal
+from decube.kit.errors import Closed, Conflict, Damaged, DecubeError, Internal
 from decube.model.snapshot import SnapshotProgress, SnapshotView
 from decube.model.timestamps import rfc3339_micro
 from decube.store.types import CancelledTooLate
@@ -184,6 +184,11 @@ class Activities:
         for known in tuple(self._all):
             if known.id == snapshot_id and known.outcome == "failed" and known.phase != "creating":
                 self._all.remove(known)
+
+    def read_unchecked(self, activity: Activity) -> None:
+        """Forget one that ended well without checking hashes, if damage is known: it holds."""
+        if any(k.id == activity.id and k.error_code == Damaged.code for k in self._all):
+            self.drop(activity)
 
     def forget(self, snapshot_id: str) -> bool:
         """Forget what has ended with a snapshot; tell whether a failed creation was among it."""

@@ -90,17 +90,23 @@ class Readings:
                 ):
                     revision = await _install(self._restore, manifest, pieces)
         except CancelledTooLate as late:
-            self._tell_restored(manifest, late.result)
+            self._tell_restored(activity, manifest, late.result, checked=check_hashes)
             raise
         except BaseException:
             self._metrics.restored("failed")
             _log.warning("a snapshot was not restored", id=manifest.id, error=activity.error)
             raise
-        self._tell_restored(manifest, revision)
+        self._tell_restored(activity, manifest, revision, checked=check_hashes)
         return revision
 
-    def _tell_restored(self, manifest: Manifest, revision: object) -> None:
+    def _tell_restored(
+        self, activity: Activity, manifest: Manifest, revision: object, *, checked: bool
+    ) -> None:
         self._metrics.restored("completed")
+        if checked:
+            self._activities.read_whole(manifest.id)
+        else:
+            self._activities.read_unchecked(activity)
         _log.warning(
             "a snapshot was restored in place",
             id=manifest.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -301,6 +302,25 @@ async def test_damage_that_hashes_are_not_asked_for_is_found_by_the_image(
     with pytest.raises(Damaged):
         await scene.service.restore(name, skip_hash_check=True)
     assert (await scene.store.status()).revision == last
+
+
+async def test_damage_is_told_until_the_hashes_are_right_again(
+    scene: Scene, tmp_path: Path
+) -> None:
+    name = await scene.created()
+    path = tmp_path / "snapshots" / name / "manifest.json"
+    sound = path.read_text()
+    manifest = json.loads(sound)
+    manifest["chunks"][0]["sha256"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    assert not (await scene.service.verify(name)).valid
+    await scene.service.restore(name, skip_hash_check=True)
+    assert (await scene.service.progress(name)).phase == "failed"
+    path.write_text(sound)
+    await scene.service.restore(name)
+    assert (await scene.service.progress(name)).phase == "completed"
+    await scene.service.restore(name, skip_hash_check=True)
+    assert (await scene.service.progress(name)).phase == "completed"
 
 
 async def test_where_there_is_no_restore_in_place_it_says_what_to_do(tmp_path: Path) -> None:
