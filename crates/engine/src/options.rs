@@ -39,7 +39,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// A log segment is closed when it reaches this size.
     pub segment_bytes: u64,
-    /// A checkpoint is due when the log since the last one is longer than this and than the image.
+    /// A checkpoint is due when the log since the last one is longer than this and than the
+    /// image, or than the state where that has become smaller.
     pub checkpoint_bytes_min: u64,
     /// It is put off until the log since the last one has this many entries, or is four times as
     /// long as that.

@@ -128,6 +128,29 @@ fn a_store_that_is_closed_leaves_little_log_to_replay() {
 }
 
 #[test]
+fn a_state_that_a_compaction_made_small_is_soon_written() {
+    let disk = Faulty::new(7);
+    let mut options = on(&disk);
+    options.checkpoint_bytes_min = 20_000;
+    options.checkpoint_entries_min = 0;
+    let engine = Engine::open(options).unwrap();
+    put(&engine, "a", &"x".repeat(200_000));
+    put(&engine, "b", "the first is due");
+    wait_until(|| newest_checkpoint(&disk) > 0);
+    let of_the_large = newest_checkpoint(&disk);
+    put(&engine, "a", "small");
+    for _ in 0..30 {
+        put(&engine, "b", &"x".repeat(1_000));
+    }
+    engine.execute(Command::Compact(engine.revision())).unwrap();
+    wait_until(|| engine.status().db_size_bytes < 10_000);
+    assert_eq!(newest_checkpoint(&disk), of_the_large);
+    put(&engine, "b", "more log than state");
+    wait_until(|| newest_checkpoint(&disk) > of_the_large);
+    engine.close();
+}
+
+#[test]
 fn commands_that_wait_are_committed_together_and_a_full_queue_refuses() {
     let mut options = Options::new(Storage::Memory);
     options.queue_length_max = 10;

@@ -43,8 +43,21 @@ impl PartsWriter {
 
     /// Writes the next bytes, so many or all that are left; all parts are to be of one length. `take`
     /// makes a piece, in memory that was used before; an empty one is the end. The file's last bytes
-    /// are not synced yet. After an error nothing more can be written.
+    /// are not synced yet. After an error nothing more is written.
     pub fn write<E>(
+        &mut self,
+        file: File,
+        bytes_max: usize,
+        take: impl FnMut(Vec<u8>) -> Result<Vec<u8>, E>,
+    ) -> Result<Part, Stopped<E>> {
+        let written = self.write_part(file, bytes_max, take);
+        if written.is_err() {
+            self.pipeline.stop();
+        }
+        written
+    }
+
+    fn write_part<E>(
         &mut self,
         file: File,
         bytes_max: usize,

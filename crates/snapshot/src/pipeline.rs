@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::background::{named, step_back};
@@ -15,6 +15,8 @@ use crate::digest::{PartsDigest, Sha256};
 
 /// Pieces that wait to be digested, or to be written.
 const PIECES_WAITING: usize = 2;
+/// Memory that is kept to be used again: with more of it each piece would lie somewhere else.
+const SPARES_MAX: usize = 4;
 /// Of a part that has no file yet. They all have room where they wait: nobody waits for the file.
 pub(crate) const PIECES_AHEAD: usize = 2 * PIECES_WAITING;
 /// Synced a little at a time: one sync of a whole part would hold up others on the same disk.
@@ -51,7 +53,7 @@ impl Pipeline {
         let (pieces, coming) = sync_channel(PIECES_WAITING);
         let (done, to_write) = sync_channel(PIECES_WAITING);
         let (files, next_file) = sync_channel(1);
-        let (spare, spares) = channel();
+        let (spare, spares) = sync_channel(SPARES_MAX);
         let (tell, written) = sync_channel(1);
         let mut pipeline = Self {
             pieces: Some(pieces),
@@ -76,17 +78,17 @@ impl Pipeline {
     }
 
     /// Where the next part goes.
-    pub(crate) fn begin(&self, file: File) -> io::Result<()> {
+    pub(crate) fn begin(&mut self, file: File) -> io::Result<()> {
         let sent = self.files.as_ref().is_some_and(|files| files.send(file).is_ok());
         if sent { Ok(()) } else { Err(self.failure()) }
     }
 
-    pub(crate) fn send(&self, piece: Vec<u8>) -> io::Result<()> {
+    pub(crate) fn send(&mut self, piece: Vec<u8>) -> io::Result<()> {
         self.pass(Message::Piece(piece))
     }
 
     /// The part ends here.
-    pub(crate) fn cut(&self) -> io::Result<()> {
+    pub(crate) fn cut(&mut self) -> io::Result<()> {
         self.pass(Message::Cut(()))
     }
 
@@ -100,20 +102,28 @@ impl Pipeline {
         self.spares.try_recv().unwrap_or_default()
     }
 
-    fn pass(&self, message: Message) -> io::Result<()> {
+    fn pass(&mut self, message: Message) -> io::Result<()> {
         let sent = self.pieces.as_ref().is_some_and(|pieces| pieces.send(message).is_ok());
         if sent { Ok(()) } else { Err(self.failure()) }
     }
 
+    /// No more comes: its threads end. What is under way may be written or not.
+    pub(crate) fn stop(&mut self) {
+        (self.pieces, self.files) = (None, None);
+    }
+
     /// Why the threads have ended: the last that they told.
-    fn failure(&self) -> io::Error {
+    fn failure(&mut self) -> io::Error {
+        self.stop();
         self.written.iter().find_map(Result::err).unwrap_or_else(failed)
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        (self.pieces, self.files) = (None, None);
+        self.stop();
+        // Whoever waits to tell something hears that nobody listens.
+        self.written = sync_channel(0).1;
         for thread in self.threads.drain(..) {
             // What became of it was told to whoever wrote.
             drop(thread.join());
@@ -142,7 +152,7 @@ fn digest(coming: &Receiver<Message>, digested: &SyncSender<Message<Digests>>) {
 /// The end of it.
 struct Output {
     files: Receiver<File>,
-    spare: Sender<Vec<u8>>,
+    spare: SyncSender<Vec<u8>>,
     syncer: Syncer,
     written: SyncSender<io::Result<Digests>>,
 }
@@ -184,8 +194,8 @@ impl Output {
             };
             (&**file).write_all(&piece)?;
             unsynced += piece.len();
-            // Behind the last nobody wants it.
-            drop(self.spare.send(piece));
+            // Where pieces are cut there are more of them than are taken.
+            drop(self.spare.try_send(piece));
             if unsynced >= SYNC_BYTES {
                 unsynced = 0;
                 self.syncer.sync(file)?;

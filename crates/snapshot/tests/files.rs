@@ -1,6 +1,7 @@
 //! Files written and read by threads: every byte, in order, and the digests of all of it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read};
 use std::path::PathBuf;
@@ -111,7 +112,51 @@ fn what_nobody_goes_on_with_ends() {
     // Of the next part so much is under way already.
     let short = writer.write(File::create(scratch.path(1)).unwrap(), 1 << 20, endless);
     assert!(matches!(short, Err(Stopped::Io(error)) if error.kind() == ErrorKind::InvalidInput));
-    drop(writer);
+    let later = writer.write(File::create(scratch.path(1)).unwrap(), 5 << 20, endless);
+    assert!(matches!(later, Err(Stopped::Io(_))), "after an error nothing more is written");
+}
+
+#[test]
+fn what_cannot_be_written_behind_what_could_is_told() {
+    let scratch = Scratch::new();
+    let mut writer = PartsWriter::start().unwrap();
+    let endless = |_| Ok::<_, ()>(vec![7; 1 << 20]);
+    writer.write(File::create(scratch.path(0)).unwrap(), 5 << 20, endless).unwrap();
+    let only_read = File::open(scratch.path(0)).unwrap();
+    let stopped = writer.write(only_read, 5 << 20, endless).unwrap_err();
+    assert!(matches!(stopped, Stopped::Io(error) if error.raw_os_error().is_some()));
+}
+
+#[test]
+fn whoever_refuses_the_next_part_ends_it() {
+    let scratch = Scratch::new();
+    let mut writer = PartsWriter::start().unwrap();
+    let mut left = 7;
+    let stopped = writer.write(File::create(scratch.path(0)).unwrap(), 5 << 20, |_| {
+        left -= 1;
+        if left > 0 { Ok(vec![7; 1 << 20]) } else { Err("ended") }
+    });
+    assert!(matches!(stopped, Err(Stopped::Refused("ended"))));
+    let endless = |_| Ok::<_, ()>(vec![7; 1 << 20]);
+    let later = writer.write(File::create(scratch.path(1)).unwrap(), 5 << 20, endless);
+    assert!(matches!(later, Err(Stopped::Io(_))), "it gets no digest of the part before");
+}
+
+#[test]
+fn no_more_memory_is_kept_than_is_used_again() {
+    let (scratch, mut places) = (Scratch::new(), HashSet::new());
+    let mut writer = PartsWriter::start().unwrap();
+    for number in 0..60 {
+        let file = File::create(scratch.path(number)).unwrap();
+        // Pieces that end nowhere near where parts do, so that each part cuts one in two.
+        let part = writer.write(file, PART_BYTES, |mut space: Vec<u8>| {
+            space.resize(70_001, 7);
+            places.insert(space.as_ptr().addr());
+            Ok::<_, ()>(space)
+        });
+        assert!(!part.unwrap().last);
+    }
+    assert!(places.len() < 40, "pieces lay in {} places", places.len());
 }
 
 #[test]

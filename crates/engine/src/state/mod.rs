@@ -43,6 +43,9 @@ pub(crate) struct Published {
     pub(crate) sequence: u64,
 }
 
+/// A lease's in an image.
+const LEASE_BYTES: usize = 25;
+
 /// Bytes and counts that the status tells.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size {
@@ -205,6 +208,11 @@ impl State {
         }
         self.index.push_at(position, record.clone());
         Change { record, previous }
+    }
+
+    /// About how long an image of it is.
+    pub(crate) fn image_bytes(&self) -> u64 {
+        (self.size.bytes + self.leases.len() * LEASE_BYTES) as u64
     }
 
     /// The revision that a read asks for: the latest one readers may see for zero or less.

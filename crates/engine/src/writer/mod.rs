@@ -275,7 +275,7 @@ impl Writer {
     fn start_checkpoint_if_due(&self) {
         let Some(log) = &self.log else { return };
         let state = self.store.state.read();
-        if !log.checkpoint_due(state.size.bytes as u64) {
+        if !log.checkpoint_due(state.image_bytes()) {
             return;
         }
         let walk = Walk::begin(&self.store, &state, Extent::History);
@@ -289,7 +289,7 @@ impl Writer {
     /// The one that saves whoever opens the store again from replaying much log.
     fn last_checkpoint(&self) -> Option<checkpointer::Job> {
         let state = self.store.state.read();
-        let bytes = state.size.bytes as u64;
+        let bytes = state.image_bytes();
         let log = self.log.as_ref().filter(|log| log.checkpoint_saves_time(bytes))?;
         let walk = Walk::begin(&self.store, &state, Extent::History).ok()?;
         drop(state);

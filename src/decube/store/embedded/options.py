@@ -28,9 +28,10 @@ class EmbeddedOptions(msgspec.Struct, frozen=True, kw_only=True):
     live image and the uncompacted history; None is no quota.
 
     A checkpoint is due when the log since the last one is longer than `checkpoint_bytes_min` and
-    than the image; fewer entries than `checkpoint_entries_min` put it off, up to four times that
-    length. `checkpoints_kept` of them stay, and of the segments they cover those that are within
-    `log_retention_s`, `log_retention_bytes` and `covered_segments_max`.
+    than the image, or than the state where that has become smaller; fewer entries than
+    `checkpoint_entries_min` put it off, up to four times that length. `checkpoints_kept` of them
+    stay, and of the segments they cover those that are within `log_retention_s`,
+    `log_retention_bytes` and `covered_segments_max`.
     """
 
     log_dir: Path | None = None
