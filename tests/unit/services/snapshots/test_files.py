@@ -105,6 +105,7 @@ async def test_a_snapshot_is_whole_as_its_manifest_says_and_comes_back(
     assert (await scene.store.status()).revision > before
     progress = await scene.service.progress(name)
     assert (progress.phase, progress.progress) == ("completed", 100)
+    assert (progress.chunks_uploaded, progress.chunks_total) == (4, 4)
 
 
 def flip(path: Path) -> None:
@@ -149,6 +150,16 @@ async def test_a_damaged_one_changes_nothing(
     with pytest.raises(Damaged, match=told):
         await scene.service.restore(name, skip_hash_check=skip_hash_check)
     assert await scene.found() == {**VALUES, b"later": b"v"}
+
+
+async def test_how_far_it_came_counts_the_chunks_that_are_sound(scene: Scene) -> None:
+    name = (await scene.service.create(SnapshotDraft())).id
+    flip(scene.location.path(f"snapshots/{name}/chunk-2"))
+    with pytest.raises(Damaged, match="chunk-2"):
+        await scene.service.restore(name)
+    progress = await scene.service.progress(name)
+    assert (progress.phase, progress.chunks_uploaded) == ("failed", 2)
+    assert 0 < progress.progress < 100
 
 
 async def test_the_hash_alone_finds_a_chunk_of_another_snapshot(
