@@ -48,8 +48,8 @@ impl Connection {
             .initial_stream_window_size(RECEIVE_WINDOW_BYTES)
             .initial_connection_window_size(RECEIVE_WINDOW_BYTES)
             .timer(TokioTimer::new())
-            .keep_alive_interval(options.peer_timeout / 3)
-            .keep_alive_timeout(options.peer_timeout * 2 / 3)
+            .keep_alive_interval(options.peer_timeout / 2)
+            .keep_alive_timeout(options.peer_timeout)
             .keep_alive_while_idle(true)
             .handshake(TokioIo::new(socket))
             .await

@@ -98,8 +98,8 @@ async fn serve(node: Arc<Node>, stream: TcpStream, from: SocketAddr) {
             .initial_connection_window_size(RECEIVE_WINDOW_BYTES)
             .max_concurrent_streams(4)
             .timer(TokioTimer::new())
-            .keep_alive_interval(patience / 3)
-            .keep_alive_timeout(patience * 2 / 3)
+            .keep_alive_interval(patience / 2)
+            .keep_alive_timeout(patience)
             .serve_connection(TokioIo::new(socket), answer)
             .await
             .map_err(io::Error::other)
