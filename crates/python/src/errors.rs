@@ -7,6 +7,7 @@ use decube_engine::{
 };
 use decube_etcd_api::ServeError;
 use decube_replication::{CopyError, StartError};
+use decube_snapshot::Stopped;
 use pyo3::PyErrArguments;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError};
@@ -60,6 +61,14 @@ pub(crate) fn of_system(error: &io::Error) -> PyErr {
     let Some(number) = error.raw_os_error() else { return PyOSError::new_err(text) };
     let reason = text.split(" (os error").next().unwrap_or_default();
     PyOSError::new_err((number, reason.to_owned()))
+}
+
+/// Why files were not read, or written, to their ends; `refused` tells why an image was not.
+pub(crate) fn stopped<E>(stopped: Stopped<E>, refused: impl FnOnce(&E) -> PyErr) -> PyErr {
+    match stopped {
+        Stopped::Io(error) => of_system(&error),
+        Stopped::Refused(error) => refused(&error),
+    }
 }
 
 /// An argument that the engine's types cannot hold.

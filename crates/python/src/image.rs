@@ -74,10 +74,8 @@ impl PyImage {
                 image.take_for(space, PIECE_BYTES)
             })
         });
-        let Part { bytes, sha256, last } = part.map_err(|stopped| match stopped {
-            Stopped::Io(error) => errors::of_system(&error),
-            Stopped::Refused(error) => errors::refused(&error, 0),
-        })?;
+        let Part { bytes, sha256, last } =
+            part.map_err(|stopped| errors::stopped(stopped, |error| errors::refused(error, 0)))?;
         Ok((bytes, hexadecimal(sha256), last))
     }
 

@@ -72,7 +72,7 @@ impl PyImageInstaller {
             };
             files.expect(file, digested).map_err(Stopped::Io)
         });
-        expected.map_err(stopped)
+        expected.map_err(not_pushed)
     }
 
     fn push_file(&self, py: Python<'_>) -> PyResult<(u64, Option<String>)> {
@@ -89,7 +89,7 @@ impl PyImageInstaller {
                 installer.push(bytes)
             })
         });
-        let FileRead { bytes, sha256 } = read.map_err(stopped)?;
+        let FileRead { bytes, sha256 } = read.map_err(not_pushed)?;
         Ok((bytes, sha256.map(hexadecimal)))
     }
 
@@ -112,11 +112,8 @@ impl PyImageInstaller {
     }
 }
 
-fn stopped(stopped: Stopped<InstallError>) -> PyErr {
-    match stopped {
-        Stopped::Io(error) => errors::of_system(&error),
-        Stopped::Refused(error) => errors::not_installed(&error),
-    }
+fn not_pushed(stopped: Stopped<InstallError>) -> PyErr {
+    errors::stopped(stopped, errors::not_installed)
 }
 
 fn ended() -> InstallError {

@@ -15,6 +15,7 @@ import structlog
 from decube.daemon.exits import ExitCode, StartFailure
 from decube.kit.clock import SystemClock
 from decube.kit.errors import DecubeError
+from decube.store.limits import QUOTA_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +74,7 @@ def _tell_alarm(before: str, now: str) -> str:
         _log.error(
             "the store has reached etcd.quota_backend_bytes: writes that need room are refused",
             alarm=now,
-            hint="`decube kv del` what is of no use, `decube kv compact --physical`, then"
-            " `decube kv alarm disarm`; or raise the setting, restart, and disarm",
+            hint=QUOTA_HINT,
         )
     elif before and not now:
         _log.info("the alarm was ended: all writes are taken again", alarm=before)

@@ -10,5 +10,5 @@ QUOTA = "quota"
 
 QUOTA_HINT = (
     "make room (`decube kv del` what is of no use, then `decube kv compact --physical`) or raise "
-    "etcd.quota_backend_bytes; then end the alarm: `decube kv alarm disarm`"
+    "etcd.quota_backend_bytes and restart; then end the alarm: `decube kv alarm disarm`"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,9 +13,24 @@ from decube.daemon.store_troubles import LOOK_INTERVAL_S, STOPPED_GRACE_S, tell_
 from decube.kit.clock import ManualClock
 from decube.kit.errors import Closed
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+
+async def logged(
+    troubles: Callable[[], tuple[str | None, str | None]], alarm: Callable[[], str] = str
+) -> list[MutableMapping[str, Any]]:
+    """Return what is logged until the store says that it is closed."""
+    clock = ManualClock()
+    with capture_logs() as entries:
+        task = asyncio.create_task(tell_troubles(troubles, alarm, clock))
+        await asyncio.sleep(0)
+        await clock.advance(10 * LOOK_INTERVAL_S)
+        await task
+    return entries
+
 
 async def test_each_trouble_is_told_once_and_a_new_one_again() -> None:
-    clock = ManualClock()
     troubles: list[tuple[str | None, str | None]] = [
         (None, None),
         (None, "no room"),
@@ -28,12 +44,7 @@ async def test_each_trouble_is_told_once_and_a_new_one_again() -> None:
             raise Closed("the store is closed")
         return troubles.pop(0)
 
-    with capture_logs() as logged:
-        task = asyncio.create_task(tell_troubles(look, str, clock))
-        await asyncio.sleep(0)
-        await clock.advance(10 * LOOK_INTERVAL_S)
-        await task
-    assert [(event["log_level"], event["reason"]) for event in logged] == [
+    assert [(event["log_level"], event["reason"]) for event in await logged(look)] == [
         ("warning", "no room"),
         ("error", "the disk failed"),
         ("warning", "another reason"),
@@ -41,7 +52,6 @@ async def test_each_trouble_is_told_once_and_a_new_one_again() -> None:
 
 
 async def test_a_full_store_is_told_once_and_that_it_is_so_no_more() -> None:
-    clock = ManualClock()
     alarms = ["", "NOSPACE", "NOSPACE", "", "NOSPACE"]
 
     def look() -> tuple[None, None]:
@@ -49,12 +59,8 @@ async def test_a_full_store_is_told_once_and_that_it_is_so_no_more() -> None:
             raise Closed("the store is closed")
         return None, None
 
-    with capture_logs() as logged:
-        task = asyncio.create_task(tell_troubles(look, lambda: alarms.pop(0), clock))
-        await asyncio.sleep(0)
-        await clock.advance(10 * LOOK_INTERVAL_S)
-        await task
-    assert [(event["log_level"], event["alarm"]) for event in logged] == [
+    events = await logged(look, lambda: alarms.pop(0))
+    assert [(event["log_level"], event["alarm"]) for event in events] == [
         ("error", "NOSPACE"),
         ("info", "NOSPACE"),
         ("error", "NOSPACE"),

@@ -148,8 +148,8 @@ impl Shared {
     /// compaction made small is soon written, and there was as much log as that will take.
     pub(crate) fn checkpoint_due(&self, log_bytes: u64, sequence: u64, state_bytes: u64) -> bool {
         let catalog = self.catalog();
-        let image_bytes = catalog.image_bytes.min(state_bytes);
-        !catalog.checkpoint_running && self.has_grown(&catalog, (log_bytes, sequence), image_bytes)
+        !catalog.checkpoint_running
+            && self.has_grown(&catalog, (log_bytes, sequence), (state_bytes, 1))
     }
 
     /// Whether a log that ends there takes long to replay, beside reading the image.
@@ -160,12 +160,18 @@ impl Shared {
         state_bytes: u64,
     ) -> bool {
         let catalog = self.catalog();
-        let image_bytes = catalog.image_bytes.min(state_bytes);
-        self.has_grown(&catalog, (log_bytes, sequence), image_bytes / IMAGE_PER_LOG)
+        self.has_grown(&catalog, (log_bytes, sequence), (state_bytes, IMAGE_PER_LOG))
     }
 
-    /// Whether the log has grown by so many bytes since the last checkpoint, and enough for any.
-    fn has_grown(&self, catalog: &Catalog, (log_bytes, sequence): (u64, u64), by: u64) -> bool {
+    /// Whether the log has grown by as much since the last checkpoint as that one took, or the next
+    /// one will, divided by `share`; and enough for any.
+    fn has_grown(
+        &self,
+        catalog: &Catalog,
+        (log_bytes, sequence): (u64, u64),
+        (state_bytes, share): (u64, u64),
+    ) -> bool {
+        let by = catalog.image_bytes.min(state_bytes) / share;
         let grown = log_bytes.saturating_sub(catalog.checkpoint_at_bytes);
         let entries = sequence.saturating_sub(catalog.checkpoint_at_sequence);
         let due = self.checkpoint_bytes_min.max(by);

@@ -273,28 +273,28 @@ impl Writer {
     }
 
     fn start_checkpoint_if_due(&self) {
-        let Some(log) = &self.log else { return };
-        let state = self.store.state.read();
-        if !log.checkpoint_due(state.image_bytes()) {
-            return;
+        if let Some(job) = self.checkpoint_if(Log::checkpoint_due) {
+            self.store.checkpointer.start(job);
         }
-        let walk = Walk::begin(&self.store, &state, Extent::History);
-        drop(state);
-        // With too many images open there is none to be had now; it stays due.
-        let Ok(walk) = walk else { return };
-        let writer = log.begin_checkpoint(*walk.head());
-        self.store.checkpointer.start(checkpointer::Job { writer, walk });
     }
 
     /// The one that saves whoever opens the store again from replaying much log.
     fn last_checkpoint(&self) -> Option<checkpointer::Job> {
+        let checkpointer::Job { writer, walk } = self.checkpoint_if(Log::checkpoint_saves_time)?;
+        Some(checkpointer::Job { writer: writer.hurry(), walk })
+    }
+
+    /// Begins one, if it is wanted of a state that takes about so many bytes.
+    fn checkpoint_if(&self, wanted: fn(&Log, u64) -> bool) -> Option<checkpointer::Job> {
+        let log = self.log.as_ref()?;
         let state = self.store.state.read();
-        let bytes = state.image_bytes();
-        let log = self.log.as_ref().filter(|log| log.checkpoint_saves_time(bytes))?;
+        if !wanted(log, state.image_bytes()) {
+            return None;
+        }
+        // With too many images open there is none to be had now; it stays wanted.
         let walk = Walk::begin(&self.store, &state, Extent::History).ok()?;
         drop(state);
-        let writer = log.begin_checkpoint(*walk.head()).hurry();
-        Some(checkpointer::Job { writer, walk })
+        Some(checkpointer::Job { writer: log.begin_checkpoint(*walk.head()), walk })
     }
 
     /// Refuses what was evaluated but not published, what is taken and what is queued.
