@@ -114,6 +114,8 @@ impl Checkpointer {
             let is_last = inner.is_ending;
             drop(inner);
             self.try_to(|| self.write(store, job));
+            // The next may be due already, and nobody write any more.
+            store.queue.nudge();
             inner = self.inner.lock();
             if is_last {
                 inner.is_ending = false;

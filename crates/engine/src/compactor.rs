@@ -128,6 +128,8 @@ impl Compactor {
                 self.retire(store, due);
             }
             self.finish(due.through);
+            // A smaller state is sooner written than a large one.
+            store.queue.nudge();
         }
     }
 

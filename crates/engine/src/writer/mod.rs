@@ -106,7 +106,8 @@ impl Writer {
         }
     }
 
-    /// Works through the jobs in groups, as few as possible.
+    /// Works through the jobs in groups, as few as possible. Without any it only looks whether a
+    /// checkpoint is due by now.
     fn commit_all(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), Error> {
         while !jobs.is_empty() {
             // What waits was let in before; the state may be half done since.
@@ -126,8 +127,8 @@ impl Writer {
             self.store.hub.published();
             self.store.followers.wake();
             self.answers.deliver().map_err(|panic| latched_by(&*panic))?;
-            self.start_checkpoint_if_due();
         }
+        self.start_checkpoint_if_due();
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::copies::Copies;
 use crate::error::Error;
@@ -62,6 +62,7 @@ struct Inner {
     /// Of all of them.
     bytes: usize,
     taker_sleeps: bool,
+    is_nudged: bool,
     refusal: Option<Error>,
 }
 
@@ -85,21 +86,27 @@ impl Queue {
         }
         inner.bytes += bytes;
         inner.jobs.push_back(job);
-        let wake = std::mem::take(&mut inner.taker_sleeps);
-        drop(inner);
-        if wake {
-            self.wake.notify_one();
-        }
+        self.wake(inner);
         Ok(())
     }
 
-    /// Waits for jobs and takes up to `jobs_max` into `taken`, which is empty. Fails with the reason
-    /// why none come any more when all were taken.
+    /// Has the taker look around, if no job does.
+    pub(crate) fn nudge(&self) {
+        let mut inner = self.inner.lock();
+        inner.is_nudged = true;
+        self.wake(inner);
+    }
+
+    /// Waits for jobs, or a nudge, and takes up to `jobs_max` into `taken`, which is empty. Fails with
+    /// the reason why none come any more when all were taken.
     pub(crate) fn take(&self, taken: &mut VecDeque<Job>, jobs_max: usize) -> Result<(), Error> {
         let mut inner = self.inner.lock();
         while inner.jobs.is_empty() {
             if let Some(refusal) = &inner.refusal {
                 return Err(refusal.clone());
+            }
+            if std::mem::take(&mut inner.is_nudged) {
+                return Ok(());
             }
             inner.taker_sleeps = true;
             self.wake.wait(&mut inner);
@@ -131,5 +138,13 @@ impl Queue {
 
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().jobs.len()
+    }
+
+    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
+        let sleeps = std::mem::take(&mut inner.taker_sleeps);
+        drop(inner);
+        if sleeps {
+            self.wake.notify_one();
+        }
     }
 }
