@@ -161,7 +161,14 @@ fn a_panic_is_told_as_a_failure_and_ends_neither_the_thread_nor_the_wait_for_it(
 #[test]
 fn no_image_is_made_of_a_state_whose_change_a_panic_ended() {
     let disk = Faulty::new(7);
-    let options = on(&disk);
+    let location = LogLocation {
+        log_dir: "/log".into(),
+        checkpoint_dir: "/checkpoints".into(),
+        vfs: Arc::new(disk.clone()),
+    };
+    let mut options = Options::new(Storage::Log(location));
+    options.checkpoint_entries_min = 1;
+    options.checkpoint_bytes_min = 1;
     let engine = Engine::open(options.clone()).expect("a new store");
     put_keys(&engine, 0..3_000);
     engine.close();
@@ -184,74 +191,6 @@ fn no_image_is_made_of_a_state_whose_change_a_panic_ended() {
     assert_eq!(newest_checkpoint(&disk), before);
     let engine = Engine::open(options).expect("the log has everything");
     assert_eq!(engine.revision(), Revision(3_601));
-}
-
-/// Holds up whoever writes a long image.
-#[derive(Default)]
-struct Hold {
-    is_over: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Hold {
-    fn end(&self) {
-        *self.is_over.lock() = true;
-        self.changed.notify_all();
-    }
-}
-
-impl Clock for Hold {
-    fn monotonic(&self) -> Duration {
-        if thread::current().name() == Some("decube-image") {
-            self.changed.wait_while(&mut self.is_over.lock(), |is_over| !*is_over);
-        }
-        Duration::ZERO
-    }
-
-    fn wall(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
-#[test]
-fn what_became_due_beside_a_checkpoint_is_written_behind_it_though_nobody_writes() {
-    let disk = Faulty::new(8);
-    let hold = Arc::new(Hold::default());
-    let options = Options { clock: Arc::<Hold>::clone(&hold), ..on(&disk) };
-    let engine = Engine::open(options).expect("a new store");
-    for key in ["first", "beside", "beside"] {
-        let put =
-            PutRequest { key: key.into(), value: vec![0; 1 << 20].into(), ..Default::default() };
-        engine.execute(Command::Put(put)).expect("room for a key");
-    }
-    let meanwhile = newest_checkpoint(&disk);
-    hold.end();
-    assert_eq!(meanwhile, None);
-    wait_until(|| newest_checkpoint(&disk).is_some_and(|name| name.ends_with("3.checkpoint")));
-    engine.close();
-}
-
-/// Every entry makes another due, as long as the last image is not larger.
-fn on(disk: &Faulty) -> Options {
-    let location = LogLocation {
-        log_dir: "/log".into(),
-        checkpoint_dir: "/checkpoints".into(),
-        vfs: Arc::new(disk.clone()),
-    };
-    let mut options = Options::new(Storage::Log(location));
-    options.checkpoint_entries_min = 1;
-    options.checkpoint_bytes_min = 1;
-    options
-}
-
-fn wait_until(holds: impl Fn() -> bool) {
-    for _ in 0..20_000 {
-        if holds() {
-            return;
-        }
-        thread::park_timeout(Duration::from_millis(1));
-    }
-    panic!("it did not come");
 }
 
 fn newest_checkpoint(disk: &Faulty) -> Option<String> {

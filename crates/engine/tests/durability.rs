@@ -5,12 +5,14 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use decube_engine::vfs::{Errno, Fault, Faulty, Vfs as _};
 use decube_engine::{
-    Answer, Command, Engine, Error, LeaseId, LogLocation, Mailbox, Operation, Options,
+    Answer, Clock, Command, Engine, Error, LeaseId, LogLocation, Mailbox, Operation, Options,
     RangeRequest, Record, Revision, Role, Storage,
 };
+use parking_lot::{Condvar, Mutex};
 use support::{Collector, engine, get, put, put_request, range_to, txn, wait_until};
 
 fn on(disk: &Faulty) -> Options {
@@ -142,6 +144,51 @@ fn a_state_that_a_compaction_made_small_is_soon_written() {
     assert_eq!(newest_checkpoint(&disk), of_the_large);
     engine.execute(Command::Compact(engine.revision())).unwrap();
     wait_until(|| newest_checkpoint(&disk) > of_the_large);
+    engine.close();
+}
+
+/// Holds up whoever writes a long image.
+#[derive(Default)]
+struct Hold {
+    is_over: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Hold {
+    fn end(&self) {
+        *self.is_over.lock() = true;
+        self.changed.notify_all();
+    }
+}
+
+impl Clock for Hold {
+    fn monotonic(&self) -> Duration {
+        if std::thread::current().name() == Some("decube-image") {
+            self.changed.wait_while(&mut self.is_over.lock(), |is_over| !*is_over);
+        }
+        Duration::ZERO
+    }
+
+    fn wall(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn what_became_due_beside_a_checkpoint_is_written_behind_it_though_nobody_writes() {
+    let disk = Faulty::new(8);
+    let hold = Arc::new(Hold::default());
+    let mut options = on(&disk);
+    options.clock = Arc::<Hold>::clone(&hold);
+    (options.checkpoint_bytes_min, options.checkpoint_entries_min) = (1, 1);
+    let engine = Engine::open(options).unwrap();
+    for key in ["first", "beside", "beside"] {
+        put(&engine, key, &"x".repeat(1 << 20));
+    }
+    let meanwhile = newest_checkpoint(&disk);
+    hold.end();
+    assert_eq!(meanwhile, 0);
+    wait_until(|| newest_checkpoint(&disk) == 3);
     engine.close();
 }
 

@@ -86,7 +86,7 @@ impl Queue {
         }
         inner.bytes += bytes;
         inner.jobs.push_back(job);
-        self.wake(inner);
+        self.wake_taker(inner);
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl Queue {
     pub(crate) fn nudge(&self) {
         let mut inner = self.inner.lock();
         inner.is_nudged = true;
-        self.wake(inner);
+        self.wake_taker(inner);
     }
 
     /// Waits for jobs, or a nudge, and takes up to `jobs_max` into `taken`, which is empty. Fails with
@@ -126,9 +126,7 @@ impl Queue {
     pub(crate) fn refuse(&self, reason: Error) {
         let mut inner = self.inner.lock();
         inner.refusal.get_or_insert(reason);
-        inner.taker_sleeps = false;
-        drop(inner);
-        self.wake.notify_one();
+        self.wake_taker(inner);
     }
 
     /// The reason why nothing more is let in.
@@ -140,7 +138,7 @@ impl Queue {
         self.inner.lock().jobs.len()
     }
 
-    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
+    fn wake_taker(&self, mut inner: MutexGuard<'_, Inner>) {
         let sleeps = std::mem::take(&mut inner.taker_sleeps);
         drop(inner);
         if sleeps {
